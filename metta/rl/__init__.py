@@ -1,0 +1,1 @@
+"""Recurrent PPO: rollout, advantages, losses, update, checkpoints, evaluation."""

@@ -1,0 +1,104 @@
+"""The run configuration: everything that decides a training run and its evaluation, in one record saved first."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from metta.agent.policies.config import PolicyConfig
+from metta.base.config import Config
+from metta.sim.config import SimConfig
+
+
+class TrainerConfig(Config):
+    """Recurrent PPO. A timestep is one agent-step: one agent acting once."""
+
+    total_timesteps: int = Field(1_000_000, ge=1)
+    """Agent-steps to train for; rounded up to whole updates."""
+    num_streams: int = Field(240, ge=1)
+    """Wanted number of agents acting in parallel; the nearest whole number of worlds is used (at least one)."""
+    rollout_steps: int = Field(64, ge=1)
+    """Steps per rollout and length of a training segment (T)."""
+    minibatches: int = Field(4, ge=1)
+    """Minibatches per epoch; they split streams, never time."""
+    epochs: int = Field(1, ge=1)
+    """Passes over each rollout."""
+    learning_rate: float = Field(1.15e-3, gt=0, le=1)
+    """Adam's step size."""
+    beta1: float = Field(0.9, ge=0, lt=1)
+    """Adam's decay of the gradient mean."""
+    beta2: float = Field(0.999, ge=0, lt=1)
+    """Adam's decay of the squared-gradient mean."""
+    adam_eps: float = Field(3.2e-7, gt=0)
+    """Adam's denominator offset."""
+    gamma: float = Field(0.977, ge=0, le=1)
+    """Discount per step."""
+    gae_lambda: float = Field(0.891, ge=0, le=1)
+    """Lambda of generalised advantage estimation."""
+    clip: float = Field(0.264, gt=0)
+    """Clip range of the probability ratio."""
+    value_clip: float = Field(0.1, ge=0)
+    """Clip range of the value's move per update; 0 switches value clipping off."""
+    value_weight: float = Field(0.9, ge=0)
+    """Weight of the value loss."""
+    entropy_weight: float = Field(0.01, ge=0)
+    """Weight of the entropy bonus."""
+    max_gradient_norm: float = Field(0.5, gt=0)
+    """Global gradient-norm limit."""
+    normalise_advantages: bool = True
+    """Whether advantages have mean 0 and standard deviation 1 in each minibatch."""
+    checkpoint_every: int = Field(250_000, ge=1)
+    """Agent-steps between checkpoints; the first and the last state are always saved."""
+
+
+class EvaluationConfig(Config):
+    """Held-out episodes, the same for every architecture and training seed."""
+
+    worlds: int = Field(16, ge=1)
+    """Worlds, one full episode each."""
+    seed: int = Field(20_260_101, ge=0)
+    """Seed of the evaluation maps, spawns and action sampling; its worlds are disjoint from all training worlds."""
+
+
+class SystemConfig(Config):
+    """Where and how the computation runs."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes a GPU if torch sees one."""
+    threads: int = Field(0, ge=0, le=1024)
+    """CPU threads, each with its own share of the streams; 0 means all cores given to this process."""
+
+
+class RunConfig(Config):
+    """One training run, resolved: nothing that affects its numbers is left out."""
+
+    run: str
+    """Name of the run and of its folder below train_dir."""
+    level: str
+    """Level name, e.g. level_1_basic."""
+    architecture: str
+    """Key of the architecture, or the configuration expression it was given as."""
+    seed: int = Field(0, ge=0, lt=2**63)
+    """Reaches weights, worlds, action sampling and minibatch order, each through its own stream."""
+    policy: PolicyConfig
+    """Policy configuration."""
+    sim: SimConfig
+    """Training environment."""
+    evaluation_environments: dict[str, SimConfig]
+    """Evaluation environments by name, e.g. basic, combat."""
+    trainer: TrainerConfig = TrainerConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    system: SystemConfig = SystemConfig()
+
+    @model_validator(mode="after")
+    def _minibatches_split_streams(self) -> "RunConfig":
+        if self.trainer.minibatches > self.num_worlds * self.sim.num_agents:
+            raise ValueError(
+                f"trainer.minibatches={self.trainer.minibatches} exceeds the {self.num_worlds * self.sim.num_agents} "
+                "streams; lower it or raise trainer.num_streams"
+            )
+        return self
+
+    @property
+    def num_worlds(self) -> int:
+        """Training worlds: the whole number nearest to the wanted streams."""
+        return max(1, round(self.trainer.num_streams / self.sim.num_agents))
