@@ -1,0 +1,48 @@
+"""Work split over CPU threads: each thread owns a fixed range of streams and runs one-thread tensor operations.
+
+Two threads that each do whole rollouts and whole backward passes on half of the streams keep two cores busier than one
+thread whose every small operation is split in two (see docs/log.md). Python's lock is released inside torch and numba.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Shards:
+    """A pool of `threads` worker threads; with one thread, work runs in the caller."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+        torch.set_num_threads(1)
+        self._pool = (
+            ThreadPoolExecutor(threads, thread_name_prefix="shard", initializer=torch.set_num_threads, initargs=(1,))
+            if threads > 1
+            else None
+        )
+
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """`function` of every item, in order; the first exception is raised after all have ended."""
+        if self._pool is None:
+            return [function(item) for item in items]
+        futures = [self._pool.submit(function, item) for item in items]
+        faults = [fault for future in futures if (fault := future.exception())]
+        if faults:
+            raise faults[0]
+        return [future.result() for future in futures]
+
+    def close(self) -> None:
+        """End the worker threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+
+
+def split(length: int, parts: int) -> list[tuple[int, int]]:
+    """Nearly equal consecutive ranges (first, last + 1) that cover 0..length-1; empty ranges are left out."""
+    bounds = [length * part // parts for part in range(parts + 1)]
+    return [(low, high) for low, high in zip(bounds, bounds[1:], strict=False) if high > low]
