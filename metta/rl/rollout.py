@@ -1,0 +1,148 @@
+"""Collecting one segment of experience from every stream.
+
+Axes: N streams, n streams of one shard, T steps, M tokens.
+The reset flag at (stream, t) says that the observation at t is the first of an episode; the policy sees it together
+with that observation, in acting and in learning alike.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metta.agent.policy import Policy
+from metta.agent.state import State, concatenate, leaves, map_state, rows
+from metta.rl.sampling import sample_actions
+from metta.rl.shards import Shards, split
+from metta.sim.vector_env import VectorEnv
+
+
+@dataclass
+class Segments:
+    """One rollout: what was seen, done and received, [N, T] each unless stated otherwise."""
+
+    observations: Tensor
+    """uint8 [N, T, M, 3]."""
+    resets: Tensor
+    """bool; this observation is the first of an episode."""
+    actions: Tensor
+    """int64."""
+    log_probs: Tensor
+    """float32, of the action under the acting policy."""
+    values: Tensor
+    """float32."""
+    rewards: Tensor
+    """float32, received for the action."""
+    terminals: Tensor
+    """bool; the episode ended for good with the action."""
+    truncations: Tensor
+    """bool; the episode was cut off after the action."""
+    final_values: Tensor
+    """float32; V of an episode's last observation where `truncations`, else 0."""
+    next_values: Tensor
+    """float32 [N]; V of the observation after the segment."""
+    state: State
+    """Recurrent state in front of the segment, [N, ...] per leaf."""
+
+
+class Collector:
+    """Runs a policy in the worlds, `rollout_steps` at a time; the worlds and the recurrent state go on between calls."""
+
+    def __init__(self, env: VectorEnv, policy: Policy, steps: int, device: torch.device, shards: Shards) -> None:
+        self.env, self.policy, self.steps, self.device, self.shards = env, policy, steps, device, shards
+        self.worlds = split(env.num_worlds, shards.threads)
+        self.streams = [(low * env.num_agents, high * env.num_agents) for low, high in self.worlds]
+        self.states: list[State] = [policy.initial_state(high - low, device=device) for low, high in self.streams]
+        self._actions = np.zeros(env.num_streams, dtype=np.int32)
+        shape = (env.num_streams, steps)
+        observation_shape = env.buffers.observations.shape[1:]
+
+        def new(dtype: torch.dtype, *sizes: int) -> Tensor:
+            return torch.zeros(sizes or shape, dtype=dtype, device=device)
+
+        self._segments = Segments(
+            observations=new(torch.uint8, *shape, *observation_shape),
+            resets=new(torch.bool),
+            actions=new(torch.int64),
+            log_probs=new(torch.float32),
+            values=new(torch.float32),
+            rewards=new(torch.float32),
+            terminals=new(torch.bool),
+            truncations=new(torch.bool),
+            final_values=new(torch.float32),
+            next_values=new(torch.float32, env.num_streams),
+            state=(),
+        )
+
+    @property
+    def state(self) -> State:
+        """The recurrent state of all streams, [N, ...] per leaf."""
+        return concatenate(self.states)
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self.states = [
+            map_state(lambda leaf: leaf.to(self.device), rows(state, slice(low, high))) for low, high in self.streams
+        ]
+
+    def collect(self, uniforms_TN: Tensor) -> Segments:
+        """Act for T steps in every world. The result is overwritten by the next call.
+
+        Args:
+            uniforms_TN: float32 [T, N] in [0, 1), the randomness of action sampling.
+        """
+        # Leaves are cloned: a policy may hand back the tensors it was given.
+        before = [map_state(torch.clone, state) for state in self.states]
+        self.shards.map(lambda index: self._collect_shard(index, uniforms_TN), range(len(self.streams)))
+        self._segments.state = concatenate(before)
+        return self._segments
+
+    def _collect_shard(self, index: int, uniforms_TN: Tensor) -> None:
+        (low, high), (first_world, last_world) = self.streams[index], self.worlds[index]
+        env, segments, state = self.env, self._segments, self.states[index]
+        here = slice(low, high)
+        uniforms_TN = uniforms_TN[:, here].to(self.device)
+        with torch.no_grad():
+            for t in range(self.steps):
+                observations = self._to_device(env.buffers.observations[here])
+                resets = self._to_device(env.buffers.resets[here])
+                output = self.policy(observations.unsqueeze(1), resets.unsqueeze(1), state)
+                actions, log_probs = sample_actions(output.logits[:, 0], uniforms_TN[t])
+                state = output.state
+                segments.observations[here, t] = observations
+                segments.resets[here, t] = resets
+                segments.actions[here, t] = actions
+                segments.log_probs[here, t] = log_probs
+                segments.values[here, t] = output.values[:, 0]
+
+                self._actions[here] = actions.cpu().numpy()
+                env.step_worlds(self._actions, first_world, last_world)
+                segments.rewards[here, t] = self._to_device(env.buffers.rewards[here])
+                segments.terminals[here, t] = self._to_device(env.buffers.terminals[here])
+                truncations = env.buffers.truncations[here]
+                segments.truncations[here, t] = self._to_device(truncations)
+                segments.final_values[here, t] = 0.0
+                if truncations.any():
+                    self._bootstrap_truncated(low, t, np.flatnonzero(truncations), state)
+            # The value after the segment, seen from the state that the next segment starts from.
+            observations = self._to_device(env.buffers.observations[here]).unsqueeze(1)
+            resets = self._to_device(env.buffers.resets[here]).unsqueeze(1)
+            segments.next_values[here] = self.policy(observations, resets, state).values[:, 0]
+        self.states[index] = state
+
+    def _bootstrap_truncated(self, low: int, t: int, cut: np.ndarray, state: State) -> None:
+        """Record V of the last observation of the episodes that were cut off at step t, for the streams low + cut."""
+        observations = self._to_device(self.env.buffers.final_observations[low + cut]).unsqueeze(1)
+        resets = torch.zeros(observations.shape[:2], dtype=torch.bool, device=self.device)
+        index = torch.from_numpy(cut).to(self.device)
+        values = self.policy(observations, resets, rows(state, index)).values[:, 0]
+        self._segments.final_values[low + index, t] = values
+
+    def _to_device(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+
+def state_tensors(state: State) -> dict[str, Tensor]:
+    """A recurrent state as named tensors for a checkpoint."""
+    return {f"{index}": leaf.contiguous() for index, leaf in enumerate(leaves(state))}
