@@ -1,0 +1,143 @@
+"""The task runner: `python3 tasks.py quick | test | check | bench | docs | pin` (only Python 3.11 to 3.13 and pip needed).
+
+It finds uv, or installs a pinned copy into `.uv/` beside this file, and runs everything through `uv run`, which creates
+`.venv/` from the pins in pyproject.toml on first use (about 3 GB, mostly torch).
+"""
+
+import sys
+
+if not (3, 11) <= sys.version_info[:2] <= (3, 13):
+    sys.exit(
+        "tasks.py needs Python 3.11, 3.12 or 3.13; this is Python {}.{}. Run it with one of those, "
+        "for example: python3.12 tasks.py test".format(*sys.version_info[:2])
+    )
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+UV_VERSION = "0.13.0"
+OLDEST_UV = (0, 8)
+PIN_HEADING = "# Every dependency, direct and indirect; written by `python3 tasks.py pin`."
+QUICK = ["python", "experiments/recipes/benchmark_architectures/run_benchmark.py", "--quick"]
+
+
+def works(uv: str) -> bool:
+    """Whether this uv runs and is new enough to honour the settings in pyproject.toml."""
+    answer = subprocess.run([uv, "--version"], capture_output=True, text=True, check=False)
+    version = re.match(r"uv (\d+)\.(\d+)", answer.stdout)
+    return answer.returncode == 0 and version is not None and (int(version[1]), int(version[2])) >= OLDEST_UV
+
+
+def find_uv() -> str:
+    """uv from the PATH, or the pinned one in `.uv/`, installed there by pip when missing.
+
+    `--target` is used because it also works where the system's Python refuses a plain `pip install` (PEP 668).
+    """
+    on_path = shutil.which("uv")
+    if on_path and works(on_path):
+        return on_path
+    local = ROOT / ".uv" / "bin" / "uv"
+    if not (local.exists() and works(str(local))):
+        print(f"Installing uv {UV_VERSION} into {local.parent.parent} ...", flush=True)
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]
+        done = subprocess.run([*command, "--target", str(ROOT / ".uv"), f"uv=={UV_VERSION}"], check=False)
+        if done.returncode != 0:
+            sys.exit(
+                f"pip could not install uv {UV_VERSION} (see above); install uv yourself or pip for {sys.executable}."
+            )
+    return str(local)
+
+
+def run(*command: str) -> None:
+    """Run one command in the project's environment, from the repository root; stop here if it fails."""
+    environment = {**os.environ, "UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never"}
+    # Packages of the caller's own environment must not leak into the project's.
+    environment.pop("VIRTUAL_ENV", None)
+    environment.pop("PYTHONPATH", None)
+    status = subprocess.run([find_uv(), *command], cwd=ROOT, env=environment, check=False).returncode
+    if status != 0:
+        sys.exit(status if status > 0 else 128 - status)
+
+
+def quick(arguments: list[str]) -> None:
+    """A small real benchmark: three architectures, level 1, two seeds, in minutes; ends with a table."""
+    run("run", *QUICK, *arguments)
+
+
+def test(arguments: list[str]) -> None:
+    """The tests; further arguments go to pytest, `--slow` runs the slow ones only."""
+    which = "slow" if "--slow" in arguments else "not slow"
+    run("run", "pytest", "-m", which, *(argument for argument in arguments if argument != "--slow"))
+
+
+def check(arguments: list[str]) -> None:
+    """Lint, formatting and types; `--fix` mends what can be mended."""
+    fix = "--fix" in arguments
+    run("run", "ruff", "check", *(["--fix"] if fix else []))
+    run("run", "ruff", "format", *([] if fix else ["--check"]))
+    run("run", "mypy")
+
+
+def bench(arguments: list[str]) -> None:
+    """Speed of the simulator and of training on this machine."""
+    run("run", "python", "benchmarks/bench_sim.py", *arguments)
+    run("run", "python", "benchmarks/bench_training.py", *arguments)
+
+
+def docs(arguments: list[str]) -> None:
+    """Rewrite the generated pages of docs/ from the code; `--check` only says whether they are up to date."""
+    run("run", "python", "-m", "metta.cli.reference", *arguments)
+
+
+def pin(arguments: list[str]) -> None:
+    """Resolve every dependency anew and write the versions into pyproject.toml."""
+    path = ROOT / "pyproject.toml"
+    before = path.read_text(encoding="utf-8")
+    block = re.compile(re.escape(PIN_HEADING) + r"\nconstraint-dependencies = \[\n.*?\n\]\n", re.DOTALL)
+    if not block.search(before):
+        sys.exit(f"pyproject.toml has no block {PIN_HEADING!r} to rewrite.")
+    environment = {**os.environ, "UV_PYTHON": sys.executable}
+    export = ["export", "--format", "requirements-txt", "--all-groups", "--no-emit-project", "--no-header"]
+    path.write_text(block.sub("", before), encoding="utf-8")
+    try:
+        subprocess.run([find_uv(), "lock", "--upgrade"], cwd=ROOT, env=environment, check=True)
+        listed = subprocess.run(
+            [find_uv(), *export, "--no-annotate", "--no-hashes"],
+            cwd=ROOT,
+            env=environment,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+    except subprocess.CalledProcessError as error:
+        path.write_text(before, encoding="utf-8")
+        sys.exit(f"uv could not resolve the dependencies: {error}")
+    pins = "".join(f'    "{line.strip()}",\n' for line in listed.splitlines() if line.strip())
+    rewritten = f"{PIN_HEADING}\nconstraint-dependencies = [\n{pins}]\n"
+    path.write_text(block.sub(lambda _: rewritten, before), encoding="utf-8")
+    run("lock")
+    print(f"Pinned {len(pins.splitlines())} packages in {path}.")
+
+
+VERBS = {function.__name__: function for function in (quick, test, check, bench, docs, pin)}
+
+
+def main() -> None:
+    """Read the verb and run it."""
+    verbs = "\n".join(f"  {name:6} {(function.__doc__ or '').strip()}" for name, function in VERBS.items())
+    parser = argparse.ArgumentParser(
+        prog="tasks.py", description="verbs:\n" + verbs, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("verb", choices=list(VERBS), metavar="verb", help=", ".join(VERBS))
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to the verb")
+    given = parser.parse_args()
+    VERBS[given.verb](given.arguments)
+
+
+if __name__ == "__main__":
+    main()
