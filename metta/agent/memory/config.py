@@ -1,0 +1,249 @@
+"""The memories by name: one small frozen configuration each, which validates its sizes and builds its module.
+
+`config.build(input_width)` draws the initial weights from torch's global generator (seed or fork it outside) and
+returns a module with
+
+- `input_width`, `output_width` (numbers per step), `extra_inputs` (further columns that the memory needs after the
+  `input_width` columns of the perception; 0 but for `SlidingConfig`: last reward, last action, both already scaled);
+- `initial_state(batch, device=None, dtype=None) -> tuple` of tensors, batch first;
+- `forward(x [B, T, input_width + extra_inputs], resets bool [B, T], state) -> (y [B, T, output_width], state)`.
+
+Nothing here imports torch until `build` is called.
+"""
+
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from metta.base.config import Config
+
+if TYPE_CHECKING:
+    from metta.agent.memory.agalite import AGaLiTe
+    from metta.agent.memory.gtrxl import GTrXL
+    from metta.agent.memory.lstm import LSTM
+    from metta.agent.memory.none import NoMemory
+    from metta.agent.memory.sliding import SlidingTransformer
+    from metta.agent.memory.transformer import Transformer
+    from metta.agent.memory.transformer_xl import TransformerXL
+    from metta.agent.memory.transformer_xl_fused import FusedTransformerXL
+
+
+class NoMemoryConfig(Config):
+    """No memory: every step stands alone; the output is the input."""
+
+    kind: Literal["none"] = "none"
+
+    def build(self, input_width: int) -> "NoMemory":
+        """The module for perceptions of `input_width` numbers."""
+        from metta.agent.memory.none import NoMemory
+
+        return NoMemory(input_width)
+
+
+class LSTMConfig(Config):
+    """Long short-term memory, weights orthogonal, biases constant."""
+
+    kind: Literal["lstm"] = "lstm"
+    width: PositiveInt = 128
+    """Hidden and cell state per layer."""
+    layers: PositiveInt = 1
+    """Number of stacked layers."""
+    honour_resets: bool
+    """True: memory starts afresh with every episode. False (plain LSTM): memory runs on across episodes."""
+    initial_bias: float = 1.0
+    """What both bias vectors start from."""
+    initial_gain: PositiveFloat = 1.0
+    """Gain of the orthogonal weights."""
+
+    def build(self, input_width: int) -> "LSTM":
+        """The module for perceptions of `input_width` numbers."""
+        from metta.agent.memory.lstm import LSTM
+
+        return LSTM(self, input_width)
+
+
+class _AttentionConfig(Config):
+    """What the memories with attention heads share: the rule that heads divide the width."""
+
+    width: PositiveInt
+    """Numbers per step in the residual stream and in the output."""
+    heads: PositiveInt
+    """Attention heads; must divide the width."""
+    layers: PositiveInt
+    """Number of stacked layers."""
+    feed_forward: PositiveInt
+    """Hidden width of each feed-forward sub-layer."""
+
+    @model_validator(mode="after")
+    def _heads_divide_width(self) -> Self:
+        if self.width % self.heads:
+            fitting = [heads for heads in range(1, self.width + 1) if self.width % heads == 0]
+            raise ValueError(
+                f"heads={self.heads} does not divide width={self.width}; "
+                f"choose heads from {', '.join(map(str, fitting))} or a width that is a multiple of {self.heads}"
+            )
+        return self
+
+
+class _SinusoidConfig(_AttentionConfig):
+    """Attention memories with sinusoidal positions, whose sines and cosines come in pairs."""
+
+    @model_validator(mode="after")
+    def _width_is_even(self) -> Self:
+        if self.width % 2:
+            raise ValueError(
+                f"width={self.width} is odd, but positions are pairs of a sine and a cosine; "
+                f"choose {self.width - 1 or 2} or {self.width + 1}"
+            )
+        return self
+
+
+class SlidingConfig(_SinusoidConfig):
+    """Sliding-window transformer over four tokens per step: class token, observation, reward and reset, last action."""
+
+    kind: Literal["sliding"] = "sliding"
+    width: PositiveInt = 32
+    """Numbers per token and in the output (the mean of a step's four tokens)."""
+    heads: PositiveInt = 2
+    """Attention heads; must divide the width."""
+    layers: PositiveInt = 2
+    """Number of stacked layers."""
+    feed_forward: PositiveInt = 128
+    """Hidden width of each feed-forward sub-layer."""
+    window: PositiveInt = 20
+    """Previous steps of the same episode that a step attends to."""
+
+    def build(self, input_width: int) -> "SlidingTransformer":
+        """The module for perceptions of `input_width` numbers (plus two columns: last reward, last action)."""
+        from metta.agent.memory.sliding import SlidingTransformer
+
+        return SlidingTransformer(self, input_width)
+
+
+class TransformerConfig(_SinusoidConfig):
+    """Standard pre-norm transformer decoder with the sinusoidal position of the step in its episode."""
+
+    kind: Literal["transformer"] = "transformer"
+    width: PositiveInt = 64
+    """Numbers per step in the residual stream and in the output."""
+    heads: PositiveInt = 4
+    """Attention heads; must divide the width."""
+    layers: PositiveInt = 2
+    """Number of stacked layers."""
+    feed_forward: PositiveInt = 256
+    """Hidden width of each feed-forward sub-layer."""
+    window: PositiveInt = 64
+    """Previous steps of the same episode that a step attends to."""
+
+    def build(self, input_width: int) -> "Transformer":
+        """The module for perceptions of `input_width` numbers."""
+        from metta.agent.memory.transformer import Transformer
+
+        return Transformer(self, input_width)
+
+
+class TransformerXLConfig(_SinusoidConfig):
+    """Transformer-XL (Dai et al. 2019) with pre-norm: relative positions, the raw inputs of each layer as memory."""
+
+    kind: Literal["transformer_xl"] = "transformer_xl"
+    width: PositiveInt = 32
+    """Numbers per step in the residual stream and in the output."""
+    heads: PositiveInt = 2
+    """Attention heads; must divide the width."""
+    layers: PositiveInt = 1
+    """Number of stacked layers."""
+    feed_forward: PositiveInt = 128
+    """Hidden width of each feed-forward sub-layer."""
+    memory: PositiveInt = 32
+    """Previous steps of the same episode that a step attends to."""
+    initial_deviation: PositiveFloat = 0.02
+    """Standard deviation of the normal distribution that the weights start from."""
+
+    def build(self, input_width: int) -> "TransformerXL":
+        """The module for perceptions of `input_width` numbers."""
+        from metta.agent.memory.transformer_xl import TransformerXL
+
+        return TransformerXL(self, input_width)
+
+
+class FusedTransformerXLConfig(TransformerXLConfig):
+    """Transformer-XL, the same function and parameters, computed with fused attention."""
+
+    kind: Literal["transformer_xl_fused"] = "transformer_xl_fused"  # type: ignore[assignment]
+    precision: Literal["bfloat16", "full"] = "bfloat16"
+    """`bfloat16`: attention and feed-forward in bfloat16 where a GPU supports it (never on a CPU); `full`: never."""
+
+    def build(self, input_width: int) -> "FusedTransformerXL":
+        """The module for perceptions of `input_width` numbers."""
+        from metta.agent.memory.transformer_xl_fused import FusedTransformerXL
+
+        return FusedTransformerXL(self, input_width)
+
+
+class GTrXLConfig(_SinusoidConfig):
+    """Gated Transformer-XL (Parisotto et al. 2019): GRU gates in place of the residual sums."""
+
+    kind: Literal["gtrxl"] = "gtrxl"
+    width: PositiveInt = 32
+    """Numbers per step in the gated stream and in the output."""
+    heads: PositiveInt = 2
+    """Attention heads; must divide the width."""
+    layers: PositiveInt = 1
+    """Number of stacked layers."""
+    feed_forward: PositiveInt = 128
+    """Hidden width of each feed-forward sub-layer."""
+    memory: PositiveInt = 32
+    """Previous steps of the same episode that a step attends to."""
+    gate_bias: float = 2.0
+    """What the gates' learned bias starts from; large values start near the identity."""
+    normalize_query: bool = True
+    """True: queries from the normalised input, as in the paper. False: from the raw input, as in the AGaLiTe
+    authors' code."""
+
+    def build(self, input_width: int) -> "GTrXL":
+        """The module for perceptions of `input_width` numbers."""
+        from metta.agent.memory.gtrxl import GTrXL
+
+        return GTrXL(self, input_width)
+
+
+class AGaLiTeConfig(Config):
+    """Approximate gated linear transformer (Pramanik et al. 2024): a linear recurrence of constant size."""
+
+    kind: Literal["agalite"] = "agalite"
+    width: PositiveInt = 64
+    """Numbers per step in the gated stream and in the output."""
+    heads: PositiveInt = 4
+    """Attention heads."""
+    head_width: PositiveInt = 16
+    """Width of keys, queries, values and gates of one head."""
+    layers: PositiveInt = 3
+    """Number of stacked layers."""
+    feed_forward: PositiveInt = 256
+    """Hidden width of each feed-forward sub-layer."""
+    eta: PositiveInt = 4
+    """Width of the second factor of the outer products that expand keys, queries and gates."""
+    oscillations: Annotated[int, Field(ge=2)] = 2
+    """Number r of frequencies from -pi to pi that approximate the outer product of keys and values; at least 2."""
+    gate_bias: float = 2.0
+    """What the gates' learned bias starts from; large values start near the identity."""
+
+    def build(self, input_width: int) -> "AGaLiTe":
+        """The module for perceptions of `input_width` numbers."""
+        from metta.agent.memory.agalite import AGaLiTe
+
+        return AGaLiTe(self, input_width)
+
+
+MemoryConfig = Annotated[
+    NoMemoryConfig
+    | LSTMConfig
+    | SlidingConfig
+    | TransformerConfig
+    | TransformerXLConfig
+    | FusedTransformerXLConfig
+    | GTrXLConfig
+    | AGaLiTeConfig,
+    Field(discriminator="kind"),
+]
+"""Any memory, told apart by `kind`."""
