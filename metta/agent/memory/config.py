@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from metta.base.config import Config
+from metta.agent.parts import MemoryConfig
 
 if TYPE_CHECKING:
     from metta.agent.memory.agalite import AGaLiTe
@@ -28,10 +28,14 @@ if TYPE_CHECKING:
     from metta.agent.memory.transformer_xl_fused import FusedTransformerXL
 
 
-class NoMemoryConfig(Config):
+class NoMemoryConfig(MemoryConfig):
     """No memory: every step stands alone; the output is the input."""
 
     kind: Literal["none"] = "none"
+
+    def output_width(self, input_width: int) -> int:
+        """Width of the output."""
+        return input_width
 
     def build(self, input_width: int) -> "NoMemory":
         """The module for perceptions of `input_width` numbers."""
@@ -40,20 +44,29 @@ class NoMemoryConfig(Config):
         return NoMemory(input_width)
 
 
-class LSTMConfig(Config):
+class LSTMConfig(MemoryConfig):
     """Long short-term memory, weights orthogonal, biases constant."""
 
     kind: Literal["lstm"] = "lstm"
     width: PositiveInt = 128
     """Hidden and cell state per layer."""
-    layers: PositiveInt = 1
+    num_layers: PositiveInt = 1
     """Number of stacked layers."""
-    honour_resets: bool
+    honour_resets: bool = True
     """True: memory starts afresh with every episode. False (plain LSTM): memory runs on across episodes."""
     initial_bias: float = 1.0
     """What both bias vectors start from."""
     initial_gain: PositiveFloat = 1.0
     """Gain of the orthogonal weights."""
+
+    @property
+    def carries_over_resets(self) -> bool:
+        """True without resets: memory runs on across episodes."""
+        return not self.honour_resets
+
+    def output_width(self, input_width: int) -> int:
+        """Width of the output."""
+        return self.width
 
     def build(self, input_width: int) -> "LSTM":
         """The module for perceptions of `input_width` numbers."""
@@ -62,25 +75,29 @@ class LSTMConfig(Config):
         return LSTM(self, input_width)
 
 
-class _AttentionConfig(Config):
+class _AttentionConfig(MemoryConfig):
     """What the memories with attention heads share: the rule that heads divide the width."""
 
     width: PositiveInt
     """Numbers per step in the residual stream and in the output."""
-    heads: PositiveInt
+    num_heads: PositiveInt
     """Attention heads; must divide the width."""
-    layers: PositiveInt
+    num_layers: PositiveInt
     """Number of stacked layers."""
     feed_forward: PositiveInt
     """Hidden width of each feed-forward sub-layer."""
 
+    def output_width(self, input_width: int) -> int:
+        """Width of the output."""
+        return self.width
+
     @model_validator(mode="after")
     def _heads_divide_width(self) -> Self:
-        if self.width % self.heads:
+        if self.width % self.num_heads:
             fitting = [heads for heads in range(1, self.width + 1) if self.width % heads == 0]
             raise ValueError(
-                f"heads={self.heads} does not divide width={self.width}; "
-                f"choose heads from {', '.join(map(str, fitting))} or a width that is a multiple of {self.heads}"
+                f"num_heads={self.num_heads} does not divide width={self.width}; "
+                f"choose num_heads from {', '.join(map(str, fitting))} or a width that is a multiple of {self.num_heads}"
             )
         return self
 
@@ -104,9 +121,9 @@ class SlidingConfig(_SinusoidConfig):
     kind: Literal["sliding"] = "sliding"
     width: PositiveInt = 32
     """Numbers per token and in the output (the mean of a step's four tokens)."""
-    heads: PositiveInt = 2
+    num_heads: PositiveInt = 2
     """Attention heads; must divide the width."""
-    layers: PositiveInt = 2
+    num_layers: PositiveInt = 2
     """Number of stacked layers."""
     feed_forward: PositiveInt = 128
     """Hidden width of each feed-forward sub-layer."""
@@ -126,9 +143,9 @@ class TransformerConfig(_SinusoidConfig):
     kind: Literal["transformer"] = "transformer"
     width: PositiveInt = 64
     """Numbers per step in the residual stream and in the output."""
-    heads: PositiveInt = 4
+    num_heads: PositiveInt = 4
     """Attention heads; must divide the width."""
-    layers: PositiveInt = 2
+    num_layers: PositiveInt = 2
     """Number of stacked layers."""
     feed_forward: PositiveInt = 256
     """Hidden width of each feed-forward sub-layer."""
@@ -148,9 +165,9 @@ class TransformerXLConfig(_SinusoidConfig):
     kind: Literal["transformer_xl"] = "transformer_xl"
     width: PositiveInt = 32
     """Numbers per step in the residual stream and in the output."""
-    heads: PositiveInt = 2
+    num_heads: PositiveInt = 2
     """Attention heads; must divide the width."""
-    layers: PositiveInt = 1
+    num_layers: PositiveInt = 1
     """Number of stacked layers."""
     feed_forward: PositiveInt = 128
     """Hidden width of each feed-forward sub-layer."""
@@ -186,9 +203,9 @@ class GTrXLConfig(_SinusoidConfig):
     kind: Literal["gtrxl"] = "gtrxl"
     width: PositiveInt = 32
     """Numbers per step in the gated stream and in the output."""
-    heads: PositiveInt = 2
+    num_heads: PositiveInt = 2
     """Attention heads; must divide the width."""
-    layers: PositiveInt = 1
+    num_layers: PositiveInt = 1
     """Number of stacked layers."""
     feed_forward: PositiveInt = 128
     """Hidden width of each feed-forward sub-layer."""
@@ -207,17 +224,17 @@ class GTrXLConfig(_SinusoidConfig):
         return GTrXL(self, input_width)
 
 
-class AGaLiTeConfig(Config):
+class AGaLiTeConfig(MemoryConfig):
     """Approximate gated linear transformer (Pramanik et al. 2024): a linear recurrence of constant size."""
 
     kind: Literal["agalite"] = "agalite"
     width: PositiveInt = 64
     """Numbers per step in the gated stream and in the output."""
-    heads: PositiveInt = 4
+    num_heads: PositiveInt = 4
     """Attention heads."""
     head_width: PositiveInt = 16
     """Width of keys, queries, values and gates of one head."""
-    layers: PositiveInt = 3
+    num_layers: PositiveInt = 3
     """Number of stacked layers."""
     feed_forward: PositiveInt = 256
     """Hidden width of each feed-forward sub-layer."""
@@ -228,22 +245,12 @@ class AGaLiTeConfig(Config):
     gate_bias: float = 2.0
     """What the gates' learned bias starts from; large values start near the identity."""
 
+    def output_width(self, input_width: int) -> int:
+        """Width of the output."""
+        return self.width
+
     def build(self, input_width: int) -> "AGaLiTe":
         """The module for perceptions of `input_width` numbers."""
         from metta.agent.memory.agalite import AGaLiTe
 
         return AGaLiTe(self, input_width)
-
-
-MemoryConfig = Annotated[
-    NoMemoryConfig
-    | LSTMConfig
-    | SlidingConfig
-    | TransformerConfig
-    | TransformerXLConfig
-    | FusedTransformerXLConfig
-    | GTrXLConfig
-    | AGaLiTeConfig,
-    Field(discriminator="kind"),
-]
-"""Any memory, told apart by `kind`."""

@@ -1,0 +1,35 @@
+"""From a policy's configuration to the policy, with weights that depend on the seed only."""
+
+import torch
+
+from metta.agent.heads import build_head
+from metta.agent.policies.config import PolicyConfig
+from metta.agent.policy import Policy
+from metta.agent.spec import EnvironmentSpec
+from metta.base.seeding import derive_seed
+
+
+def build_policy(config: PolicyConfig, spec: EnvironmentSpec, seed: int) -> Policy:
+    """Build on the CPU in float32. Each part draws from a stream of its own; the global generator is put back.
+
+    Not for several threads at once: torch's global CPU generator is borrowed meanwhile.
+    """
+    width = config.encoder.output_width
+    memory_width = config.memory_width
+    with torch.random.fork_rng(devices=[]):
+        _seed(seed, "encoder")
+        encoder = config.encoder.build(spec)
+        _seed(seed, "memory")
+        memory = config.memory.build(width)
+        _seed(seed, "actor")
+        actor = build_head(config.actor, memory_width, spec.num_actions, "actor")
+        _seed(seed, "critic")
+        critic = build_head(config.critic, memory_width, 1, "critic")
+        _seed(seed, "auxiliary")
+        auxiliary = None if config.auxiliary is None else config.auxiliary.build(width, memory_width)
+    return Policy(spec, encoder, memory, actor, critic, auxiliary)
+
+
+def _seed(seed: int, part: str) -> None:
+    # The CPU generator alone: torch.manual_seed would also reseed the GPUs, which are not put back.
+    torch.default_generator.manual_seed(derive_seed(seed, f"weights of the {part}"))

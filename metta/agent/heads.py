@@ -1,0 +1,29 @@
+"""The actor's and critic's multi-layer perceptron."""
+
+from torch import nn
+
+from metta.agent.heads_config import HeadConfig
+from metta.agent.init import initialise
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
+
+
+def build_head(config: HeadConfig, input_width: int, output_width: int, last: str) -> nn.Sequential:
+    """[..., input_width] -> [..., output_width].
+
+    Args:
+        config: hidden widths and activation.
+        input_width: width of the memory's output.
+        output_width: number of actions, or 1.
+        last: initialisation scheme of the last layer, "actor" or "critic".
+    """
+    layers: list[nn.Module] = []
+    width = input_width
+    for hidden in config.hidden:
+        linear = nn.Linear(width, hidden)
+        initialise(linear, config.activation)
+        layers += [linear, _ACTIVATIONS[config.activation]()]
+        width = hidden
+    linear = nn.Linear(width, output_width)
+    initialise(linear, last)
+    return nn.Sequential(*layers, linear)

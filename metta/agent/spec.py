@@ -1,0 +1,40 @@
+"""What a policy needs to know about its environment (torch-free)."""
+
+from pydantic import Field
+
+from metta.base.config import Config
+
+
+class EnvironmentSpec(Config):
+    """Action count and the shape and scale of observations; saved with every checkpoint.
+
+    An observation is uint8 [num_observation_tokens, 3]: rows of (location, feature id, value), location =
+    (row << 4) | column inside the window; unused rows are 255 255 255.
+    """
+
+    feature_scales: tuple[float, ...] = Field(min_length=1, max_length=255)
+    """Divisor of a token's value, by feature id (1.0 for unused ids)."""
+
+    num_actions: int = Field(default=16, ge=1)
+    """Size of the flat action set: the policy gives this many logits."""
+
+    obs_width: int = Field(default=11, ge=1, le=16)
+    """Columns of the agent's window."""
+
+    obs_height: int = Field(default=11, ge=1, le=16)
+    """Rows of the agent's window."""
+
+    num_observation_tokens: int = Field(default=200, ge=1)
+    """Rows of an observation."""
+
+    @property
+    def num_features(self) -> int:
+        """Number of feature ids; a token with a higher id is ignored (255 marks an unused row)."""
+        return len(self.feature_scales)
+
+
+def arena_spec() -> EnvironmentSpec:
+    """The spec of the suite's own arena, with the simulator's feature scales."""
+    from metta.sim.constants import FEATURE_SCALES
+
+    return EnvironmentSpec(feature_scales=tuple(FEATURE_SCALES))
