@@ -97,7 +97,8 @@ class _AttentionConfig(MemoryConfig):
             fitting = [heads for heads in range(1, self.width + 1) if self.width % heads == 0]
             raise ValueError(
                 f"num_heads={self.num_heads} does not divide width={self.width}; "
-                f"choose num_heads from {', '.join(map(str, fitting))} or a width that is a multiple of {self.num_heads}"
+                f"choose num_heads from {', '.join(map(str, fitting))} or a width that is a "
+                f"multiple of {self.num_heads}"
             )
         return self
 

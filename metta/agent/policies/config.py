@@ -75,7 +75,7 @@ class PolicyConfig(Config):
         return self.memory.output_width(self.encoder.output_width)
 
     def build(self, spec: EnvironmentSpec, seed: int) -> "Policy":
-    XX
+        """The policy on the CPU in float32; its weights depend on `seed` only, and global randomness is left alone."""
         from metta.agent.build import build_policy
 
         return build_policy(self, spec, seed)
