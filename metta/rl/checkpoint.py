@@ -15,11 +15,16 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from metta.agent.policies.config import PolicyConfig
+from metta.agent.spec import EnvironmentSpec
 from metta.base.errors import InputError, RunError
+
+if TYPE_CHECKING:
+    from metta.agent.policy import Policy
 
 PREFIX = "step_"
 FILES = ("policy.safetensors", "policy.json", "trainer.safetensors", "trainer.json")
@@ -101,6 +106,28 @@ def read_policy_files(checkpoint: Path) -> tuple[dict[str, Tensor], dict[str, An
 def read_trainer_files(checkpoint: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The trainer's tensors and record. Raises InputError when the checkpoint is missing or damaged."""
     return _read(checkpoint, "trainer")
+
+
+def load_policy(checkpoint: Path, spec: EnvironmentSpec) -> "Policy":
+    """The policy of a checkpoint, rebuilt from its files alone, on the CPU.
+
+    Raises:
+        InputError: the checkpoint is missing or damaged, or was trained for other actions or observations than `spec`.
+    """
+    tensors, record = read_policy_files(checkpoint)
+    own = EnvironmentSpec.parse(record["spec"], f"{checkpoint}/policy.json: spec")
+    if own != spec:
+        different = [name for name in type(spec).model_fields if getattr(own, name) != getattr(spec, name)]
+        raise InputError(
+            f"the policy in {checkpoint} does not fit this environment: its {different[0]} is "
+            f"{getattr(own, different[0])}, the environment's {getattr(spec, different[0])}."
+        )
+    policy = PolicyConfig.parse(record["policy"], f"{checkpoint}/policy.json: policy").build(own, seed=0)
+    try:
+        policy.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise InputError(f"the weights in {checkpoint} do not fit their configuration: {error}.") from None
+    return policy
 
 
 def newest_sound(folder: Path) -> Path | None:

@@ -1,0 +1,110 @@
+"""Evaluation: one full episode in each of a fixed set of worlds that no training run ever sees.
+
+The worlds, their spawns and the uniform numbers that actions are drawn with depend on the evaluation seed alone, so
+every architecture and every training seed meets the same episodes (paired comparisons).
+
+Axes: W worlds, A agents, N = W * A streams.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from metta.base.seeding import derive_seed
+from metta.rl.checkpoint import load_policy
+from metta.rl.config import EvaluationConfig, SystemConfig
+from metta.rl.metrics import episode_result
+from metta.rl.players import Player, PolicyPlayer, RandomPlayer
+from metta.rl.sampling import uniforms
+from metta.rl.shards import Shards, split
+from metta.rl.trainer import choose_device, choose_threads, spec_of
+from metta.sim.config import SimConfig
+from metta.sim.constants import NUM_ACTIONS
+from metta.sim.vector_env import VectorEnv
+
+RANDOM = "random"
+
+
+def evaluate(
+    player: Path | str,
+    environments: Mapping[str, SimConfig],
+    evaluation: EvaluationConfig = EvaluationConfig(),
+    system: SystemConfig = SystemConfig(),
+) -> dict[str, Any]:
+    """Results per environment: a summary and every episode.
+
+    Args:
+        player: folder of one checkpoint, or "random".
+        environments: evaluation environments by name.
+        evaluation: number of worlds and seed.
+        system: device and threads; results do not depend on the threads beyond rounding of the policy's arithmetic.
+
+    Raises:
+        InputError: the checkpoint is missing, damaged, or does not fit an environment.
+    """
+    device = choose_device(system)
+    shards = Shards(choose_threads(system) if device.type == "cpu" else 1)
+    try:
+        results = {}
+        for name, sim in environments.items():
+            actor: Player = (
+                RandomPlayer(NUM_ACTIONS)
+                if player == RANDOM
+                else PolicyPlayer(load_policy(Path(player), spec_of(sim)), device)
+            )
+            results[name] = evaluate_player(actor, sim, evaluation, shards)
+        return results
+    finally:
+        shards.close()
+
+
+def evaluate_player(player: Player, sim: SimConfig, evaluation: EvaluationConfig, shards: Shards) -> dict[str, Any]:
+    """One full episode per world of one environment; the summary holds means over episodes of means over agents."""
+    env = VectorEnv(sim, num_worlds=evaluation.worlds, seed=derive_seed(evaluation.seed, "evaluation worlds"))
+    env.reset()
+    actions = np.zeros(env.num_streams, dtype=np.int32)
+    uniforms_TN = uniforms(evaluation.seed, "evaluation sampling", 0, (sim.max_steps, env.num_streams))
+
+    def play(worlds: tuple[int, int]) -> None:
+        first, last = worlds
+        here = slice(first * env.num_agents, last * env.num_agents)
+        observations = torch.from_numpy(env.buffers.observations[here])
+        resets = torch.from_numpy(env.buffers.resets[here])
+        state = player.initial_state(here.stop - here.start)
+        for step in range(sim.max_steps):
+            chosen, state = player.act(observations, resets, state, uniforms_TN[step, here])
+            actions[here] = chosen.numpy()
+            env.step_worlds(actions, first, last)
+
+    shards.map(play, split(env.num_worlds, shards.threads))
+    episodes = [episode_result(episode, sim) for episode in sorted(env.drain_episodes(), key=lambda e: e.world)]
+    return summary(episodes)
+
+
+def summary(episodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Means over episodes of each episode's mean over agents, their spread, and the episodes themselves."""
+    reward = [float(np.mean(episode["reward"])) for episode in episodes]
+    hearts = [float(np.mean(episode["hearts"])) for episode in episodes]
+    return {
+        "reward": float(np.mean(reward)),
+        "hearts_per_agent": float(np.mean(hearts)),
+        "episodes": len(episodes),
+        "spread": {"reward": spread(reward), "hearts_per_agent": spread(hearts)},
+        "worlds_hash": worlds_hash(episodes),
+        "per_episode": list(episodes),
+    }
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """How far episodes differ: sample standard deviation (0 for one episode), smallest and largest."""
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return {"standard_deviation": deviation, "minimum": min(values), "maximum": max(values)}
+
+
+def worlds_hash(episodes: Sequence[Mapping[str, Any]]) -> str:
+    """One hash of all maps with their spawns: equal hashes mean that the same episodes were played."""
+    return hashlib.blake2b("".join(episode["map_hash"] for episode in episodes).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,247 @@
+"""Training one run, from its configuration to its last checkpoint; started again, it continues as if never stopped.
+
+The whole order is in `train`: collect, update, measure, save. Everything random is a function of the run's seed and a
+counter, so a checkpoint holds no generator state besides the worlds' own.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from metta.agent.policy import Policy
+from metta.agent.spec import EnvironmentSpec
+from metta.agent.state import leaves, with_leaves
+from metta.base.errors import InputError
+from metta.base.seeding import derive_seed
+from metta.rl.checkpoint import (
+    checkpoint_name,
+    keep_checkpoints,
+    newest_sound,
+    read_policy_files,
+    read_trainer_files,
+    remove_leftovers,
+    write_checkpoint,
+)
+from metta.rl.config import RunConfig, SystemConfig
+from metta.rl.metrics import MetricsFile, Progress, best_record, episode_metrics, write_best
+from metta.rl.rollout import Collector
+from metta.rl.sampling import uniforms
+from metta.rl.shards import Shards
+from metta.rl.update import Learner, make_learner, update
+from metta.sim.config import SimConfig
+from metta.sim.constants import FEATURE_SCALES
+from metta.sim.vector_env import VectorEnv
+
+KEPT_CHECKPOINTS = 2
+RECENT_EPISODES = 32
+"""Episodes over which a checkpoint's training hearts are averaged when the best one is picked."""
+
+
+def train(
+    config: RunConfig,
+    folder: Path,
+    on_update: Callable[[Progress], None] = lambda progress: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
+    """Train to `config.trainer.total_timesteps`, from the newest sound checkpoint in `folder` if there is one.
+
+    Writes `metrics.jsonl` (one line per update) and `checkpoints/` below `folder`.
+
+    Args:
+        config: the resolved run.
+        folder: the run's folder; exists.
+        on_update: called after every update, with what a progress line needs.
+        clock: seconds; only rates and times depend on it.
+
+    Raises:
+        InputError: the checkpoints are damaged or of another configuration.
+        RunError: a loss became non-finite, or the disk refused a file. The last good checkpoint is kept.
+    """
+    device = choose_device(config.system)
+    shards = Shards(choose_threads(config.system) if device.type == "cpu" else 1)
+    try:
+        training = _start(config, device, shards)
+        remove_leftovers(folder / "checkpoints")
+        checkpoint = newest_sound(folder / "checkpoints")
+        if checkpoint is not None:
+            _restore(training, checkpoint)
+        metrics_file = MetricsFile(folder / "metrics.jsonl", last_update=training.updates)
+        if checkpoint is None:
+            _save(training, folder)
+
+        seconds_before, started = training.seconds, clock()
+        first_timesteps = training.timesteps
+        trainer = config.trainer
+        while training.timesteps < trainer.total_timesteps:
+            before = clock()
+            shape = (trainer.rollout_steps, training.env.num_streams)
+            segments = training.collector.collect(uniforms(config.seed, "sampling", training.updates, shape))
+            collected = clock()
+            losses = update(training.learner, segments, trainer, shards, config.seed, training.updates)
+            updated = clock()
+
+            training.updates += 1
+            training.timesteps += segments.actions.numel()
+            training.seconds = seconds_before + updated - started
+            episodes = training.env.drain_episodes()
+            training.remember(episodes)
+            rate = (training.timesteps - first_timesteps) / max(updated - started, 1e-9)
+            progress = Progress(
+                update=training.updates,
+                timesteps=training.timesteps,
+                total_timesteps=trainer.total_timesteps,
+                steps_per_second=rate,
+                seconds_left=max(0.0, (trainer.total_timesteps - training.timesteps) / rate),
+                metrics={
+                    "rollout/reward_per_step": float(segments.rewards.mean()),
+                    **losses,
+                    **episode_metrics(episodes, config.sim),
+                },
+            )
+            timing = {
+                "seconds": training.seconds,
+                "rollout_seconds": collected - before,
+                "update_seconds": updated - collected,
+                "steps_per_second": rate,
+            }
+            metrics_file.append(progress, timing)
+            if _checkpoint_is_due(training):
+                _save(training, folder)
+            on_update(progress)
+    finally:
+        shards.close()
+
+
+@dataclass
+class Training:
+    """Everything that changes while a run trains."""
+
+    config: RunConfig
+    env: VectorEnv
+    policy: Policy
+    learner: Learner
+    collector: Collector
+    updates: int = 0
+    timesteps: int = 0
+    seconds: float = 0.0
+    """Time spent in training, over all starts of the run."""
+    recent_hearts: list[float] = field(default_factory=list)
+    """Hearts per agent of the last whole episodes, oldest first."""
+    best: dict[str, Any] | None = None
+    """Which checkpoint was best so far (see `metta.rl.metrics.best_record`)."""
+
+    def remember(self, episodes: Sequence[Any]) -> None:
+        """Note the hearts of the whole episodes among those that just ended."""
+        whole = [float(episode.hearts.mean()) for episode in episodes if episode.length == self.config.sim.max_steps]
+        self.recent_hearts = (self.recent_hearts + whole)[-RECENT_EPISODES:]
+
+
+def spec_of(sim: SimConfig) -> EnvironmentSpec:
+    """What a policy has to know of an environment."""
+    return EnvironmentSpec(
+        feature_scales=FEATURE_SCALES,
+        obs_width=sim.obs_width,
+        obs_height=sim.obs_height,
+        num_observation_tokens=sim.num_observation_tokens,
+    )
+
+
+def choose_device(system: SystemConfig) -> torch.device:
+    """The device to compute on. Raises InputError when a GPU is asked for and torch sees none."""
+    available = torch.cuda.is_available()
+    if system.device == "cuda" and not available:
+        raise InputError("system.device=cuda, but torch sees no GPU here; allowed: cpu, auto.")
+    return torch.device("cuda" if available and system.device != "cpu" else "cpu")
+
+
+def choose_threads(system: SystemConfig) -> int:
+    """The number of CPU threads: as configured, or all cores given to this process."""
+    return system.threads or len(os.sched_getaffinity(0))
+
+
+def _start(config: RunConfig, device: torch.device, shards: Shards) -> Training:
+    """A run at its very beginning."""
+    policy = config.policy.build(spec_of(config.sim), derive_seed(config.seed, "weights")).to(device)
+    env = VectorEnv(
+        config.sim, num_worlds=config.num_worlds, seed=derive_seed(config.seed, "worlds"), desynchronise=True
+    )
+    env.reset()
+    collector = Collector(env, policy, config.trainer.rollout_steps, device, shards)
+    return Training(config, env, policy, make_learner(policy, config.trainer), collector)
+
+
+def _checkpoint_is_due(training: Training) -> bool:
+    steps_per_update = training.env.num_streams * training.config.trainer.rollout_steps
+    every = training.config.trainer.checkpoint_every
+    return (
+        training.timesteps >= training.config.trainer.total_timesteps
+        or training.timesteps // every > (training.timesteps - steps_per_update) // every
+    )
+
+
+def _save(training: Training, folder: Path) -> None:
+    """Write a checkpoint, note it if it is the best so far, and drop those no longer needed."""
+    name = checkpoint_name(training.timesteps)
+    training.best = best_record(training.best, name, training.recent_hearts)
+    optimizer_state = training.learner.optimizer.state_dict()["state"]
+    tensors = {
+        **{f"optimizer/{index}/{key}": value for index, part in optimizer_state.items() for key, value in part.items()},
+        **{f"state/{index}": leaf for index, leaf in enumerate(leaves(training.collector.state))},
+        **{f"worlds/{key}": torch.from_numpy(value) for key, value in training.env.state_dict().items()},
+    }
+    record = {
+        "updates": training.updates,
+        "timesteps": training.timesteps,
+        "seconds": training.seconds,
+        "recent_hearts": training.recent_hearts,
+        "best": training.best,
+    }
+    policy_record = {
+        "architecture": training.config.architecture,
+        "level": training.config.level,
+        "run": training.config.run,
+        "seed": training.config.seed,
+        "timesteps": training.timesteps,
+        "policy": training.config.policy.model_dump(mode="json"),
+        "spec": training.policy.spec.model_dump(mode="json"),
+    }
+    checkpoints = folder / "checkpoints"
+    write_checkpoint(checkpoints, training.timesteps, training.policy.state_dict(), policy_record, tensors, record)
+    write_best(checkpoints, training.best)
+    keep_checkpoints(checkpoints, KEPT_CHECKPOINTS, {training.best["checkpoint"]} if training.best else set())
+
+
+def _restore(training: Training, checkpoint: Path) -> None:
+    """Put a run where it was when `checkpoint` was written."""
+    weights, policy_record = read_policy_files(checkpoint)
+    tensors, record = read_trainer_files(checkpoint)
+    own = training.config.policy.model_dump(mode="json")
+    if policy_record.get("policy") != own:
+        raise InputError(
+            f"{checkpoint} holds the architecture {policy_record.get('architecture')!r}, "
+            f"not the {training.config.architecture!r} of this run; use another run name."
+        )
+    training.policy.load_state_dict(weights)
+    groups = training.learner.optimizer.state_dict()["param_groups"]
+    state: dict[int, dict[str, Any]] = {}
+    for name, tensor in tensors.items():
+        kind, _, rest = name.partition("/")
+        if kind == "optimizer":
+            index, _, key = rest.partition("/")
+            state.setdefault(int(index), {})[key] = tensor
+    training.learner.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    template = training.collector.state
+    count = sum(1 for _ in leaves(template))
+    training.collector.state = with_leaves(template, [tensors[f"state/{index}"] for index in range(count)])
+    worlds = {name.removeprefix("worlds/"): tensor for name, tensor in tensors.items() if name.startswith("worlds/")}
+    training.env.load_state_dict({name: tensor.numpy() for name, tensor in worlds.items()})
+    training.updates = record["updates"]
+    training.timesteps = record["timesteps"]
+    training.seconds = record["seconds"]
+    training.recent_hearts = record["recent_hearts"]
+    training.best = record["best"]
