@@ -1,0 +1,77 @@
+"""Names of runs and addresses of checkpoints, as users write them, turned into paths."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+from metta.base.errors import InputError
+
+NEWEST = "newest"
+BEST = "best"
+CHECKPOINTS_FOLDER = "checkpoints"
+
+_RUN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=-]{0,199}")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+def check_run_name(name: str) -> str:
+    """`name` if it is one folder name below train_dir, else `InputError`."""
+    if not _RUN_NAME.fullmatch(name):
+        raise InputError(
+            f"run={name!r} is not a run name: it becomes one folder below train_dir, so use up to 200 letters, digits "
+            "and . _ + = -, beginning with a letter, a digit or _."
+        )
+    return name
+
+
+@dataclass(frozen=True)
+class CheckpointAddress:
+    """A folder of checkpoints and which of them: `newest`, `best` or the name of one."""
+
+    folder: Path
+    name: str = NEWEST
+
+    def __str__(self) -> str:
+        return f"{self.folder}:{self.name}" if self.name != NEWEST else str(self.folder)
+
+
+def local_path(address: str) -> Path:
+    """The path of a local address: a plain path, `file://./relative` or `file:///absolute`."""
+    scheme = _SCHEME.match(address)
+    if scheme is None:
+        path = address
+    elif scheme[1].lower() == "file":
+        path = unquote(address[scheme.end() :])
+    else:
+        raise InputError(f"address {address!r}: {scheme[1]}:// is not supported; use file://path or a plain path.")
+    if not path or "\0" in path:
+        raise InputError(f"address {address!r} names no path.")
+    return Path(path).expanduser()
+
+
+def checkpoint_address(address: str) -> CheckpointAddress:
+    """Read a checkpoint address.
+
+    Accepted: a checkpoints folder (its newest), `folder:best`, `folder:<name>`, one checkpoint inside a checkpoints
+    folder, or a run folder in place of its checkpoints folder; each as a plain path or with `file://` in front. Whether
+    the checkpoint is whole is found out when it is loaded.
+
+    Raises:
+        InputError: nothing is there, or the address is none of these.
+    """
+    path = local_path(address)
+    name = NEWEST
+    if not path.exists() and ":" in path.name:
+        folder, _, name = path.name.rpartition(":")
+        path = path.with_name(folder) if folder else path.parent
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
+            raise InputError(f"address {address!r}: {name!r} is not a checkpoint name; use newest, best or one's name.")
+    if not path.exists():
+        raise InputError(f"there is no checkpoint at {address!r}: {path} does not exist.")
+    if path.is_file():
+        path = path.parent
+    if path.parent.name == CHECKPOINTS_FOLDER and name == NEWEST:
+        return CheckpointAddress(path.parent, path.name)
+    nested = path / CHECKPOINTS_FOLDER
+    return CheckpointAddress(nested if nested.is_dir() else path, name)

@@ -1,0 +1,105 @@
+"""Files that are never half written: atomic replacement, JSON and JSON lines, locks, and disk faults as sentences."""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from metta.base.errors import InputError, RunError
+
+
+def reason(error: OSError) -> str:
+    """What the operating system said, without numbers and paths."""
+    return (error.strerror or str(error)).lower()
+
+
+@contextlib.contextmanager
+def disk_faults(path: Path, doing: str) -> Iterator[None]:
+    """Turn an `OSError` inside into one sentence: a wrong place to write is `InputError`, a full disk `RunError`."""
+    try:
+        yield
+    except OSError as error:
+        message = f"cannot {doing} {path}: {reason(error)}."
+        wrong_place = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
+        raise (InputError if error.errno in wrong_place else RunError)(message) from error
+
+
+def make_folder(path: Path) -> None:
+    """Create `path` with its parents and prove that a file can be written in it; raises `InputError` or `RunError`."""
+    with disk_faults(path, "write to the folder"):
+        path.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path) as probe:
+            probe.write(b"0" * 4096)
+            probe.flush()
+            os.fsync(probe.fileno())
+
+
+def write_atomically(path: Path, content: bytes | str) -> None:
+    """Write `content` so that `path` always holds either all of the old or all of the new bytes, also after a crash."""
+    data = content.encode() if isinstance(content, str) else content
+    with disk_faults(path, "write"):
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`write_atomically` with indented JSON; non-finite numbers are refused, since JSON has none."""
+    write_atomically(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`. Raises `InputError` if it is missing, damaged or not an object."""
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"there is no file {path}.") from None
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {reason(error)}.") from None
+    except ValueError as error:
+        raise InputError(f"{path} is damaged or not JSON: {error}.") from None
+    if not isinstance(value, dict):
+        raise InputError(f"{path} is damaged: it holds {type(value).__name__} instead of an object.")
+    return value
+
+
+@contextlib.contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold an exclusive lock on the file `path` (created if needed); the system releases it however the process ends.
+
+    Raises `InputError` naming `what` and the holder's process id when another process holds it.
+    """
+    with disk_faults(path, "lock"):
+        file: IO[str] = path.open("a+")
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise InputError(
+                f"{what} is in use by process {file.read().strip() or 'of unknown id'}; wait or stop it."
+            ) from None
+        with disk_faults(path, "lock"):
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+        yield

@@ -1,0 +1,108 @@
+"""What a run says: every line to the terminal and, with the time, to its log.txt; and the progress line."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metta.base.files import reason
+from metta.lab.provenance import now
+
+if TYPE_CHECKING:
+    from metta.rl.metrics import Progress
+
+LOGGED_SHARES = 10
+"""The progress is logged this many times per run."""
+SECONDS_BETWEEN_DRAWINGS = 0.25
+
+
+class RunLog:
+    """Appends to log.txt; a log that cannot be written (full disk) is reported once and does not end the run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._broken = False
+        # A runner that collects this process's output in the same file needs each line once.
+        self._is_stdout = path.exists() and _is_stream(path, sys.stdout)
+
+    def say(self, line: str) -> None:
+        """Print a line and keep it."""
+        print(f"{now()} {line}" if self._is_stdout else line, flush=True)
+        if not self._is_stdout:
+            self.keep(line)
+
+    def keep(self, line: str) -> None:
+        """Write a line to log.txt only."""
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(f"{now()} {line}\n")
+        except OSError as error:
+            if not self._broken:
+                print(f"cannot write {self.path}: {reason(error)}. The run goes on.", file=sys.stderr)
+            self._broken = True
+
+
+def _is_stream(path: Path, stream: object) -> bool:
+    """Whether `stream` writes to the file `path`."""
+    try:
+        descriptor = stream.fileno()  # type: ignore[attr-defined]
+    except (OSError, AttributeError, ValueError):
+        return False
+    return os.path.samestat(os.fstat(descriptor), path.stat())
+
+
+class ProgressLine:
+    """One line that is redrawn on a terminal; elsewhere silent except for every tenth of the run."""
+
+    def __init__(self, log: RunLog) -> None:
+        self._log = log
+        self._on_terminal = sys.stdout.isatty()
+        self._drawn_at = 0.0
+        self._logged_share: int | None = None
+
+    def show(self, progress: "Progress") -> None:
+        """Draw or log the state after an update."""
+        text = progress_text(progress)
+        share = min(LOGGED_SHARES, progress.timesteps * LOGGED_SHARES // progress.total_timesteps)
+        if self._on_terminal and time.monotonic() - self._drawn_at > SECONDS_BETWEEN_DRAWINGS:
+            self._drawn_at = time.monotonic()
+            print(f"\r\x1b[K{text}", end="", flush=True)
+        if self._logged_share is None:
+            self._logged_share = share - 1 if share == LOGGED_SHARES else share
+        if share > self._logged_share:
+            self._logged_share = share
+            if self._on_terminal:
+                self._log.keep(text)
+            else:
+                self._log.say(text)
+
+    def close(self) -> None:
+        """End the line."""
+        if self._on_terminal:
+            print("\r\x1b[K", end="", flush=True)
+
+
+def progress_text(progress: "Progress") -> str:
+    """E.g. ` 45 %  450,000 of 1,000,000 steps  31,204 steps/s  0:18 left  return 2.31  hearts 0.42`."""
+    parts = [
+        f"{min(100, 100 * progress.timesteps // progress.total_timesteps):3d} %",
+        f"{progress.timesteps:,} of {progress.total_timesteps:,} steps",
+        f"{progress.steps_per_second:,.0f} steps/s",
+        f"{duration_text(progress.seconds_left)} left",
+    ]
+    for name, label in SHOWN_METRICS.items():
+        if name in progress.metrics:
+            parts.append(f"{label} {progress.metrics[name]:.2f}")
+    return "  ".join(parts)
+
+
+SHOWN_METRICS = {"episode/return": "return", "episode/hearts_per_agent": "hearts"}
+"""Metric -> its name in the progress line."""
+
+
+def duration_text(seconds: float) -> str:
+    """Hours, minutes and seconds: `1:02:03` or `2:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

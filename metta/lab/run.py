@@ -1,0 +1,223 @@
+"""The folder of one run: what lies in it, and what its files say about where the run stands."""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from metta.base.addresses import CHECKPOINTS_FOLDER, check_run_name
+from metta.base.config import Config
+from metta.base.errors import InputError, RunError
+from metta.base.files import make_folder, read_json, write_atomically, write_json
+from metta.lab.provenance import now, provenance
+
+FORMAT = 1
+HEARTBEAT_SECONDS = 10.0
+"""Time between two writings of status.json while a run lives."""
+
+State = Literal["training", "evaluating", "finished", "failed", "stopped"]
+
+
+class RunStatus(Config):
+    """`status.json`: where a run stands. Times are ISO 8601 in UTC."""
+
+    state: State
+    """stopped: ended on request, to be continued; failed: `error` says why."""
+    started: str
+    """Time of the first start."""
+    heartbeat: str
+    """Last sign of life."""
+    pid: int
+    """Process of the last start."""
+    host: str
+    """Machine of the last start."""
+    starts: int
+    """How often the run was started."""
+    timesteps: int = 0
+    """Agent-steps done."""
+    total_timesteps: int
+    """Agent-steps wanted."""
+    steps_per_second: float | None = None
+    """Agent-steps per second in training since the last start."""
+    seconds_left: float | None = None
+    """Expected time to the end of training."""
+    training_seconds: float = 0.0
+    """Time in training over all starts."""
+    trained: bool = False
+    """Whether training reached its end."""
+    error: str | None = None
+    """What ended the run, if it failed."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """`train_dir/<run>/` and the names of the files in it."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, train_dir: Path, run: str) -> "RunFolder":
+        """The folder of a run; raises `InputError` if the name would leave train_dir."""
+        return cls(train_dir / check_run_name(run))
+
+    @property
+    def configuration_file(self) -> Path:
+        """The resolved configuration and every start's code, packages and machine."""
+        return self.path / "config.json"
+
+    @property
+    def status_file(self) -> Path:
+        """Where the run stands."""
+        return self.path / "status.json"
+
+    @property
+    def evaluation_file(self) -> Path:
+        """Results of the newest checkpoint on the run's own level."""
+        return self.path / "evaluation.json"
+
+    @property
+    def log_file(self) -> Path:
+        """What the run said, start after start."""
+        return self.path / "log.txt"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the process that works on the run."""
+        return self.path / ".lock"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of checkpoints."""
+        return self.path / CHECKPOINTS_FOLDER
+
+    def configuration(self) -> dict[str, Any] | None:
+        """The configuration the run was started with, or None if it was never started."""
+        if not self.configuration_file.exists():
+            return None
+        record = read_json(self.configuration_file)
+        configuration = record.get("configuration")
+        if record.get("format") != FORMAT or not isinstance(configuration, dict):
+            raise InputError(
+                f"{self.configuration_file} is damaged or of another version: 'format' must be {FORMAT} and "
+                "'configuration' an object."
+            )
+        return configuration
+
+    def status(self) -> RunStatus | None:
+        """Where the run stands, or None if it was never started."""
+        if not self.status_file.exists():
+            return None
+        return RunStatus.parse(read_json(self.status_file), where=str(self.status_file))
+
+    def is_finished(self) -> bool:
+        """Whether training and evaluation are both done."""
+        status = self.status()
+        return status is not None and status.state == "finished" and self.evaluation_file.exists()
+
+    def check_same(self, configuration: dict[str, Any]) -> None:
+        """Raise `InputError` naming the first differing key if the folder belongs to another configuration."""
+        existing = self.configuration()
+        if existing is None:
+            return
+        difference = first_difference(existing, configuration)
+        if difference is not None:
+            key, there, here = difference
+            raise InputError(
+                f"run {self.path.name!r} exists in {self.path.parent} with {key}={there!r}, not {here!r}; "
+                "give the same settings to continue it, or another run= name."
+            )
+
+    def record_start(self, configuration: dict[str, Any]) -> None:
+        """Create the folder if needed and write config.json, with this start added to the earlier ones."""
+        make_folder(self.path)
+        starts = read_json(self.configuration_file)["starts"] if self.configuration_file.exists() else []
+        record = {"format": FORMAT, "configuration": configuration, "starts": [*starts, provenance()]}
+        write_json(self.configuration_file, record)
+
+
+ABSENT = "absent"
+
+
+def first_difference(old: Any, new: Any, key: str = "") -> tuple[str, Any, Any] | None:
+    """Dotted key, old and new value of the first difference between two trees of plain data."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in [*old, *(name for name in new if name not in old)]:
+            deeper = f"{key}.{name}" if key else name
+            found = first_difference(old.get(name, ABSENT), new.get(name, ABSENT), deeper)
+            if found is not None:
+                return found
+        return None
+    if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        pairs = enumerate(zip(old, new, strict=True))
+        return next((d for i, (a, b) in pairs if (d := first_difference(a, b, f"{key}.{i}"))), None)
+    return None if old == new else (key, old, new)
+
+
+class Heartbeat:
+    """Keeps status.json current while a run works: on every change of state and every few seconds besides.
+
+    Use as a context manager around the work. A heartbeat that cannot be written (full disk) is reported once through
+    `warn` and does not end the run.
+    """
+
+    def __init__(self, folder: RunFolder, total_timesteps: int, warn: Callable[[str], None]) -> None:
+        before = folder.status()
+        self._folder = folder
+        self._warn = warn
+        self._warned = False
+        self._guard = threading.Lock()
+        self._ended = threading.Event()
+        self._started = time.monotonic()
+        self._seconds_before = before.training_seconds if before else 0.0
+        self._training = False
+        self.status = RunStatus(
+            state="training",
+            started=before.started if before else now(),
+            heartbeat=now(),
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            starts=before.starts + 1 if before else 1,
+            timesteps=before.timesteps if before else 0,
+            total_timesteps=total_timesteps,
+            training_seconds=self._seconds_before,
+            trained=before.trained if before else False,
+        )
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> "Heartbeat":
+        self.update(error=None)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def update(self, write: bool = True, **changes: Any) -> None:
+        """Change fields of the status; `write=False` leaves the writing to the next beat."""
+        with self._guard:
+            self._training = changes.get("state", self.status.state) == "training"
+            self.status = self.status.model_copy(update=changes)
+            if write:
+                self._write()
+
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT_SECONDS):
+            with self._guard:
+                self._write()
+
+    def _write(self) -> None:
+        seconds = {}
+        if self._training:
+            seconds = {"training_seconds": round(self._seconds_before + time.monotonic() - self._started, 3)}
+        self.status = self.status.model_copy(update={"heartbeat": now(), **seconds})
+        try:
+            write_atomically(self._folder.status_file, self.status.model_dump_json(indent=2) + "\n")
+        except (RunError, InputError) as error:
+            if not self._warned:
+                self._warn(f"{error} The run goes on; its status is out of date.")
+            self._warned = True

@@ -1,0 +1,134 @@
+"""Training one run in its folder: new, continued or already finished; evaluated at the end."""
+
+import signal
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, ClassVar
+
+from metta.base.errors import InputError, RunError
+from metta.base.files import locked, make_folder
+from metta.lab.evaluation import EvaluateConfig, evaluate_into, result_sentences
+from metta.lab.job import STOPPED, Job
+from metta.lab.log import ProgressLine, RunLog
+from metta.lab.run import Heartbeat, RunFolder
+from metta.rl.config import RunConfig
+
+if TYPE_CHECKING:
+    from metta.rl.metrics import Progress
+
+
+@dataclass(frozen=True)
+class TrainJob(Job):
+    """Train one run, or continue it, and evaluate it at the end."""
+
+    config: RunConfig
+    train_dir: Path
+
+    fixed: ClassVar[Mapping[str, str]] = {
+        "level": "the level is chosen by the path, as in experiments.recipes.benchmark_architectures.level_2_easy.train",
+        "architecture": "the architecture is chosen by policy_architecture= or arch_type=",
+    }
+
+    def execute(self) -> int:
+        """Returns 0 when the run is finished, 130 when it was asked to stop.
+
+        Raises:
+            InputError: the folder cannot be written, belongs to another configuration or is in use, or its checkpoints
+                are damaged.
+            RunError: training or evaluation failed; what was done is kept.
+        """
+        folder = RunFolder.of(self.train_dir, self.config.run)
+        configuration = self.config.model_dump(mode="json")
+        folder.check_same(configuration)
+        if folder.is_finished():
+            print(f"Run {self.config.run!r} is finished, nothing to do; its results are in {folder.path}.")
+            return 0
+        make_folder(folder.path)
+        with locked(folder.lock_file, f"run {self.config.run!r}"):
+            folder.record_start(configuration)
+            log = RunLog(folder.log_file)
+            with Heartbeat(folder, self.config.trainer.total_timesteps, log.say) as heartbeat:
+                return _guarded(lambda: self._work(folder, heartbeat, log), heartbeat, log)
+
+    def _work(self, folder: RunFolder, heartbeat: Heartbeat, log: RunLog) -> None:
+        if not heartbeat.status.trained:
+            self._train(folder, heartbeat, log)
+        heartbeat.update(state="evaluating")
+        record = evaluate_into(folder.evaluation_file, self._evaluation(folder))
+        for sentence in result_sentences(record):
+            log.say(sentence)
+        heartbeat.update(state="finished")
+
+    def _train(self, folder: RunFolder, heartbeat: Heartbeat, log: RunLog) -> None:
+        from metta.rl.trainer import train
+
+        config = self.config
+        doing = f"{config.architecture} on {config.level}, seed {config.seed}"
+        verb = "Continuing" if heartbeat.status.starts > 1 else "Training"
+        log.say(f"{verb} {doing}: {config.trainer.total_timesteps:,} agent-steps, in {folder.path}")
+        line = ProgressLine(log)
+
+        def on_update(progress: "Progress") -> None:
+            heartbeat.update(
+                write=False,
+                timesteps=progress.timesteps,
+                steps_per_second=progress.steps_per_second,
+                seconds_left=progress.seconds_left,
+            )
+            line.show(progress)
+
+        try:
+            train(config, folder.path, on_update)
+        finally:
+            line.close()
+        heartbeat.update(trained=True, seconds_left=0.0)
+        log.say(f"Trained {doing} in {heartbeat.status.training_seconds:.0f} s.")
+
+    def _evaluation(self, folder: RunFolder) -> EvaluateConfig:
+        config = self.config
+        return EvaluateConfig(
+            policy_uri=str(folder.checkpoints),
+            level=config.level,
+            evaluation_environments=config.evaluation_environments,
+            evaluation=config.evaluation,
+            system=config.system,
+        )
+
+
+def _guarded(work: Callable[[], None], heartbeat: Heartbeat, log: RunLog) -> int:
+    """Run `work` so that the folder says how it ended, whatever happened; returns the exit status."""
+    try:
+        with _terminable():
+            work()
+    except KeyboardInterrupt:
+        heartbeat.update(state="stopped")
+        log.say("Stopped; the same command continues from the last checkpoint.")
+        return STOPPED
+    except (InputError, RunError) as error:
+        heartbeat.update(state="failed", error=str(error))
+        log.keep(f"Failed: {error}")
+        raise
+    except Exception as error:
+        sentence = f"{type(error).__name__}: {error}"
+        heartbeat.update(state="failed", error=sentence)
+        log.keep(traceback.format_exc())
+        raise RunError(f"the run failed with {sentence} (details in {log.path}).") from error
+    return 0
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Treat a polite request to end (SIGTERM) like Ctrl-C."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
