@@ -13,11 +13,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from metta.base.errors import RunError
-from metta.base.files import replace_file, replace_json
+from metta.base.files import write_atomically, write_json
+from metta.sim.config import ConverterConfig
+from metta.sim.constants import HEART
+from metta.sim.episodes import COUNTER_NAMES
 
 if TYPE_CHECKING:
     from metta.sim.config import SimConfig
     from metta.sim.episodes import EpisodeRecord
+
+BEHAVIOUR_COUNTERS = (
+    "attacks_tried",
+    "attacks_hit",
+    "attacks_blocked",
+    "items_stolen",
+    "items_lost_to_theft",
+    "failed_actions",
+    "moves",
+)
+"""Counters of `metta.sim.episodes` that are reported beside the flow of resources."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,7 @@ class MetricsFile:
                 if number > last_update:
                     break
                 kept.append(line + "\n")
-        replace_file(path, "".join(kept))
+        write_atomically(path, "".join(kept))
 
     def append(self, progress: Progress, timing: Mapping[str, float]) -> None:
         """Add one line. Raises RunError when the disk refuses it."""
@@ -75,6 +89,58 @@ class MetricsFile:
             raise RunError(f"could not write {self._path}: {error.strerror or error}.") from error
 
 
+def episode_metrics(episodes: Sequence["EpisodeRecord"], sim: "SimConfig") -> dict[str, float]:
+    """Means over the whole episodes that ended (those cut short at the start of training are left out).
+
+    Everything is per agent and episode, except `episode/frozen_share` (share of an agent's steps) and `episode/count`.
+    Empty when no whole episode ended.
+    """
+    whole = [episode for episode in episodes if episode.length == sim.max_steps]
+    if not whole:
+        return {}
+    inventory = np.stack([episode.final_inventory for episode in whole])
+    counters = dict(zip(COUNTER_NAMES, np.stack([episode.counters for episode in whole]).mean((0, 1)), strict=True))
+    flows = {
+        f"episode/{change}_{name}": float(counters[f"{change}_{name}"])
+        for name in traded_resources(sim)
+        for change in ("gained", "lost")
+    }
+    return {
+        "episode/count": float(len(whole)),
+        "episode/return": float(np.mean([episode.returns for episode in whole])),
+        "episode/hearts_per_agent": float(inventory[:, :, HEART].mean()),
+        **flows,
+        **{f"episode/{name}": float(counters[name]) for name in BEHAVIOUR_COUNTERS},
+        "episode/frozen_share": float(counters["steps_frozen"]) / sim.max_steps,
+    }
+
+
+def traded_resources(sim: "SimConfig") -> list[str]:
+    """The resources that some converter takes or gives, in id order."""
+    used = {
+        name
+        for thing in sim.objects.values()
+        if isinstance(thing, ConverterConfig)
+        for name in (*thing.input_resources, *thing.output_resources)
+    }
+    return [name for name in sim.resource_names if name in used]
+
+
+def episode_result(episode: "EpisodeRecord", sim: "SimConfig") -> dict[str, Any]:
+    """What an evaluation keeps of an episode: where it came from and, per agent, reward, hearts and behaviour."""
+    kept = [f"{change}_{name}" for name in traded_resources(sim) for change in ("gained", "lost")]
+    return {
+        "world": episode.world,
+        "episode": episode.episode,
+        "seed": episode.seed,
+        "map_hash": episode.map_hash,
+        "length": episode.length,
+        "reward": episode.returns.tolist(),
+        "hearts": episode.final_inventory[:, HEART].tolist(),
+        "counters": {name: episode.counter(name).tolist() for name in (*kept, *BEHAVIOUR_COUNTERS, "steps_frozen")},
+    }
+
+
 def best_record(best: dict[str, Any] | None, name: str, recent_hearts: Sequence[float]) -> dict[str, Any] | None:
     """The better of `best` and the checkpoint `name`, judged by the mean of `recent_hearts` (none yet: no judgement)."""
     if not recent_hearts:
@@ -88,4 +154,4 @@ def best_record(best: dict[str, Any] | None, name: str, recent_hearts: Sequence[
 def write_best(checkpoints: Path, best: dict[str, Any] | None) -> None:
     """Write `best.json` beside the checkpoints."""
     if best is not None:
-        replace_json(checkpoints / "best.json", best)
+        write_json(checkpoints / "best.json", best)

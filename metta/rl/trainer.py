@@ -34,7 +34,8 @@ from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
 from metta.rl.update import Learner, make_learner, update
 from metta.sim.config import SimConfig
-from metta.sim.constants import FEATURE_SCALES
+from metta.sim.constants import FEATURE_SCALES, HEART
+from metta.sim.episodes import EpisodeRecord
 from metta.sim.vector_env import VectorEnv
 
 KEPT_CHECKPOINTS = 2
@@ -135,9 +136,13 @@ class Training:
     best: dict[str, Any] | None = None
     """Which checkpoint was best so far (see `metta.rl.metrics.best_record`)."""
 
-    def remember(self, episodes: Sequence[Any]) -> None:
+    def remember(self, episodes: Sequence[EpisodeRecord]) -> None:
         """Note the hearts of the whole episodes among those that just ended."""
-        whole = [float(episode.hearts.mean()) for episode in episodes if episode.length == self.config.sim.max_steps]
+        whole = [
+            float(episode.final_inventory[:, HEART].mean())
+            for episode in episodes
+            if episode.length == self.config.sim.max_steps
+        ]
         self.recent_hearts = (self.recent_hearts + whole)[-RECENT_EPISODES:]
 
 

@@ -142,7 +142,13 @@ def _step(
 
 
 def _with_auxiliary(
-    loss: Loss, policy: Policy, output: PolicyOutput, segments: Segments, streams_B: Tensor, targets: Targets, count: int
+    loss: Loss,
+    policy: Policy,
+    output: PolicyOutput,
+    segments: Segments,
+    streams_B: Tensor,
+    targets: Targets,
+    count: int,
 ) -> Loss:
     """Add the losses of the policy's auxiliary predictions; means over a share are weighted by its size."""
     if policy.auxiliary is None:

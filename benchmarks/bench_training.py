@@ -1,0 +1,136 @@
+"""Training speed, rollout and update together, per architecture.
+
+    uv run python benchmarks/bench_training.py [--architectures fast,vit] [--level level_1_basic] [--threads 2]
+
+Prints a table and, as its last line, {"benchmark": "training", "results": [{"architecture", "threads",
+"agent_steps_per_second", ...}]}. Beside `fast` runs the same network in a plain eager loop in the style of CleanRL, so
+that the ratio of the two holds on a noisy machine too. Run it on an idle machine. A rate is the median over repeats.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+RECIPES = "experiments.recipes.benchmark_architectures"
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--architectures", default="fast,vit", help="comma-separated keys, or all")
+    parser.add_argument("--level", default="level_1_basic")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--repeats", type=int, default=5, help="measured updates per architecture")
+    parser.add_argument("--streams", type=int, default=0, help="agents acting in parallel; 0: the trainer's default")
+    parser.add_argument("--no-plain-loop", action="store_true", help="leave out the plain eager loop")
+    options = parser.parse_args()
+
+    registry = importlib.import_module(f"{RECIPES}.level_1_basic").ARCHITECTURES
+    names = list(registry) if options.architectures == "all" else options.architectures.split(",")
+    unknown = [name for name in names if name not in registry]
+    if unknown:
+        parser.error(f"unknown architecture {unknown[0]!r}; known: {', '.join(registry)}")
+    results = []
+    print(f"{'architecture':<20}{'threads':>8}{'steps/s':>10}{'rollout':>9}{'update':>9}{'peak MB':>9}", flush=True)
+    for name in names:
+        result = measure_trainer(name, options)
+        results.append(result)
+        _print_row(result)
+        if name == "fast" and not options.no_plain_loop:
+            result = measure_plain_loop(options)
+            results.append(result)
+            _print_row(result)
+    rates = {str(result["architecture"]): float(str(result["agent_steps_per_second"])) for result in results}
+    if PLAIN in rates:
+        print(f"fast is {rates['fast'] / rates[PLAIN]:.2f} times as fast as the plain loop of the same network")
+    print(json.dumps({"benchmark": "training", "level": options.level, "results": results}))
+
+
+PLAIN = "fast_plain_loop"
+
+
+def _print_row(result: dict[str, object]) -> None:
+    print(
+        f"{result['architecture']:<20}{result['threads']:>8}{result['agent_steps_per_second']:>10,.0f}"
+        f"{result['rollout_share']:>9.0%}{result['update_share']:>9.0%}{result['peak_memory_mb']:>9,.0f}",
+        flush=True,
+    )
+
+
+def measure_trainer(name: str, options: argparse.Namespace) -> dict[str, object]:
+    """The product's own collector and update."""
+    from metta.base.seeding import derive_seed
+    from metta.rl.config import SystemConfig, TrainerConfig
+    from metta.rl.rollout import Collector
+    from metta.rl.sampling import uniforms
+    from metta.rl.shards import Shards
+    from metta.rl.trainer import choose_device, spec_of
+    from metta.rl.update import make_learner, update
+    from metta.sim.vector_env import VectorEnv
+
+    level = importlib.import_module(f"{RECIPES}.{options.level}").LEVEL
+    registry = importlib.import_module(f"{RECIPES}.level_1_basic").ARCHITECTURES
+    trainer = TrainerConfig(num_streams=options.streams) if options.streams else TrainerConfig()
+    device = choose_device(SystemConfig())
+    shards = Shards(options.threads if device.type == "cpu" else 1)
+    worlds = max(1, round(trainer.num_streams / level.sim.num_agents))
+    env = VectorEnv(level.sim, num_worlds=worlds, seed=derive_seed(0, "worlds"), desynchronise=True)
+    env.reset()
+    policy = registry[name].build(spec_of(level.sim), derive_seed(0, "weights")).to(device)
+    learner = make_learner(policy, trainer)
+    collector = Collector(env, policy, trainer.rollout_steps, device, shards)
+    steps = env.num_streams * trainer.rollout_steps
+    index = 0
+
+    def one_update() -> tuple[float, float]:
+        nonlocal index
+        started = time.perf_counter()
+        segments = collector.collect(uniforms(0, "sampling", index, (trainer.rollout_steps, env.num_streams)))
+        collected = time.perf_counter()
+        update(learner, segments, trainer, shards, 0, index)
+        index += 1
+        return collected - started, time.perf_counter() - collected
+
+    result = _measured(name, options.threads, steps, one_update, options.repeats)
+    shards.close()
+    return result
+
+
+def measure_plain_loop(options: argparse.Namespace) -> dict[str, object]:
+    """The same network as `fast`, in a plain eager loop."""
+    from benchmarks.plain_loop import PlainLoop
+
+    level = importlib.import_module(f"{RECIPES}.{options.level}").LEVEL
+    loop = PlainLoop(level.sim, options.threads, options.streams)
+    return _measured(PLAIN, options.threads, loop.steps_per_update, loop.one_update, options.repeats)
+
+
+def _measured(
+    name: str, threads: int, steps: int, one_update: Callable[[], tuple[float, float]], repeats: int
+) -> dict[str, object]:
+    for _ in range(2):
+        one_update()  # compiles, fills caches
+    times = [one_update() for _ in range(repeats)]
+    rollout = statistics.median(rollout for rollout, _ in times)
+    learning = statistics.median(learning for _, learning in times)
+    return {
+        "architecture": name,
+        "threads": threads,
+        "agent_steps_per_second": steps / statistics.median(sum(pair) for pair in times),
+        "rollout_share": rollout / (rollout + learning),
+        "update_share": learning / (rollout + learning),
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+if __name__ == "__main__":
+    main()
