@@ -12,50 +12,50 @@ from metta.sim.config import SimConfig
 class TrainerConfig(Config):
     """Recurrent PPO. A timestep is one agent-step: one agent acting once."""
 
-    total_timesteps: int = Field(1_000_000, ge=1)
+    total_timesteps: int = Field(default=1_000_000, ge=1)
     """Agent-steps to train for; rounded up to whole updates."""
-    num_streams: int = Field(240, ge=1)
+    num_streams: int = Field(default=240, ge=1)
     """Wanted number of agents acting in parallel; the nearest whole number of worlds is used (at least one)."""
-    rollout_steps: int = Field(64, ge=1)
+    rollout_steps: int = Field(default=64, ge=1)
     """Steps per rollout and length of a training segment (T)."""
-    minibatches: int = Field(4, ge=1)
+    minibatches: int = Field(default=4, ge=1)
     """Minibatches per epoch; they split streams, never time."""
-    epochs: int = Field(1, ge=1)
+    epochs: int = Field(default=1, ge=1)
     """Passes over each rollout."""
-    learning_rate: float = Field(1.15e-3, gt=0, le=1)
+    learning_rate: float = Field(default=1.15e-3, gt=0, le=1)
     """Adam's step size."""
-    beta1: float = Field(0.9, ge=0, lt=1)
+    beta1: float = Field(default=0.9, ge=0, lt=1)
     """Adam's decay of the gradient mean."""
-    beta2: float = Field(0.999, ge=0, lt=1)
+    beta2: float = Field(default=0.999, ge=0, lt=1)
     """Adam's decay of the squared-gradient mean."""
-    adam_eps: float = Field(3.2e-7, gt=0)
+    adam_eps: float = Field(default=3.2e-7, gt=0)
     """Adam's denominator offset."""
-    gamma: float = Field(0.977, ge=0, le=1)
+    gamma: float = Field(default=0.977, ge=0, le=1)
     """Discount per step."""
-    gae_lambda: float = Field(0.891, ge=0, le=1)
+    gae_lambda: float = Field(default=0.891, ge=0, le=1)
     """Lambda of generalised advantage estimation."""
-    clip: float = Field(0.264, gt=0)
+    clip: float = Field(default=0.264, gt=0)
     """Clip range of the probability ratio."""
-    value_clip: float = Field(0.1, ge=0)
+    value_clip: float = Field(default=0.1, ge=0)
     """Clip range of the value's move per update; 0 switches value clipping off."""
-    value_weight: float = Field(0.9, ge=0)
+    value_weight: float = Field(default=0.9, ge=0)
     """Weight of the value loss."""
-    entropy_weight: float = Field(0.01, ge=0)
+    entropy_weight: float = Field(default=0.01, ge=0)
     """Weight of the entropy bonus."""
-    max_gradient_norm: float = Field(0.5, gt=0)
+    max_gradient_norm: float = Field(default=0.5, gt=0)
     """Global gradient-norm limit."""
     normalise_advantages: bool = True
     """Whether advantages have mean 0 and standard deviation 1 in each minibatch."""
-    checkpoint_every: int = Field(250_000, ge=1)
+    checkpoint_every: int = Field(default=250_000, ge=1)
     """Agent-steps between checkpoints; the first and the last state are always saved."""
 
 
 class EvaluationConfig(Config):
     """Held-out episodes, the same for every architecture and training seed."""
 
-    worlds: int = Field(16, ge=1)
+    worlds: int = Field(default=16, ge=1)
     """Worlds, one full episode each."""
-    seed: int = Field(20_260_101, ge=0)
+    seed: int = Field(default=20_260_101, ge=0)
     """Seed of the evaluation maps, spawns and action sampling; its worlds are disjoint from all training worlds."""
 
 
@@ -64,7 +64,7 @@ class SystemConfig(Config):
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """`auto` takes a GPU if torch sees one."""
-    threads: int = Field(0, ge=0, le=1024)
+    threads: int = Field(default=0, ge=0, le=1024)
     """CPU threads, each with its own share of the streams; 0 means all cores given to this process."""
 
 
@@ -77,7 +77,7 @@ class RunConfig(Config):
     """Level name, e.g. level_1_basic."""
     architecture: str
     """Key of the architecture, or the configuration expression it was given as."""
-    seed: int = Field(0, ge=0, lt=2**63)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     """Reaches weights, worlds, action sampling and minibatch order, each through its own stream."""
     policy: PolicyConfig
     """Policy configuration."""

@@ -32,8 +32,8 @@ RANDOM = "random"
 def evaluate(
     player: Path | str,
     environments: Mapping[str, SimConfig],
-    evaluation: EvaluationConfig = EvaluationConfig(),
-    system: SystemConfig = SystemConfig(),
+    evaluation: EvaluationConfig,
+    system: SystemConfig,
 ) -> dict[str, Any]:
     """Results per environment: a summary and every episode.
 

@@ -142,7 +142,7 @@ def episode_result(episode: "EpisodeRecord", sim: "SimConfig") -> dict[str, Any]
 
 
 def best_record(best: dict[str, Any] | None, name: str, recent_hearts: Sequence[float]) -> dict[str, Any] | None:
-    """The better of `best` and the checkpoint `name`, judged by the mean of `recent_hearts` (none yet: no judgement)."""
+    """The better of `best` and the checkpoint `name`, judged by the mean of `recent_hearts`; without any, `best`."""
     if not recent_hearts:
         return best
     hearts = sum(recent_hearts) / len(recent_hearts)

@@ -47,7 +47,7 @@ class Segments:
 
 
 class Collector:
-    """Runs a policy in the worlds, `rollout_steps` at a time; the worlds and the recurrent state go on between calls."""
+    """Runs a policy in the worlds, a segment at a time; worlds and recurrent state go on between calls."""
 
     def __init__(self, env: VectorEnv, policy: Policy, steps: int, device: torch.device, shards: Shards) -> None:
         self.env, self.policy, self.steps, self.device, self.shards = env, policy, steps, device, shards

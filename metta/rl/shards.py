@@ -6,6 +6,7 @@ thread whose every small operation is split in two (see docs/log.md). Python's l
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import TypeVar
 
 import torch
@@ -45,4 +46,4 @@ class Shards:
 def split(length: int, parts: int) -> list[tuple[int, int]]:
     """Nearly equal consecutive ranges (first, last + 1) that cover 0..length-1; empty ranges are left out."""
     bounds = [length * part // parts for part in range(parts + 1)]
-    return [(low, high) for low, high in zip(bounds, bounds[1:], strict=False) if high > low]
+    return [(low, high) for low, high in pairwise(bounds) if high > low]

@@ -143,7 +143,7 @@ class Training:
             for episode in episodes
             if episode.length == self.config.sim.max_steps
         ]
-        self.recent_hearts = (self.recent_hearts + whole)[-RECENT_EPISODES:]
+        self.recent_hearts = (self.recent_hearts + hearts)[-RECENT_EPISODES:]
 
 
 def spec_of(sim: SimConfig) -> EnvironmentSpec:

@@ -6,7 +6,7 @@ Axes: N streams, B streams of a minibatch, T steps.
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from metta.agent.policy import AuxiliaryTargets, Policy, PolicyOutput
 from metta.agent.state import rows
@@ -25,7 +25,7 @@ class Learner:
 
     policy: Policy
     optimizer: torch.optim.Adam
-    parameters: list[Tensor]
+    parameters: list[nn.Parameter]
     """The trained parameters, in the optimiser's order."""
 
 
