@@ -138,11 +138,8 @@ class Training:
 
     def remember(self, episodes: Sequence[EpisodeRecord]) -> None:
         """Note the hearts of the whole episodes among those that just ended."""
-        whole = [
-            float(episode.final_inventory[:, HEART].mean())
-            for episode in episodes
-            if episode.length == self.config.sim.max_steps
-        ]
+        whole = [episode for episode in episodes if episode.length == self.config.sim.max_steps]
+        hearts = [float(episode.final_inventory[:, HEART].mean()) for episode in whole]
         self.recent_hearts = (self.recent_hearts + hearts)[-RECENT_EPISODES:]
 
 
