@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from metta.agent.spec import EnvironmentSpec
-
-State = tuple[Tensor, ...]
+from metta.agent.state import State
 
 LAST_ACTION_FEATURE = 8
 LAST_REWARD_FEATURE = 10

@@ -4,13 +4,13 @@ Torch-free: torch is imported when a policy is built.
 """
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Self
 
-# The suite's own kinds are known by importing them.
-import metta.agent.encoders.config
-import metta.agent.memory.config  # noqa: F401
 from pydantic import Field, model_validator
 
+import metta.agent.encoders.config
+import metta.agent.memory.config  # noqa: F401  the suite's own kinds are known once they are imported
 from metta.agent.heads_config import HeadConfig
 from metta.agent.parts import AuxiliaryConfig, EncoderConfig, MemoryConfig
 from metta.agent.spec import EnvironmentSpec
@@ -62,6 +62,10 @@ class PolicyConfig(Config):
                 part = _with_sizes(part, given, set(cls.model_fields))
             if name in given or part is not default:
                 given[name] = part
+        for key in given.keys() - cls.model_fields.keys():
+            raise ValueError(
+                _unknown_key(key, {name: given.get(name, cls.model_fields[name].default) for name in cls.model_fields})
+            )
         return given
 
     @model_validator(mode="after")
@@ -93,3 +97,16 @@ def _with_sizes(part: Any, given: dict[str, Any], policy_fields: set[str]) -> An
     if not sizes:
         return part
     return {**(part.model_dump() if isinstance(part, Config) else part), **sizes}
+
+
+def _unknown_key(key: str, parts: Mapping[str, Any]) -> str:
+    """The sentence for a keyword that neither the policy nor its memory or perception has."""
+    sizes = {
+        name: sorted(set(type(parts[name]).model_fields) - {"kind"})
+        for name in ("memory", "encoder")
+        if isinstance(parts.get(name), Config)
+    }
+    near = get_close_matches(key, [*parts, *(size for names in sizes.values() for size in names)], n=1, cutoff=0.0)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    listed = "".join(f"; of the {name}: {', '.join(names) or 'none'}" for name, names in sizes.items())
+    return f"unknown key {key!r}{hint} Parts: {', '.join(parts)}{listed}"
