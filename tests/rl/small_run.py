@@ -1,0 +1,59 @@
+"""A run small enough for tests, and a program that trains it: `python -m tests.rl.small_run FOLDER [SEED]`."""
+
+import sys
+from pathlib import Path
+
+from metta.agent.policies.config import PolicyConfig
+from metta.agent.policies.fast import FastConfig
+from metta.rl.config import EvaluationConfig, RunConfig, SystemConfig, TrainerConfig
+from metta.sim.arena import arena_config
+
+SIM = arena_config(
+    size=8,
+    num_agents=3,
+    altar_ratio=1,
+    initial_count=2,
+    laser_cost=1,
+    rewards={"ore": 0.5, "battery": 0.9},
+    caps={"ore": 2, "battery": 2},
+    max_steps=40,
+)
+STEPS_PER_UPDATE = 6 * 8
+
+
+def small_run(
+    updates: int = 10,
+    seed: int = 0,
+    threads: int = 1,
+    policy: PolicyConfig | None = None,
+    **trainer: object,
+) -> RunConfig:
+    """Two worlds of three agents, episodes of 40 steps, rollouts of 8, a checkpoint after every second update."""
+    settings = {
+        "total_timesteps": updates * STEPS_PER_UPDATE,
+        "num_streams": 6,
+        "rollout_steps": 8,
+        "minibatches": 2,
+        "checkpoint_every": 2 * STEPS_PER_UPDATE,
+        **trainer,
+    }
+    return RunConfig(
+        run="small",
+        level="test",
+        architecture="fast",
+        seed=seed,
+        policy=policy or FastConfig(),
+        sim=SIM,
+        evaluation_environments={"basic": SIM},
+        trainer=TrainerConfig(**settings),
+        evaluation=EvaluationConfig(worlds=3),
+        system=SystemConfig(device="cpu", threads=threads),
+    )
+
+
+if __name__ == "__main__":
+    from metta.rl.trainer import train
+
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    train(small_run(updates=int(sys.argv[2])), folder)

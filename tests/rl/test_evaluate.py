@@ -1,0 +1,59 @@
+"""Evaluation: the same held-out episodes for everybody, none of them seen in training, and results that add up."""
+
+import numpy as np
+import pytest
+
+from metta.base.errors import InputError
+from metta.base.seeding import derive_seed
+from metta.rl.checkpoint import newest_sound
+from metta.rl.config import EvaluationConfig, SystemConfig
+from metta.rl.evaluate import RANDOM, evaluate
+from metta.rl.trainer import train
+from metta.sim.vector_env import VectorEnv
+from tests.rl.small_run import SIM, small_run
+
+EVALUATION = EvaluationConfig(worlds=3)
+SYSTEM = SystemConfig(device="cpu", threads=1)
+
+
+def test_random_and_policies_meet_the_same_worlds(tmp_path):
+    train(small_run(updates=2), tmp_path)
+    policy = evaluate(newest_sound(tmp_path / "checkpoints"), {"basic": SIM}, EVALUATION, SYSTEM)["basic"]
+    floor = evaluate(RANDOM, {"basic": SIM}, EVALUATION, SYSTEM)["basic"]
+    assert policy["worlds_hash"] == floor["worlds_hash"]
+    assert [e["map_hash"] for e in policy["per_episode"]] == [e["map_hash"] for e in floor["per_episode"]]
+    other = evaluate(RANDOM, {"basic": SIM}, EvaluationConfig(worlds=3, seed=5), SYSTEM)["basic"]
+    assert other["worlds_hash"] != floor["worlds_hash"]
+
+
+def test_the_summary_is_made_of_the_episodes():
+    result = evaluate(RANDOM, {"basic": SIM}, EVALUATION, SYSTEM)["basic"]
+    assert result["episodes"] == len(result["per_episode"]) == 3
+    hearts = [np.mean(episode["hearts"]) for episode in result["per_episode"]]
+    assert result["hearts_per_agent"] == pytest.approx(np.mean(hearts))
+    assert result["spread"]["hearts_per_agent"]["standard_deviation"] == pytest.approx(np.std(hearts, ddof=1))
+    for episode in result["per_episode"]:
+        assert episode["length"] == SIM.max_steps
+        assert len(episode["hearts"]) == len(episode["reward"]) == SIM.num_agents
+
+
+def test_equal_seeds_give_equal_results_on_any_number_of_threads():
+    one = evaluate(RANDOM, {"basic": SIM}, EVALUATION, SYSTEM)
+    assert one == evaluate(RANDOM, {"basic": SIM}, EVALUATION, SystemConfig(device="cpu", threads=2))
+
+
+def test_training_never_sees_an_evaluation_map():
+    held_out = VectorEnv(SIM, num_worlds=16, seed=derive_seed(EVALUATION.seed, "evaluation worlds"))
+    held_out.reset()
+    unseen = {tuple(held_out.start_rows(world)) for world in range(16)}
+    for seed in (0, 1, EVALUATION.seed):
+        training = VectorEnv(SIM, num_worlds=16, seed=derive_seed(seed, "worlds"))
+        training.reset()
+        assert not unseen & {tuple(training.start_rows(world)) for world in range(16)}
+
+
+def test_a_policy_for_other_observations_is_refused(tmp_path):
+    train(small_run(updates=1), tmp_path)
+    other = SIM.model_copy(update={"num_observation_tokens": 100})
+    with pytest.raises(InputError, match="num_observation_tokens is 200, the environment's 100"):
+        evaluate(newest_sound(tmp_path / "checkpoints"), {"basic": other}, EVALUATION, SYSTEM)

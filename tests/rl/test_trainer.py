@@ -1,0 +1,154 @@
+"""A run is reproducible, differs with its seed, continues exactly after any kill, and stops clearly on bad numbers."""
+
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import torch
+
+from metta.base.errors import InputError, RunError
+from metta.rl import trainer as trainer_module
+from metta.rl.checkpoint import list_checkpoints, newest_sound, read_policy_files
+from metta.rl.trainer import train
+from tests.rl.small_run import STEPS_PER_UPDATE, small_run
+
+
+def weights(folder):
+    """The bytes of the newest checkpoint's weights."""
+    return (newest_sound(folder / "checkpoints") / "policy.safetensors").read_bytes()
+
+
+def metrics(folder):
+    """The lines of metrics.jsonl without their timing."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for line in lines:
+        assert set(line.pop("timing")) == {"seconds", "rollout_seconds", "update_seconds", "steps_per_second"}
+    return lines
+
+
+def run(folder, config):
+    folder.mkdir(exist_ok=True)
+    train(config, folder)
+    return folder
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_same_seed_gives_the_same_bytes(tmp_path, threads):
+    first, second = (run(tmp_path / name, small_run(threads=threads)) for name in ("a", "b"))
+    assert weights(first) == weights(second)
+    assert metrics(first) == metrics(second)
+
+
+def test_another_seed_gives_other_weights_worlds_and_actions(tmp_path):
+    collected = {}
+    for seed in (0, 1):
+        segments = []
+        original = trainer_module.Collector.collect
+
+        def spy(self, uniforms, original=original, segments=segments):
+            result = original(self, uniforms)
+            if not segments:
+                segments.append((uniforms.clone(), result.observations.clone(), result.actions.clone()))
+            return result
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(trainer_module.Collector, "collect", spy)
+            folder = run(tmp_path / str(seed), small_run(updates=1, seed=seed))
+        first = folder / "checkpoints" / "step_000000000000"
+        collected[seed] = (read_policy_files(first)[0], *segments[0])
+    weights_0, uniforms_0, observations_0, actions_0 = collected[0]
+    weights_1, uniforms_1, observations_1, actions_1 = collected[1]
+    assert any(not torch.equal(weights_0[name], weights_1[name]) for name in weights_0)
+    assert not torch.equal(uniforms_0, uniforms_1)
+    assert not torch.equal(observations_0[:, 0], observations_1[:, 0])
+    assert not torch.equal(actions_0, actions_1)
+
+
+def test_a_stopped_run_continues_as_if_never_stopped(tmp_path):
+    whole = run(tmp_path / "whole", small_run(updates=9))
+    parts = tmp_path / "parts"
+    run(parts, small_run(updates=3))
+    run(parts, small_run(updates=4))
+    run(parts, small_run(updates=9))
+    assert weights(whole) == weights(parts)
+    assert metrics(whole) == metrics(parts)
+
+
+def _start(folder, updates):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-m", "tests.rl.small_run", str(folder), str(updates)], env=environment)
+
+
+def test_ten_kills_at_random_moments_change_nothing(tmp_path):
+    updates = 260
+    whole = tmp_path / "whole"
+    assert _start(whole, updates).wait(120) == 0
+    killed, moments = tmp_path / "killed", random.Random(0)
+    kills = 0
+    for _ in range(10):
+        before = newest_number(killed)
+        process = _start(killed, updates)
+        deadline = time.monotonic() + 60
+        # Wait until it really goes on, then a little longer; checkpoints follow one another within milliseconds.
+        while newest_number(killed) == before and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+        time.sleep(moments.uniform(0, 0.15))
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+    assert kills >= 8, "the run is too short for this test"
+    assert _start(killed, updates).wait(120) == 0
+    assert weights(whole) == weights(killed)
+    assert metrics(whole) == metrics(killed)
+    assert not [path for path in (killed / "checkpoints").iterdir() if path.name.startswith(".")]
+
+
+def newest_number(folder):
+    found = list_checkpoints(folder / "checkpoints") if (folder / "checkpoints").exists() else []
+    return int(found[-1].name.removeprefix("step_")) if found else -1
+
+
+def test_the_ratio_is_one_before_the_first_step_with_resets_inside(tmp_path):
+    folder = run(tmp_path / "run", small_run(updates=12, rollout_steps=50, checkpoint_every=10_000))
+    deviations = [line["loss/first_ratio_deviation"] for line in metrics(folder)]
+    assert len(deviations) == 12 * STEPS_PER_UPDATE // (6 * 50) + 1
+    assert max(deviations) < 1e-5
+
+
+def test_a_non_finite_loss_stops_the_run_and_keeps_the_last_checkpoint(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    run(folder, small_run(updates=4))
+    before = hashlib.sha256(weights(folder)).hexdigest()
+    monkeypatch.setattr(
+        "metta.rl.update.generalised_advantages",
+        lambda rewards, values, *rest: (values * float("nan"), values),
+    )
+    with pytest.raises(RunError, match=r"became nan: training stopped.*checkpoint is kept"):
+        train(small_run(updates=8), folder)
+    assert hashlib.sha256(weights(folder)).hexdigest() == before
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
+    from metta.agent.policies.memory_free import MemoryFreeConfig
+
+    folder = run(tmp_path / "run", small_run(updates=2))
+    with pytest.raises(InputError, match="another run name"):
+        train(small_run(updates=4, policy=MemoryFreeConfig()), folder)
+
+
+def test_metrics_name_episodes_and_losses(tmp_path):
+    lines = metrics(run(tmp_path / "run", small_run(updates=20)))
+    ended = [line for line in lines if "episode/count" in line]
+    assert ended
+    for name in ("return", "hearts_per_agent", "gained_ore_red", "lost_ore_red", "attacks_tried", "frozen_share"):
+        assert all(f"episode/{name}" in line for line in ended)
+    for name in ("policy", "value", "entropy", "kl", "clip_fraction", "gradient_norm", "explained_variance"):
+        assert all(f"loss/{name}" in line for line in lines)
+    assert [line["update"] for line in lines] == list(range(1, 21))
