@@ -7,6 +7,7 @@ it. Its configuration is the JSON of a recorded case (the `config` of tests/data
 It draws no random numbers: the permutation of a step is an argument.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,18 +81,24 @@ class Converter:
         for item, amount in self.inputs.items():
             self.contents[item] -= amount
         self.converting_until = step + self.ticks
+        if self.ticks == 0:
+            self.finish(step)
+
+    def finish(self, step: int) -> None:
+        """The output appears in `step`; cooldown follows, or with cooldown 0 the next conversion."""
+        self.converting_until = None
+        self.conversions += 1
+        for item, amount in self.outputs.items():
+            self.contents[item] = min(BYTE, self.contents.get(item, 0) + amount)
+        if self.cooldown > 0:
+            self.cooling_until = step + self.cooldown
+        else:
+            self.try_to_start(step)
 
     def handle_events(self, step: int) -> None:
-        """Everything that is due in `step`: output appears, cooldown ends, the next conversion starts."""
+        """Everything that is due in `step`: output appears, or cooldown ends and the next conversion starts."""
         if self.converting_until == step:
-            self.converting_until = None
-            self.conversions += 1
-            for item, amount in self.outputs.items():
-                self.contents[item] = min(BYTE, self.contents.get(item, 0) + amount)
-            if self.cooldown > 0:
-                self.cooling_until = step + self.cooldown
-            else:
-                self.try_to_start(step)
+            self.finish(step)
         elif self.cooling_until == step:
             self.cooling_until = None
             self.try_to_start(step)
@@ -119,7 +126,7 @@ class Agent:
 
     row: int
     column: int
-    limits: dict[str, int]
+    limits: dict[str, int]  # every resource in id order -> the most of it the agent holds
     orientation: int = 0
     frozen: int = 0  # actions it still loses
     held: dict[str, int] = field(default_factory=dict)
@@ -128,6 +135,7 @@ class Agent:
     last_action: int = 0
     last_argument: int = 0
     success: bool = True
+    counts: Counter[str] = field(default_factory=Counter)  # what it did in this episode
 
     def room(self, item: str) -> int:
         """How many more of `item` the agent can take."""
@@ -135,15 +143,18 @@ class Agent:
 
     def gain(self, item: str, amount: int) -> None:
         """Add `amount`, which must fit."""
+        self.counts[f"gained_{item}"] += amount
         self.held[item] = self.held.get(item, 0) + amount
 
     def lose(self, item: str, amount: int) -> None:
         """Remove `amount`, or all there is."""
-        self.held[item] = max(0, self.held.get(item, 0) - amount)
+        removed = min(amount, self.held.get(item, 0))
+        self.counts[f"lost_{item}"] += removed
+        self.held[item] = self.held.get(item, 0) - removed
 
     def inventory(self) -> list[int]:
         """The amounts held, in id order."""
-        return [self.held.get(item, 0) for item in RESOURCES]
+        return [self.held.get(item, 0) for item in self.limits]
 
 
 @dataclass
@@ -165,6 +176,7 @@ class ArenaTwin:
 
     def __init__(self, config: Mapping[str, Any], rows: Sequence[str] | None = None) -> None:
         self.config = config
+        self.resources = tuple(config["resource_names"])
         self.rows = list(config["map"] if rows is None else rows)
         self.height = len(self.rows)
         self.width = len(self.rows[0])
@@ -187,7 +199,7 @@ class ArenaTwin:
         if name == "agent":
             settings = self.config["agent"]
             default = settings["default_resource_limit"]
-            limits = {item: min(BYTE, settings["resource_limits"].get(item, default)) for item in RESOURCES}
+            limits = {item: min(BYTE, settings["resource_limits"].get(item, default)) for item in self.resources}
             agent = Agent(row, column, limits)
             self.agents.append(agent)
             self.grid[row, column] = agent
@@ -201,8 +213,8 @@ class ArenaTwin:
             type_id=settings["type_id"],
             row=row,
             column=column,
-            inputs=in_id_order(settings["input_resources"]),
-            outputs=in_id_order(settings["output_resources"]),
+            inputs=self._in_id_order(settings["input_resources"]),
+            outputs=self._in_id_order(settings["output_resources"]),
             max_output=settings["max_output"],
             max_conversions=settings["max_conversions"],
             ticks=settings["conversion_ticks"],
@@ -219,6 +231,10 @@ class ArenaTwin:
             for item, amount in wanted.items():
                 agent.held[item] = min(int(amount), agent.limits[item])
 
+    def _in_id_order(self, amounts: Mapping[str, float]) -> dict[str, int]:
+        """The same amounts as whole numbers, in the order of the resource ids."""
+        return {item: int(amounts[item]) for item in self.resources if item in amounts}
+
     # ---- reading the state
 
     def converters(self) -> list[Converter]:
@@ -226,7 +242,7 @@ class ArenaTwin:
         return [thing for _, thing in sorted(self.grid.items()) if isinstance(thing, Converter)]
 
     def inventory(self) -> np.ndarray:
-        """uint8 [A, 10]: what every agent holds."""
+        """uint8 [A, resources]: what every agent holds."""
         return np.array([agent.inventory() for agent in self.agents], np.uint8)
 
     def agent_state(self) -> np.ndarray:
@@ -240,7 +256,7 @@ class ArenaTwin:
                 c.row,
                 c.column,
                 c.name,
-                {item: amount for item, amount in in_id_order(c.contents).items() if amount},
+                {item: amount for item, amount in self._in_id_order(c.contents).items() if amount},
                 c.converting_until is not None,
                 c.cooling_until is not None,
             ]
@@ -261,6 +277,8 @@ class ArenaTwin:
         for attacks in (True, False):
             for index in order:
                 self._act(self.agents[index], int(actions[index]), attacks)
+        for agent in self.agents:
+            agent.counts["failed_actions"] += not agent.success
         observations = self.observations()
         for agent in self.agents:
             potential = self._potential(agent)
@@ -289,9 +307,11 @@ class ArenaTwin:
         agent.last_action, agent.last_argument = action, argument_of(name)
         if agent.frozen > 0:
             agent.frozen -= 1
+            agent.counts["steps_frozen"] += 1
             return
+        agent.counts["attacks_tried"] += attacks
         kind = name.split("_")[0] if not name.endswith("items") else name
-        cost = self.config["actions"][kind]["consumed_resources"]
+        cost = self.config["actions"].get(kind, {}).get("consumed_resources", {})
         affordable = all(agent.held.get(item, 0) >= amount for item, amount in cost.items())
         agent.success = affordable and self._carry_out(agent, kind, agent.last_argument)
         if not agent.success:
@@ -329,6 +349,7 @@ class ArenaTwin:
             del self.grid[agent.row, agent.column]
             agent.row, agent.column = row, column
             self.grid[row, column] = agent
+            agent.counts["moves"] += 1
             return True
         return isinstance(there, Agent)
 
@@ -359,18 +380,22 @@ class ArenaTwin:
         if not found:
             return False
         target = found[min(number, len(found) - 1)]
-        defense = self.config["actions"]["attack"].get("defense_resources", {})
+        defense = self.config["actions"].get("attack", {}).get("defense_resources", {})
         if defense and all(target.held.get(item, 0) >= amount for item, amount in defense.items()):
             for item, amount in defense.items():
                 target.lose(item, int(amount))
+            agent.counts["attacks_blocked"] += 1
             return True
+        agent.counts["attacks_hit"] += 1
         was_frozen = target.frozen > 0
         target.frozen = self.config["agent"]["freeze_duration"]
         if not was_frozen and target is not agent:
-            for item in RESOURCES:
+            for item in self.resources:
                 stolen = min(target.held.get(item, 0), agent.room(item))
                 target.lose(item, stolen)
                 agent.gain(item, stolen)
+                agent.counts["items_stolen"] += stolen
+                target.counts["items_lost_to_theft"] += stolen
         return True
 
     def _targets(self, agent: Agent) -> list[Agent]:
@@ -418,14 +443,25 @@ class ArenaTwin:
         for down, right in window_order(row_radius, column_radius):
             thing = self.grid.get((agent.row + down, agent.column + right))
             location = ((row_radius + down) << 4) | (column_radius + right)
-            tokens += [[location, feature, value] for feature, value in features_of(thing)]
+            tokens += [[location, feature, value] for feature, value in self._features_of(thing)]
         size = self.config["num_observation_tokens"]
         return tokens[:size] + [[PADDING] * 3] * (size - len(tokens))
 
+    def _features_of(self, thing: Wall | Converter | Agent | None) -> list[tuple[int, int]]:
+        """The (feature, value) pairs of one object."""
+        if thing is None:
+            return []
+        if isinstance(thing, Wall):
+            return [(0, thing.type_id)]
+        if isinstance(thing, Converter):
+            busy = thing.converting_until is not None or thing.cooling_until is not None
+            return [(0, thing.type_id), (5, int(busy)), *self._item_features(thing.contents)]
+        state = [(0, 0), (1, 0), (2, int(thing.frozen > 0)), (3, thing.orientation)]
+        return [*state, *self._item_features(thing.held)]
 
-def in_id_order(amounts: Mapping[str, float]) -> dict[str, int]:
-    """The same amounts as whole numbers, in the order of the resource ids."""
-    return {item: int(amounts[item]) for item in RESOURCES if item in amounts}
+    def _item_features(self, amounts: Mapping[str, int]) -> list[tuple[int, int]]:
+        """(17 + id, amount) of every non-zero item, in id order."""
+        return [(17 + index, amounts[item]) for index, item in enumerate(self.resources) if amounts.get(item, 0)]
 
 
 def argument_of(name: str) -> int:
@@ -445,23 +481,6 @@ def window_order(row_radius: int, column_radius: int) -> list[tuple[int, int]]:
                 continue
             offsets += [(down, 0)] if right == 0 else [(down, -right), (down, right)]
     return offsets
-
-
-def features_of(thing: Wall | Converter | Agent | None) -> list[tuple[int, int]]:
-    """The (feature, value) pairs of one object."""
-    if thing is None:
-        return []
-    if isinstance(thing, Wall):
-        return [(0, thing.type_id)]
-    if isinstance(thing, Converter):
-        busy = thing.converting_until is not None or thing.cooling_until is not None
-        return [(0, thing.type_id), (5, int(busy)), *item_features(thing.contents)]
-    return [(0, 0), (1, 0), (2, int(thing.frozen > 0)), (3, thing.orientation), *item_features(thing.held)]
-
-
-def item_features(amounts: Mapping[str, int]) -> list[tuple[int, int]]:
-    """(17 + id, amount) of every non-zero item, in id order."""
-    return [(17 + index, amounts[item]) for index, item in enumerate(RESOURCES) if amounts.get(item, 0)]
 
 
 def rounded_fraction(numerator: int, denominator: int) -> int:

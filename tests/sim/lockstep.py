@@ -1,0 +1,75 @@
+"""Runs the fast simulator and its twin side by side and compares everything either of them shows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from metta.sim.config import FixedMap, SimConfig
+from metta.sim.episodes import COUNTER_NAMES
+from metta.sim.vector_env import VectorEnv
+from tests.reference.arena_twin import ArenaTwin
+
+FIELDS = (
+    *("num_agents", "max_steps", "episode_truncates", "obs_width", "obs_height", "num_observation_tokens"),
+    *("resource_names", "objects", "agent", "agent_initial_inventory", "actions"),
+)
+
+
+def config_of(case: Mapping[str, Any]) -> SimConfig:
+    """The simulator's configuration for a case-like dictionary."""
+    world = FixedMap(rows=tuple(case["map"]), legend=dict(case["legend"]))
+    return SimConfig(**{name: case[name] for name in FIELDS}, world=world)
+
+
+def assert_same_state(env: VectorEnv, world: int, twin: ArenaTwin, where: str) -> None:
+    """Inventories, agent states, converters and step counts agree."""
+    np.testing.assert_array_equal(env.inventory(world)[:, : len(twin.resources)], twin.inventory(), where)
+    np.testing.assert_array_equal(env.agent_state(world), twin.agent_state(), where)
+    assert [list(entry) for entry in env.converters(world)] == twin.final_converters(), where
+    assert env.steps(world) == twin.step_count, where
+
+
+def run_lockstep(env: VectorEnv, case: Mapping[str, Any], actions: np.ndarray) -> int:
+    """Step all worlds of `env` with `actions` int32 [T, N] next to one twin per world, over episode ends.
+
+    Maps are read from the environment, so worlds may be generated. Returns the number of episodes that ended.
+    """
+    agents = env.num_agents
+    env.reset()
+    twins = [ArenaTwin(case, env.start_rows(world)) for world in range(env.num_worlds)]
+    episodes = 0
+    for world, twin in enumerate(twins):
+        first = world * agents
+        np.testing.assert_array_equal(env.buffers.observations[first : first + agents], twin.observations(), "reset")
+        assert_same_state(env, world, twin, "reset")
+    for index, row in enumerate(actions):
+        env.step(row)
+        records = {record.world: record for record in env.drain_episodes()}
+        for world in range(env.num_worlds):
+            mine = slice(world * agents, (world + 1) * agents)
+            where = f"world {world}, step {index + 1}"
+            order = env.action_order(world)
+            result = twins[world].step(row[mine], order)
+            ended = bool(result.terminals[0] or result.truncations[0])
+            buffers = env.buffers
+            shown = buffers.final_observations if ended else buffers.observations
+            np.testing.assert_array_equal(shown[mine], result.observations, where)
+            assert buffers.rewards[mine].tobytes() == result.rewards.tobytes(), where
+            np.testing.assert_array_equal(buffers.terminals[mine], result.terminals, where)
+            np.testing.assert_array_equal(buffers.truncations[mine], result.truncations, where)
+            np.testing.assert_array_equal(buffers.action_success[mine], result.action_success, where)
+            np.testing.assert_array_equal(buffers.resets[mine], ended, where)
+            if ended:
+                episodes += 1
+                record = records.pop(world)
+                assert record.length == twins[world].step_count, where
+                width = len(twins[world].resources)
+                np.testing.assert_array_equal(record.final_inventory[:, :width], twins[world].inventory(), where)
+                counts = [[agent.counts[name] for name in COUNTER_NAMES] for agent in twins[world].agents]
+                np.testing.assert_array_equal(record.counters, counts, where)
+                twins[world] = ArenaTwin(case, env.start_rows(world))
+                np.testing.assert_array_equal(buffers.observations[mine], twins[world].observations(), where)
+            assert_same_state(env, world, twins[world], where)
+        assert not records
+    return episodes
