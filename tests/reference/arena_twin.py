@@ -431,19 +431,18 @@ class ArenaTwin:
         return np.array([self._observation(agent) for agent in self.agents], np.uint8)
 
     def _observation(self, agent: Agent) -> list[list[int]]:
-        row_radius = self.config["obs_height"] // 2
-        column_radius = self.config["obs_width"] // 2
-        here = (row_radius << 4) | column_radius
+        rows, columns = self.config["obs_height"], self.config["obs_width"]
+        here = location(rows // 2, columns // 2)
         tokens = [
             [here, 7, rounded_fraction(255 * self.step_count, self.config["max_steps"])],
             [here, 8, agent.last_action],
             [here, 9, agent.last_argument],
             [here, 10, reward_byte(agent.reward)],
         ]
-        for down, right in window_order(row_radius, column_radius):
+        for down, right in window_order(rows, columns):
             thing = self.grid.get((agent.row + down, agent.column + right))
-            location = ((row_radius + down) << 4) | (column_radius + right)
-            tokens += [[location, feature, value] for feature, value in self._features_of(thing)]
+            there = location(rows // 2 + down, columns // 2 + right)
+            tokens += [[there, feature, value] for feature, value in self._features_of(thing)]
         size = self.config["num_observation_tokens"]
         return tokens[:size] + [[PADDING] * 3] * (size - len(tokens))
 
@@ -471,16 +470,23 @@ def argument_of(name: str) -> int:
     return int(name.split("_")[1]) if name.startswith("attack") else 0
 
 
-def window_order(row_radius: int, column_radius: int) -> list[tuple[int, int]]:
-    """The (row, column) offsets of the window's cells in the order in which they are written."""
+def window_order(rows: int, columns: int) -> list[tuple[int, int]]:
+    """The (row, column) offsets from the agent of a window's cells, in the order in which they are written.
+
+    The agent stands at (rows // 2, columns // 2): in the middle of an odd window, after it in an even one.
+    """
+    up, left = rows // 2, columns // 2
     offsets = []
-    for distance in range(row_radius + column_radius + 1):
+    for distance in range(up + left + 1):
         for down in range(-distance, distance + 1):
             right = distance - abs(down)
-            if abs(down) > row_radius or right > column_radius:
-                continue
             offsets += [(down, 0)] if right == 0 else [(down, -right), (down, right)]
-    return offsets
+    return [(down, right) for down, right in offsets if -up <= down < rows - up and -left <= right < columns - left]
+
+
+def location(row: int, column: int) -> int:
+    """The byte for a cell of the window."""
+    return (row << 4) | column
 
 
 def rounded_fraction(numerator: int, denominator: int) -> int:

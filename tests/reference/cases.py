@@ -232,8 +232,8 @@ def set_random_rules(rng: np.random.Generator, case: dict[str, Any]) -> None:
     attack["defense_resources"] = {"armor": int(rng.choice([1, 1, 2]))}
     if rng.random() < 0.15:
         attack["defense_resources"] = {}
-    case["obs_height"] = int(rng.choice([1, 3, 5, 7, 9, 11, 13, 15]))
-    case["obs_width"] = int(rng.choice([1, 3, 5, 7, 9, 11, 13, 15]))
+    case["obs_height"] = int(rng.integers(1, 16))
+    case["obs_width"] = int(rng.integers(1, 16))
     case["num_observation_tokens"] = int(rng.choice([7, 20, 50, 100, 200, 300]))
 
 

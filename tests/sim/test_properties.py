@@ -143,8 +143,8 @@ def test_observations_agree_with_the_state(flavour: Flavour, seed: int) -> None:
         for agent, (r, c, *_) in enumerate(states):
             window = {
                 (down, right): things[r + down, c + right]
-                for down in range(-(height // 2), height // 2 + 1)
-                for right in range(-(width // 2), width // 2 + 1)
+                for down in range(-(height // 2), height - height // 2)
+                for right in range(-(width // 2), width - width // 2)
                 if (r + down, c + right) in things
             }
             observation = env.buffers.observations[agent]
