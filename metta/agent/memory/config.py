@@ -13,7 +13,7 @@ Nothing here imports torch until `build` is called.
 
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from metta.agent.parts import MemoryConfig
 
@@ -45,7 +45,7 @@ class NoMemoryConfig(MemoryConfig):
 
 
 class LSTMConfig(MemoryConfig):
-    """Long short-term memory, weights orthogonal, biases constant."""
+    """Long short-term memory; weights start orthogonal, biases at 1."""
 
     kind: Literal["lstm"] = "lstm"
     width: PositiveInt = 128
@@ -54,10 +54,6 @@ class LSTMConfig(MemoryConfig):
     """Number of stacked layers."""
     honour_resets: bool = True
     """True: memory starts afresh with every episode. False (plain LSTM): memory runs on across episodes."""
-    initial_bias: float = 1.0
-    """What both bias vectors start from."""
-    initial_gain: PositiveFloat = 1.0
-    """Gain of the orthogonal weights."""
 
     @property
     def carries_over_resets(self) -> bool:
@@ -174,8 +170,6 @@ class TransformerXLConfig(_SinusoidConfig):
     """Hidden width of each feed-forward sub-layer."""
     memory: PositiveInt = 32
     """Previous steps of the same episode that a step attends to."""
-    initial_deviation: PositiveFloat = 0.02
-    """Standard deviation of the normal distribution that the weights start from."""
 
     def build(self, input_width: int) -> "TransformerXL":
         """The module for perceptions of `input_width` numbers."""
