@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,10 +61,13 @@ class ProgressLine:
         self._on_terminal = sys.stdout.isatty()
         self._drawn_at = 0.0
         self._logged_share: int | None = None
+        self._latest: dict[str, float] = {}
 
     def show(self, progress: "Progress") -> None:
         """Draw or log the state after an update."""
-        text = progress_text(progress)
+        # Episodes do not end in every update; the line keeps the last figures.
+        self._latest.update({name: progress.metrics[name] for name in SHOWN_METRICS if name in progress.metrics})
+        text = progress_text(progress, self._latest)
         share = min(LOGGED_SHARES, progress.timesteps * LOGGED_SHARES // progress.total_timesteps)
         if self._on_terminal and time.monotonic() - self._drawn_at > SECONDS_BETWEEN_DRAWINGS:
             self._drawn_at = time.monotonic()
@@ -83,7 +87,7 @@ class ProgressLine:
             print("\r\x1b[K", end="", flush=True)
 
 
-def progress_text(progress: "Progress") -> str:
+def progress_text(progress: "Progress", metrics: Mapping[str, float]) -> str:
     """E.g. ` 45 %  450,000 of 1,000,000 steps  31,204 steps/s  0:18 left  return 2.31  hearts 0.42`."""
     parts = [
         f"{min(100, 100 * progress.timesteps // progress.total_timesteps):3d} %",
@@ -91,9 +95,7 @@ def progress_text(progress: "Progress") -> str:
         f"{progress.steps_per_second:,.0f} steps/s",
         f"{duration_text(progress.seconds_left)} left",
     ]
-    for name, label in SHOWN_METRICS.items():
-        if name in progress.metrics:
-            parts.append(f"{label} {progress.metrics[name]:.2f}")
+    parts += [f"{label} {metrics[name]:.2f}" for name, label in SHOWN_METRICS.items() if name in metrics]
     return "  ".join(parts)
 
 

@@ -16,7 +16,7 @@ from metta.base.files import make_folder, read_json, write_atomically, write_jso
 from metta.lab.provenance import now, provenance
 
 FORMAT = 1
-HEARTBEAT_SECONDS = 10.0
+HEARTBEAT_SECONDS = 5.0
 """Time between two writings of status.json while a run lives."""
 
 State = Literal["training", "evaluating", "finished", "failed", "stopped"]
@@ -175,7 +175,7 @@ class Heartbeat:
         self._seconds_before = before.training_seconds if before else 0.0
         self._training = False
         self.status = RunStatus(
-            state="training",
+            state="evaluating" if before and before.trained else "training",
             started=before.started if before else now(),
             heartbeat=now(),
             pid=os.getpid(),

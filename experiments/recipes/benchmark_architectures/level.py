@@ -1,0 +1,132 @@
+"""The frozen record of a level and its verbs: train, evaluate, make_env, make_evals."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from metta.agent.policies.config import PolicyConfig
+from metta.base.config import Config
+from metta.base.errors import InputError
+from metta.lab.architectures import choose_architecture
+from metta.lab.evaluation import EvaluateConfig, EvaluateJob
+from metta.lab.plan import id_part
+from metta.lab.training import TrainJob
+from metta.rl.config import RunConfig
+from metta.sim.arena import arena_config
+from metta.sim.config import SimConfig
+
+DEFAULT_ARCHITECTURE = "vit"
+
+
+class Level(Config):
+    """The numbers that make a level; a row of docs/simulator.md's table."""
+
+    name: str
+    """Name of the level's module and of the level everywhere."""
+    size: int
+    """Inner cells of the square map per side."""
+    num_agents: int
+    """Agents per world."""
+    altar_ratio: int
+    """Red batteries per heart."""
+    initial_count: int
+    """Outputs inside every converter at the start of an episode."""
+    laser_cost: int
+    """Lasers per attack in training; 100 is more than an agent can hold, so combat is off."""
+    rewards: dict[str, float]
+    """Reward per item held; a heart always counts 1."""
+    caps: dict[str, float]
+    """Most reward of each item, in reward units; hearts always have 100."""
+    evaluation_laser_costs: dict[str, int]
+    """Evaluation environments by name, each with its laser cost."""
+
+    def train(
+        self,
+        run: str | None = None,
+        policy_architecture: str = DEFAULT_ARCHITECTURE,
+        arch_type: str | None = None,
+        seed: int = 0,
+        train_dir: str = "./train_dir",
+    ) -> TrainJob:
+        """Train one run on this level, or continue it, and evaluate it at the end.
+
+        Args:
+            run: name of the run and of its folder below train_dir; none gives single.<architecture>.<level>.s<seed>.
+            policy_architecture: a key of ARCHITECTURES, or a configuration as Name, Name() or Name(key=literal, ...).
+            arch_type: another name for policy_architecture, for a key.
+            seed: reaches weights, worlds, action sampling and minibatch order.
+            train_dir: folder in which runs lie.
+        """
+        name, policy = _choose(policy_architecture, arch_type)
+        config = RunConfig.parse(
+            {
+                "run": run if run is not None else f"single.{id_part(name)}.{self.name}.s{seed}",
+                "level": self.name,
+                "architecture": name,
+                "seed": seed,
+                "policy": policy,
+                "sim": self.make_env(),
+                "evaluation_environments": self.make_evals(),
+            }
+        )
+        return TrainJob(config, Path(train_dir))
+
+    def evaluate(
+        self, policy_uri: str, policy_architecture: str | None = None, arch_type: str | None = None
+    ) -> EvaluateJob:
+        """Evaluate a checkpoint on this level's evaluation environments.
+
+        Args:
+            policy_uri: address of the checkpoint: file://<folder>/checkpoints (newest), ...checkpoints:best, one named
+                checkpoint, or a plain path; `random` for the player that marks the floor.
+            policy_architecture: if given, a checkpoint of another architecture is refused.
+            arch_type: another name for policy_architecture, for a key.
+        """
+        expected = policy_architecture if policy_architecture is not None else arch_type
+        name = None if expected is None else _choose(expected, arch_type)[0]
+        return EvaluateJob(
+            EvaluateConfig(
+                policy_uri=policy_uri,
+                level=self.name,
+                architecture=name,
+                evaluation_environments=self.make_evals(),
+            )
+        )
+
+    def make_env(self) -> SimConfig:
+        """The training environment."""
+        return self._arena(self.laser_cost)
+
+    def make_evals(self) -> dict[str, SimConfig]:
+        """The evaluation environments by name."""
+        return {name: self._arena(cost) for name, cost in self.evaluation_laser_costs.items()}
+
+    def _arena(self, laser_cost: int) -> SimConfig:
+        return arena_config(
+            size=self.size,
+            num_agents=self.num_agents,
+            altar_ratio=self.altar_ratio,
+            initial_count=self.initial_count,
+            laser_cost=laser_cost,
+            rewards=self.rewards,
+            caps=self.caps,
+        )
+
+
+def architectures() -> Mapping[str, PolicyConfig]:
+    """The registry, read when it is needed, so that an entry added to it is available in every level."""
+    from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+
+    return ARCHITECTURES
+
+
+def _choose(policy_architecture: str, arch_type: str | None) -> tuple[str, PolicyConfig]:
+    """Name and configuration; `arch_type` is an alias, so giving both is allowed only if they agree."""
+    if arch_type is None:
+        return choose_architecture(policy_architecture, architectures())
+    name, policy = choose_architecture(arch_type, architectures())
+    if policy_architecture != DEFAULT_ARCHITECTURE and choose_architecture(policy_architecture, architectures())[0] != name:
+        raise InputError(
+            f"policy_architecture={policy_architecture} and arch_type={arch_type} name different architectures; "
+            "give one of them."
+        )
+    return name, policy

@@ -1,0 +1,31 @@
+"""Level 1: the small room with generous rewards and full converters, where combat is off; and the registry."""
+
+from experiments.recipes.benchmark_architectures.level import Level
+from metta.agent.policies.config import PolicyConfig
+from metta.agent.policies.fast import FastConfig
+from metta.agent.policies.memory_free import MemoryFreeConfig
+from metta.agent.policies.vit import ViTDefaultConfig
+
+LEVEL = Level(
+    name="level_1_basic",
+    size=15,
+    num_agents=12,
+    altar_ratio=1,
+    initial_count=2,
+    laser_cost=100,
+    rewards={"ore": 0.5, "battery": 0.9, "laser": 0.7, "armor": 0.7, "blueprint": 0.5},
+    caps={"ore": 2.0, "battery": 2.0, "laser": 2.0, "armor": 2.0, "blueprint": 2.0},
+    evaluation_laser_costs={"basic": 100},
+)
+
+ARCHITECTURES: dict[str, PolicyConfig] = {
+    "fast": FastConfig(),
+    "vit": ViTDefaultConfig(),
+    "memory_free": MemoryFreeConfig(),
+}
+"""Every architecture of the suite by key; an entry added here is available in all levels and benchmarks."""
+
+train = LEVEL.train
+evaluate = LEVEL.evaluate
+make_env = LEVEL.make_env
+make_evals = LEVEL.make_evals

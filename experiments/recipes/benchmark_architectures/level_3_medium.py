@@ -1,0 +1,20 @@
+"""Level 3: a still larger room, small rewards on the way, and combat."""
+
+from experiments.recipes.benchmark_architectures.level import Level
+
+LEVEL = Level(
+    name="level_3_medium",
+    size=25,
+    num_agents=20,
+    altar_ratio=3,
+    initial_count=0,
+    laser_cost=1,
+    rewards={"ore": 0.1, "battery": 0.3, "laser": 0.2, "armor": 0.2, "blueprint": 0.1},
+    caps={"ore": 1.0, "battery": 1.0, "laser": 1.0, "armor": 1.0, "blueprint": 1.0},
+    evaluation_laser_costs={"basic": 100, "combat": 1},
+)
+
+train = LEVEL.train
+evaluate = LEVEL.evaluate
+make_env = LEVEL.make_env
+make_evals = LEVEL.make_evals

@@ -1,0 +1,70 @@
+"""Means with confidence intervals for a handful of seeds; pure functions of their arguments."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+CONFIDENCE = 0.95
+
+
+class Interval(NamedTuple):
+    """A mean and the ends of its confidence interval (both None where one value alone allows no interval)."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """Mean of independent values with Student's t interval.
+
+    Args:
+        values: at least one finite number, e.g. the score of each seed.
+        confidence: probability that such an interval covers the true mean, in (0, 1).
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.size == 0 or not np.isfinite(numbers).all():
+        raise ValueError("mean_interval needs at least one value, all finite")
+    mean = float(numbers.mean())
+    if numbers.size == 1:
+        return Interval(mean, None, None)
+    half = t_quantile(0.5 + confidence / 2, numbers.size - 1) * float(numbers.std(ddof=1)) / math.sqrt(numbers.size)
+    return Interval(mean, mean - half, mean + half)
+
+
+def t_quantile(probability: float, degrees: int) -> float:
+    """The quantile of Student's t distribution with a whole number of degrees of freedom, to 1e-12 relative."""
+    if not 0 < probability < 1 or degrees < 1:
+        raise ValueError("probability must be inside (0, 1) and degrees at least 1")
+    if probability < 0.5:
+        return -t_quantile(1 - probability, degrees)
+    low, high = 0.0, 1.0
+    while t_probability(high, degrees) < probability:
+        high *= 2
+    for _ in range(200):
+        middle = (low + high) / 2
+        if middle in (low, high):
+            break
+        low, high = (middle, high) if t_probability(middle, degrees) < probability else (low, middle)
+    return (low + high) / 2
+
+
+def t_probability(t: float, degrees: int) -> float:
+    """Probability that Student's t with `degrees` degrees of freedom is at most t.
+
+    Source: Abramowitz and Stegun (1964), equations 26.7.3 and 26.7.4, finite sums in theta = atan(t / sqrt(degrees)).
+    """
+    theta = math.atan(t / math.sqrt(degrees))
+    sine, cosine = math.sin(theta), math.cos(theta)
+    if degrees == 1:
+        return 0.5 + theta / math.pi
+    odd = degrees % 2
+    term = cosine if odd else 1.0
+    total = term
+    for k in range(2 + odd, degrees - 1, 2):
+        term *= (k - 1) / k * cosine * cosine
+        total += term
+    central = 2 / math.pi * (theta + sine * total) if odd else sine * total
+    return 0.5 + central / 2

@@ -1,0 +1,178 @@
+"""The short table of a benchmark: per architecture, level and evaluation environment; as Markdown and CSV."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from metta.analysis.intervals import Interval, mean_interval
+from metta.analysis.results import BenchmarkResults, EnvironmentResult, RunRecord
+
+MARKDOWN_NAME = "benchmark_results.md"
+CSV_NAME = "benchmark_results.csv"
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    architecture: str
+    level: str
+    environment: str
+    seeds: int
+    hearts: Interval
+    reward: Interval
+    training_seconds: float | None
+    verdict: str
+
+
+def summary_rows(results: BenchmarkResults) -> list[Row]:
+    """A row for the random player of each level and for everything that has a result, best first within a level."""
+    rows = []
+    for level in results.levels:
+        references = results.references.get(level, {})
+        runs = [run for run in results.runs if run.training.level == level]
+        environments = dict.fromkeys([*references, *(name for run in runs for name in run.evaluation.results)])
+        for environment in environments:
+            found = [
+                _architecture_row(architecture, level, environment, runs, references.get(environment))
+                for architecture in results.architectures
+            ]
+            rows += sorted((row for row in found if row is not None), key=lambda row: -row.hearts.mean)
+            if environment in references:
+                rows.append(_random_row(level, environment, references[environment]))
+    return rows
+
+
+def _architecture_row(
+    architecture: str, level: str, environment: str, runs: Sequence[RunRecord], random: EnvironmentResult | None
+) -> Row | None:
+    own = [run for run in runs if run.training.architecture == architecture and environment in run.evaluation.results]
+    if not own:
+        return None
+    evaluated = [run.evaluation.results[environment] for run in own]
+    seconds = [run.training.duration_seconds for run in own if run.training.duration_seconds is not None]
+    return Row(
+        architecture,
+        level,
+        environment,
+        len(own),
+        mean_interval([result.hearts_per_agent for result in evaluated]),
+        mean_interval([result.reward for result in evaluated]),
+        sum(seconds) / len(seconds) if seconds else None,
+        verdict(evaluated, random) if random else "no reference",
+    )
+
+
+def _random_row(level: str, environment: str, random: EnvironmentResult) -> Row:
+    return Row(
+        "random",
+        level,
+        environment,
+        0,
+        mean_interval(random.hearts_of_episodes),
+        Interval(random.reward, None, None),
+        None,
+        "the floor",
+    )
+
+
+def verdict(seeds: Sequence[EnvironmentResult], random: EnvironmentResult) -> str:
+    """How sure it is that an architecture collects more hearts than the random player, in words.
+
+    The interval of the architecture is over seeds, that of random over episodes. Where two or three seeds give an
+    interval too wide to tell, each seed alone is compared with random on the same episodes.
+    """
+    floor = mean_interval(random.hearts_of_episodes)
+    own = mean_interval([result.hearts_per_agent for result in seeds])
+    if own.low is not None and own.high is not None and floor.low is not None and floor.high is not None:
+        if own.low > floor.high:
+            return "above random (95 % intervals apart)"
+        if own.high < floor.low:
+            return "below random (95 % intervals apart)"
+    count = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
+    if all(_above_on_same_episodes(result, random) for result in seeds):
+        return f"above random in each of {count}"
+    return f"not distinguishable from random with {count}"
+
+
+def _above_on_same_episodes(result: EnvironmentResult, random: EnvironmentResult) -> bool:
+    if result.worlds_hash != random.worlds_hash:
+        return False
+    pairs = zip(result.hearts_of_episodes, random.hearts_of_episodes, strict=True)
+    low = mean_interval([own - floor for own, floor in pairs]).low
+    return low is not None and low > 0
+
+
+def summary_markdown(results: BenchmarkResults) -> str:
+    """The whole summary: what was run, the table, failed runs, how to read it."""
+    done = sum(run.evaluation.status == "success" for run in results.runs)
+    planned = len(results.architectures) * len(results.levels) * len(results.seeds)
+    head = [
+        "# Architecture benchmark",
+        "",
+        f"{len(results.architectures)} architectures x {len(results.levels)} levels x {len(results.seeds)} seeds, "
+        f"{results.max_timesteps:,} agent-steps each; {done} of {planned} runs evaluated"
+        f"{'' if results.end_time else ' so far'}.",
+        "",
+    ]
+    header = ["architecture", "level", "evaluation", "seeds", "hearts per agent", "reward", "training", "verdict"]
+    cells = [
+        [
+            row.architecture,
+            row.level,
+            row.environment,
+            str(row.seeds) if row.seeds else "-",
+            interval_text(row.hearts),
+            interval_text(row.reward),
+            "-" if row.training_seconds is None else f"{row.training_seconds:.0f} s",
+            row.verdict,
+        ]
+        for row in summary_rows(results)
+    ]
+    failed = [
+        f"- run {run.run_number} `{run.training.run_name}`: {run.training.error or run.evaluation.error}"
+        for run in results.runs
+        if "failed" in (run.training.status, run.evaluation.status)
+    ]
+    foot = [
+        "",
+        "Means over seeds with 95 % intervals in brackets (Student's t over seeds; for random over episodes). "
+        "Training: mean seconds per run.",
+    ]
+    return "\n".join(
+        [*head, *aligned_table(header, cells), *foot, *(["", "Failed runs:", "", *failed] if failed else [])]
+    )
+
+
+def interval_text(interval: Interval) -> str:
+    """`0.42 [0.30, 0.54]`, or the mean alone."""
+    if interval.low is None or interval.high is None:
+        return f"{interval.mean:.3f}"
+    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
+
+
+def aligned_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table whose columns line up as plain text, too."""
+    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)) + " |"
+
+    return [line(header), line(["-" * width for width in widths]), *(line(row) for row in rows)]
+
+
+def summary_csv(results: BenchmarkResults) -> str:
+    """The table with full numbers; empty cells where there is no value."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        [
+            *("architecture", "level", "environment", "seeds"),
+            *("hearts_per_agent", "hearts_low", "hearts_high"),
+            *("reward", "reward_low", "reward_high"),
+            *("training_seconds", "verdict"),
+        ]
+    )
+    for row in summary_rows(results):
+        writer.writerow([*row[:4], *row.hearts, *row.reward, row.training_seconds, row.verdict])
+    return text.getvalue()

@@ -1,0 +1,134 @@
+"""The command line of tools/run.py: a dotted path to a recipe function and `key=value` pairs."""
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from metta.base.config import Config
+from metta.base.errors import InputError, RunError
+from metta.cli.recipes import Recipe, all_recipes, find_recipe, plain_data
+from metta.cli.values import KnownKey, change, known_keys, read_settings, unknown_key_sentence
+from metta.lab.job import STOPPED, Job
+
+USAGE = """usage: uv run ./tools/run.py PATH [key=value ...] [--dry-run]
+
+  PATH              dotted path of a recipe function, e.g.
+                    experiments.recipes.benchmark_architectures.level_1_basic.train
+  key=value         a parameter of the function or a dotted path into the run's configuration,
+                    e.g. seed=3 trainer.total_timesteps=500000
+  PATH --help       every key with its type, default and meaning
+  PATH --dry-run    print the resolved configuration; nothing is run or written
+  --list            list the recipes
+"""
+
+INPUT_ERROR, RUN_ERROR = 2, 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (default: this process's) and return the exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return report_errors(lambda: _command(given))
+
+
+def report_errors(command: Callable[[], int]) -> int:
+    """Run a command; its expected faults become one sentence on standard error and an exit status."""
+    try:
+        return command()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return INPUT_ERROR
+    except RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return RUN_ERROR
+    except KeyboardInterrupt:
+        print("stopped.", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:
+        # The reader of our output (e.g. `head`) has closed it; say nothing more, also not at exit.
+        sys.stdout = None  # type: ignore[assignment]
+        return RUN_ERROR
+
+
+def _command(arguments: list[str]) -> int:
+    flags = [word for word in arguments if word.startswith("-")]
+    words = [word for word in arguments if not word.startswith("-")]
+    known = {"--help", "-h", "--list", "--dry-run"}
+    for flag in flags:
+        if flag not in known:
+            raise InputError(f"unknown option {flag!r}; there are --help, --list and --dry-run, and key=value pairs.")
+    if "--list" in flags:
+        return _list()
+    if not words:
+        print(USAGE, end="")
+        return 0 if flags else INPUT_ERROR
+    recipe = find_recipe(words[0])
+    if "--help" in flags or "-h" in flags:
+        return _help(recipe)
+    return _run(recipe, words[1:], dry="--dry-run" in flags)
+
+
+def _list() -> int:
+    recipes = all_recipes()
+    width = max(len(recipe.path) for recipe in recipes)
+    for recipe in recipes:
+        print(f"{recipe.path:{width}}  {recipe.summary}")
+    return 0
+
+
+def _run(recipe: Recipe, words: list[str], dry: bool) -> int:
+    result = _resolved(recipe, words)
+    if isinstance(result, Job) and not dry:
+        return result.execute()
+    print(json.dumps(plain_data(result.config if isinstance(result, Job) else result), indent=2))
+    return 0
+
+
+def _resolved(recipe: Recipe, words: Sequence[str]) -> Any:
+    """What the recipe returns for these `key=value` words: a job on the changed configuration, or configurations."""
+    settings = read_settings(words)
+    own = [setting for setting in settings if setting.key in recipe.parameters]
+    rest = [setting for setting in settings if setting.key not in recipe.parameters]
+    result = recipe.call(own)
+    if not rest:
+        return result
+    if not isinstance(result, Job):
+        raise InputError(unknown_key_sentence(rest[0].key, Config(), {}, list(recipe.parameters)))
+    return result.with_config(change(result.config, rest, result.fixed, list(recipe.parameters)))
+
+
+def resolve(words: Sequence[str]) -> Job:
+    """The job that a command line of tools/run.py does. Raises `InputError` as that command would."""
+    job = _resolved(find_recipe(words[0]), words[1:])
+    if not isinstance(job, Job):
+        raise InputError(f"{words[0]} is nothing to be run: it returns {type(job).__name__}.")
+    return job
+
+
+def _help(recipe: Recipe) -> int:
+    print(f"{recipe.path}\n\n{recipe.summary}\n")
+    own = recipe.known_keys()
+    print("Parameters:")
+    _print_keys(own)
+    example = _example_job(recipe)
+    if example is not None:
+        names = {entry.key for entry in own}
+        print("\nConfiguration (defaults as resolved for the parameters' defaults):")
+        _print_keys([entry for entry in known_keys(example.config, example.fixed) if entry.key not in names])
+    return 0
+
+
+def _example_job(recipe: Recipe) -> Job | None:
+    """The job for the defaults of all parameters; one without a default is filled with a stand-in, only to be listed."""
+    arguments: dict[str, Any] = {
+        name: "REQUIRED" for name, parameter in recipe.parameters.items() if parameter.default is parameter.empty
+    }
+    result = recipe.function(**arguments)
+    return result if isinstance(result, Job) else None
+
+
+def _print_keys(entries: Sequence[KnownKey]) -> None:
+    for entry in entries:
+        print(f"  {entry.key} = {entry.default}    ({entry.type})")
+        if entry.meaning:
+            print(f"      {entry.meaning}")

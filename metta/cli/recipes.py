@@ -1,0 +1,131 @@
+"""Recipe functions by dotted path: finding, listing and calling them with typed arguments."""
+
+import importlib
+import inspect
+import pkgutil
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import ModuleType
+from typing import Any
+
+from metta.base.config import Config
+from metta.base.errors import InputError
+from metta.cli.values import KnownKey, Setting, read_argument, type_text, value_text
+from metta.lab.job import Job
+
+RECIPES_PACKAGE = "experiments.recipes"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A function that returns a job, or plain configurations to print."""
+
+    path: str
+    function: Callable[..., Any]
+
+    @property
+    def summary(self) -> str:
+        """First sentence of the documentation."""
+        return (inspect.getdoc(self.function) or "").split("\n\n")[0].replace("\n", " ")
+
+    @property
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """The function's own keys."""
+        return dict(inspect.signature(self.function).parameters)
+
+    @property
+    def annotations(self) -> dict[str, Any]:
+        """Types of the parameters and, as `return`, of the result."""
+        return typing.get_type_hints(self.function, include_extras=True)
+
+    def known_keys(self) -> list[KnownKey]:
+        """The function's own keys with type, default and meaning."""
+        meanings = parameter_meanings(inspect.getdoc(self.function) or "")
+        annotations = self.annotations
+        return [
+            KnownKey(
+                name,
+                type_text(annotations[name]),
+                "required" if parameter.default is inspect.Parameter.empty else value_text(parameter.default),
+                meanings.get(name, ""),
+            )
+            for name, parameter in self.parameters.items()
+        ]
+
+    def call(self, settings: Sequence[Setting]) -> Any:
+        """Call the function with these of its own keys. Raises `InputError` for a wrong type or a missing key."""
+        annotations = self.annotations
+        arguments = {setting.key: read_argument(setting, annotations[setting.key]) for setting in settings}
+        for name, parameter in self.parameters.items():
+            if parameter.default is inspect.Parameter.empty and name not in arguments:
+                raise InputError(f"{name}= is missing: {parameter_meanings(inspect.getdoc(self.function) or '')[name]}")
+        return self.function(**arguments)
+
+
+def parameter_meanings(documentation: str) -> dict[str, str]:
+    """Parameter -> meaning, from the `Args:` section of a docstring."""
+    meanings: dict[str, str] = {}
+    _, _, section = documentation.partition("Args:\n")
+    name = ""
+    for line in section.splitlines():
+        if not line.startswith("    "):
+            break
+        text = line.strip()
+        if not line.startswith("     ") and ":" in text:
+            name, _, text = text.partition(":")
+        meanings[name] = f"{meanings.get(name, '')} {text.strip()}".strip()
+    return meanings
+
+
+def find_recipe(path: str) -> Recipe:
+    """The recipe at a dotted path. Raises `InputError` naming the nearest one for any other path."""
+    module_name, _, name = path.rpartition(".")
+    recipes = {recipe.path: recipe for recipe in module_recipes(module_name)}
+    if path in recipes:
+        return recipes[path]
+    known = [recipe.path for recipe in all_recipes()]
+    near = get_close_matches(path, known, n=1, cutoff=0.0)
+    raise InputError(f"there is no recipe {path!r}; did you mean {near[0]!r}? tools/run.py --list shows all.")
+
+
+def module_recipes(module_name: str) -> list[Recipe]:
+    """The recipes of one module; empty if it is not a module of recipes."""
+    if not module_name.startswith(RECIPES_PACKAGE + "."):
+        return []
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name + ".").startswith(error.name + "."):
+            return []
+        raise
+    return [
+        Recipe(f"{module_name}.{name}", value) for name, value in vars(module).items() if _is_recipe(name, value, module)
+    ]
+
+
+def _is_recipe(name: str, value: object, module: ModuleType) -> bool:
+    """A public function or bound method, belonging to the module, whose result is a job or configurations."""
+    if name.startswith("_") or not (inspect.isfunction(value) or inspect.ismethod(value)):
+        return False
+    if inspect.isfunction(value) and value.__module__ != module.__name__:
+        return False
+    result = typing.get_type_hints(value).get("return")
+    if typing.get_origin(result) is not None:
+        result = typing.get_args(result)[-1]
+    return isinstance(result, type) and issubclass(result, Job | Config)
+
+
+def all_recipes() -> list[Recipe]:
+    """Every recipe, sorted by path."""
+    package = importlib.import_module(RECIPES_PACKAGE)
+    modules = [info.name for info in pkgutil.walk_packages(package.__path__, package.__name__ + ".") if not info.ispkg]
+    return [recipe for module in sorted(modules) for recipe in module_recipes(module)]
+
+
+def plain_data(value: Config | Mapping[str, Config]) -> Any:
+    """What a recipe that returns configurations prints."""
+    if isinstance(value, Config):
+        return value.model_dump(mode="json")
+    return {name: config.model_dump(mode="json") for name, config in value.items()}
