@@ -53,7 +53,7 @@ class LSTM(nn.Module):
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> LSTMState:
         """Zeros: (hidden [batch, L, H], cell [batch, L, H]); device and dtype default to the parameters'."""
-        zeros = self.weight_hh_l0.new_zeros(batch, self.num_layers, self.output_width, device=device, dtype=dtype)
+        zeros = next(self.parameters()).new_zeros(batch, self.num_layers, self.output_width, device=device, dtype=dtype)
         return zeros, zeros.clone()
 
     def layer_parameters(self, layer: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
