@@ -86,7 +86,7 @@ class RunRecord(Config):
 class BenchmarkResults(Config):
     """A finished or half-finished benchmark."""
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     start_time: str
     end_time: str | None
     """Null while runs are left."""

@@ -13,6 +13,13 @@ from typing import IO, Any
 from metta.base.errors import InputError, RunError
 
 
+WRONG_PLACE = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
+    *(errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP),
+}
+"""Faults of a path that the user chose; all others (full disk, broken device) can happen to a good path, too."""
+
+
 def reason(error: OSError) -> str:
     """What the operating system said, without numbers and paths."""
     return (error.strerror or str(error)).lower()
@@ -25,8 +32,7 @@ def disk_faults(path: Path, doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         message = f"cannot {doing} {path}: {reason(error)}."
-        wrong_place = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST}
-        raise (InputError if error.errno in wrong_place else RunError)(message) from error
+        raise (InputError if error.errno in WRONG_PLACE else RunError)(message) from error
 
 
 def make_folder(path: Path) -> None:

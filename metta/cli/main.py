@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -46,7 +47,7 @@ def report_errors(command: Callable[[], int]) -> int:
         return STOPPED
     except BrokenPipeError:
         # The reader of our output (e.g. `head`) has closed it; say nothing more, also not at exit.
-        sys.stdout = None  # type: ignore[assignment]
+        sys.stdout = None
         return RUN_ERROR
 
 
@@ -114,12 +115,15 @@ def _help(recipe: Recipe) -> int:
     if example is not None:
         names = {entry.key for entry in own}
         print("\nConfiguration (defaults as resolved for the parameters' defaults):")
-        _print_keys([entry for entry in known_keys(example.config, example.fixed) if entry.key not in names])
+        keys = [entry for entry in known_keys(example.config, example.fixed) if entry.key not in names]
+        sizes = Counter(entry.key.split(".")[0] for entry in keys)
+        # Small parts first: the environments alone have hundreds of keys.
+        _print_keys(sorted(keys, key=lambda entry: sizes[entry.key.split(".")[0]]))
     return 0
 
 
 def _example_job(recipe: Recipe) -> Job | None:
-    """The job for the defaults of all parameters; one without a default is filled with a stand-in, only to be listed."""
+    """The job for the defaults of all parameters; those without one get a stand-in, which is not shown."""
     arguments: dict[str, Any] = {
         name: "REQUIRED" for name, parameter in recipe.parameters.items() if parameter.default is parameter.empty
     }

@@ -81,7 +81,7 @@ def parameter_meanings(documentation: str) -> dict[str, str]:
 
 def find_recipe(path: str) -> Recipe:
     """The recipe at a dotted path. Raises `InputError` naming the nearest one for any other path."""
-    module_name, _, name = path.rpartition(".")
+    module_name = path.rpartition(".")[0]
     recipes = {recipe.path: recipe for recipe in module_recipes(module_name)}
     if path in recipes:
         return recipes[path]
@@ -101,7 +101,9 @@ def module_recipes(module_name: str) -> list[Recipe]:
             return []
         raise
     return [
-        Recipe(f"{module_name}.{name}", value) for name, value in vars(module).items() if _is_recipe(name, value, module)
+        Recipe(f"{module_name}.{name}", value)
+        for name, value in vars(module).items()
+        if _is_recipe(name, value, module)
     ]
 
 

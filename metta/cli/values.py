@@ -15,7 +15,6 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from metta.base.config import Config
 from metta.base.errors import InputError
@@ -153,9 +152,7 @@ def _find(config: Config, key: str) -> Any:
     return value
 
 
-def _set(
-    config: Config, settings: Sequence[Setting], fixed: Mapping[str, str], other_keys: Sequence[str]
-) -> Config:
+def _set(config: Config, settings: Sequence[Setting], fixed: Mapping[str, str], other_keys: Sequence[str]) -> Config:
     tree = config.model_dump()
     for setting in settings:
         *path, last = setting.key.split(".")
@@ -179,9 +176,7 @@ def _annotation(owner: Config | Mapping[str, Any], name: str) -> Any:
     return type(value) if isinstance(value, str | int | float | bool) else object
 
 
-def _step(
-    owner: Any, name: str, key: str, config: Config, fixed: Mapping[str, str], other_keys: Sequence[str]
-) -> Any:
+def _step(owner: Any, name: str, key: str, config: Config, fixed: Mapping[str, str], other_keys: Sequence[str]) -> Any:
     if isinstance(owner, Config) and name in type(owner).model_fields:
         return getattr(owner, name)
     if isinstance(owner, Mapping) and name in owner:
@@ -200,7 +195,9 @@ def unknown_key_sentence(key: str, config: Config, fixed: Mapping[str, str], oth
     while part and not any(other.startswith(part + ".") for other in known):
         part = part.rpartition(".")[0]
     prefix = part + "." if part else ""
-    allowed = list(dict.fromkeys(prefix + other.removeprefix(prefix).split(".")[0] for other in known if other.startswith(prefix)))
+    allowed = list(
+        dict.fromkeys(prefix + other.removeprefix(prefix).split(".")[0] for other in known if other.startswith(prefix))
+    )
     listed = ", ".join(allowed[:SHOWN_KEYS]) + (", ... (see --help)" if len(allowed) > SHOWN_KEYS else "")
     return f"unknown key {key!r}; did you mean {nearest[0]!r}? Allowed here: {listed}."
 
@@ -220,9 +217,12 @@ def _walk(owner: Config | Mapping[str, Any], prefix: str) -> Iterator[KnownKey]:
         if isinstance(value, Config) or holds_parts:
             yield from _walk(value, key + ".")
         else:
+            kinds = getattr(type(owner), "kinds", None) if name == "kind" else None
             yield KnownKey(
                 key,
-                type_text(field.annotation if field else type(value)) + (_range_text(field) if field else ""),
+                " | ".join(sorted(kinds))
+                if kinds
+                else type_text(field.annotation if field else type(value)) + (_range_text(field) if field else ""),
                 value_text(value),
                 " ".join((field.description if field and field.description else "").split()),
             )
@@ -243,7 +243,9 @@ def type_text(annotation: Any) -> str:
     if origin in (dict, typing.get_origin(Mapping[str, int])):
         return f"table of {type_text(arguments[1])}"
     names = {int: "integer", float: "number", bool: "true/false", str: "text", type(None): "none"}
-    return names.get(annotation, "table" if isinstance(annotation, type) and issubclass(annotation, Config) else "value")
+    return names.get(
+        annotation, "table" if isinstance(annotation, type) and issubclass(annotation, Config) else "value"
+    )
 
 
 def _range_text(field: FieldInfo) -> str:

@@ -143,9 +143,8 @@ class Benchmark:
             if not item.is_done()
         ]
         for run in self.runs:
-            if self.train and run.folder.is_finished():
-                self._run_ended(run, None)
-            elif not self.train and not any(run.folder.checkpoints.glob("*")):
+            nothing_to_do = run.folder.is_finished() if self.train else not any(run.folder.checkpoints.glob("*"))
+            if nothing_to_do:
                 self._run_ended(run, None)
             else:
                 words = run.train_words if self.train else run.evaluate_words
@@ -185,7 +184,8 @@ class Benchmark:
     def _results(self, end_time: str | None) -> BenchmarkResults:
         planned = [self._records[run.spec.id] for run in self.runs if run.spec.id in self._records]
         kept = [
-            record.model_copy(update={"run_number": len(self.runs) + index + 1}) for index, record in enumerate(self._kept)
+            record.model_copy(update={"run_number": len(self.runs) + index + 1})
+            for index, record in enumerate(self._kept)
         ]
         total = len(self.runs) + len(kept)
         records = [record.model_copy(update={"total_runs": total}) for record in planned + kept]
@@ -247,7 +247,10 @@ def run_record(run: PlannedRun, total: int, trained_here: bool, fault: str | Non
         run_folder=str(folder.path),
     )
     return RunRecord(
-        run_number=run.number, total_runs=total, training=training, evaluation=_evaluation_record(folder, trained, fault)
+        run_number=run.number,
+        total_runs=total,
+        training=training,
+        evaluation=_evaluation_record(folder, trained, fault),
     )
 
 

@@ -37,7 +37,9 @@ def code_version() -> dict[str, Any]:
     return {
         "version": _package_version("metta-architecture-benchmark"),
         "commit": _git("rev-parse", "HEAD"),
-        "modified": None if (changes := _git("status", "--porcelain", "--untracked-files=no")) is None else bool(changes),
+        "modified": None
+        if (changes := _git("status", "--porcelain", "--untracked-files=no")) is None
+        else bool(changes),
         "source_sha256": _source_hash(),
     }
 

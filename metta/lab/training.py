@@ -29,7 +29,8 @@ class TrainJob(Job):
     train_dir: Path
 
     fixed: ClassVar[Mapping[str, str]] = {
-        "level": "the level is chosen by the path, as in experiments.recipes.benchmark_architectures.level_2_easy.train",
+        "level": "the level is chosen by the path, as in "
+        "experiments.recipes.benchmark_architectures.level_2_easy.train",
         "architecture": "the architecture is chosen by policy_architecture= or arch_type=",
     }
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from metta.agent.policies.config import PolicyConfig
+from metta.base.addresses import check_run_name
 from metta.base.config import Config
 from metta.base.errors import InputError
 from metta.lab.architectures import choose_architecture
@@ -59,7 +60,7 @@ class Level(Config):
         name, policy = _choose(policy_architecture, arch_type)
         config = RunConfig.parse(
             {
-                "run": run if run is not None else f"single.{id_part(name)}.{self.name}.s{seed}",
+                "run": check_run_name(run) if run is not None else f"single.{id_part(name)}.{self.name}.s{seed}",
                 "level": self.name,
                 "architecture": name,
                 "seed": seed,
@@ -112,7 +113,7 @@ class Level(Config):
         )
 
 
-def architectures() -> Mapping[str, PolicyConfig]:
+def _architectures() -> Mapping[str, PolicyConfig]:
     """The registry, read when it is needed, so that an entry added to it is available in every level."""
     from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 
@@ -122,9 +123,12 @@ def architectures() -> Mapping[str, PolicyConfig]:
 def _choose(policy_architecture: str, arch_type: str | None) -> tuple[str, PolicyConfig]:
     """Name and configuration; `arch_type` is an alias, so giving both is allowed only if they agree."""
     if arch_type is None:
-        return choose_architecture(policy_architecture, architectures())
-    name, policy = choose_architecture(arch_type, architectures())
-    if policy_architecture != DEFAULT_ARCHITECTURE and choose_architecture(policy_architecture, architectures())[0] != name:
+        return choose_architecture(policy_architecture, _architectures())
+    name, policy = choose_architecture(arch_type, _architectures())
+    if (
+        policy_architecture != DEFAULT_ARCHITECTURE
+        and choose_architecture(policy_architecture, _architectures())[0] != name
+    ):
         raise InputError(
             f"policy_architecture={policy_architecture} and arch_type={arch_type} name different architectures; "
             "give one of them."

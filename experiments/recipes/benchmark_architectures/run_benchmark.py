@@ -1,4 +1,4 @@
-"""The benchmark in order on this machine: `uv run experiments/recipes/benchmark_architectures/run_benchmark.py --quick`.
+"""The benchmark on this machine: `uv run experiments/recipes/benchmark_architectures/run_benchmark.py --quick`.
 
 Repeating a command continues it: finished runs are not repeated. `--help` explains every flag.
 """
@@ -7,11 +7,12 @@ import argparse
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import NoReturn
 
-from experiments.recipes.benchmark_architectures.level import architectures
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from metta.base.errors import InputError
 from metta.cli.main import report_errors, resolve
 from metta.lab.benchmark import Benchmark, PlannedReference, PlannedRun
@@ -23,25 +24,42 @@ from metta.lab.training import TrainJob
 PACKAGE = "experiments.recipes.benchmark_architectures"
 LEVELS = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "level_5_expert")
 
-QUICK = {
-    "architectures": "fast,vit,memory_free",
-    "levels": "level_1_basic",
-    "max_timesteps": 200_000,
-    "seeds": 2,
-    "output_dir": "./train_dir/quick",
-    "parallel": min(2, cores()),
-}
-"""What --quick sets, unless the flag itself is given. One-thread runs side by side beat one run on all cores."""
 
-FULL = {
-    "architectures": None,
-    "levels": ",".join(LEVELS),
-    "max_timesteps": 1_000_000,
-    "seeds": 3,
-    "output_dir": "./train_dir/benchmark",
-    "parallel": 1,
-}
-"""What holds for every other call, unless the flag itself is given."""
+@dataclass(frozen=True)
+class Extent:
+    """What a benchmark covers; each field is a flag of the same name."""
+
+    architectures: str
+    """Keys of ARCHITECTURES, separated by commas; empty: all."""
+    levels: str
+    """Level modules, separated by commas."""
+    max_timesteps: int
+    """Agent-steps per run."""
+    seeds: int
+    """Seeds per architecture and level."""
+    output_dir: str
+    """Folder of results and run folders."""
+    parallel: int
+    """Runs at a time."""
+
+
+FULL = Extent(
+    architectures="",
+    levels=",".join(LEVELS),
+    max_timesteps=1_000_000,
+    seeds=3,
+    output_dir="./train_dir/benchmark",
+    parallel=1,
+)
+
+QUICK = Extent(
+    architectures="fast,vit,memory_free",
+    levels="level_1_basic",
+    max_timesteps=200_000,
+    seeds=2,
+    output_dir="./train_dir/quick",
+    parallel=min(2, cores()),  # one-thread runs side by side beat one run on all cores by a third
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _benchmark(words: list[str]) -> int:
     given = _parser().parse_args(words)
-    benchmark = build_benchmark(given, command=shlex.join(["uv", "run", f"{PACKAGE.replace('.', '/')}/run_benchmark.py", *words]))
+    benchmark = build_benchmark(
+        given, command=shlex.join(["uv", "run", f"{PACKAGE.replace('.', '/')}/run_benchmark.py", *words])
+    )
     if given.dry_run:
         for run in benchmark.runs:
             print(shlex.join(["uv", "run", "./tools/run.py", *run.train_words]))
@@ -74,23 +94,26 @@ def _parser() -> argparse.ArgumentParser:
         "command continues it.",
         epilog="key=value words are settings for every run, as in tools/run.py: trainer.learning_rate=0.001",
     )
-    quick = f"with --quick {QUICK['architectures']}"
+    quick = f"with --quick {QUICK.architectures}"
     parser.add_argument("--architectures", metavar="A,B", help=f"keys of ARCHITECTURES (default: all; {quick})")
-    parser.add_argument("--levels", metavar="A,B", help=f"level modules (default: all; with --quick {QUICK['levels']})")
+    parser.add_argument("--levels", metavar="A,B", help=f"level modules (default: all; with --quick {QUICK.levels})")
     parser.add_argument(
         "--max-timesteps",
         type=int,
         metavar="N",
-        help=f"agent-steps per run (default: {FULL['max_timesteps']}; with --quick {QUICK['max_timesteps']})",
+        help=f"agent-steps per run (default: {FULL.max_timesteps}; with --quick {QUICK.max_timesteps})",
     )
     parser.add_argument(
         "--output-dir",
         metavar="DIR",
-        help=f"results and run folders (default: {FULL['output_dir']}; with --quick {QUICK['output_dir']})",
+        help=f"results and run folders (default: {FULL.output_dir}; with --quick {QUICK.output_dir})",
     )
     parser.add_argument("--skip-training", action="store_true", help="only evaluate the checkpoints that are there")
     parser.add_argument(
-        "--seeds", type=int, metavar="N", help=f"seeds per architecture and level (default: {FULL['seeds']}; --quick {QUICK['seeds']})"
+        "--seeds",
+        type=int,
+        metavar="N",
+        help=f"seeds per architecture and level (default: {FULL.seeds}; --quick {QUICK.seeds})",
     )
     parser.add_argument("--first-seed", type=int, default=0, metavar="N", help="seeds are N, N+1, ... (default: 0)")
     parser.add_argument(
@@ -107,29 +130,29 @@ def _parser() -> argparse.ArgumentParser:
 
 def build_benchmark(given: argparse.Namespace, command: str) -> Benchmark:
     """The benchmark that the flags ask for, every run of it checked. Raises `InputError` for a bad flag."""
-    defaults = QUICK if given.quick else FULL
-    flags = {name: getattr(given, name) if getattr(given, name) is not None else value for name, value in defaults.items()}
-    names = list(architectures())
-    chosen = _names("--architectures", flags["architectures"] or ",".join(names), names)
-    levels = _names("--levels", str(flags["levels"]), LEVELS)
-    for flag in ("max_timesteps", "seeds", "parallel"):
-        _at_least(flag, int(flags[flag] or 0), 1)
+    flags = {field.name: getattr(given, field.name) for field in fields(Extent)}
+    extent = replace(
+        QUICK if given.quick else FULL, **{name: value for name, value in flags.items() if value is not None}
+    )
+    names = list(ARCHITECTURES)
+    chosen = _names("--architectures", extent.architectures or ",".join(names), names)
+    levels = _names("--levels", extent.levels, LEVELS)
+    for name in ("max_timesteps", "seeds", "parallel"):
+        _at_least(name, getattr(extent, name), 1)
     _at_least("first_seed", given.first_seed, 0)
-    output = Path(str(flags["output_dir"]))
-    parallel = int(flags["parallel"] or 1)
-    threads = max(1, cores() // parallel) if parallel > 1 else 0
-    seeds = range(given.first_seed, given.first_seed + int(flags["seeds"] or 1))
-    settings = [f"trainer.total_timesteps={flags['max_timesteps']}", *given.settings]
+    output = Path(extent.output_dir)
+    threads = max(1, cores() // extent.parallel) if extent.parallel > 1 else 0
+    seeds = range(given.first_seed, given.first_seed + extent.seeds)
+    settings = [f"trainer.total_timesteps={extent.max_timesteps}", *given.settings]
     if threads:
         settings.append(f"system.threads={threads}")
     specs = plan(id_part(output.resolve().name), chosen, levels, seeds)
-    runs = [_planned_run(number, spec, output, settings) for number, spec in enumerate(specs, start=1)]
     return Benchmark(
         output=output,
-        runs=runs,
+        runs=[_planned_run(number, spec, output, settings) for number, spec in enumerate(specs, start=1)],
         references=[_planned_reference(level, output, settings) for level in levels],
-        max_timesteps=int(flags["max_timesteps"] or 0),
-        parallel=parallel,
+        max_timesteps=extent.max_timesteps,
+        parallel=extent.parallel,
         threads=threads,
         train=not given.skip_training,
         command=command,
@@ -159,7 +182,7 @@ def _planned_run(number: int, spec: RunSpec, output: Path, settings: Sequence[st
     job = resolve(train)
     assert isinstance(job, TrainJob)
     evaluate = [f"{level}.evaluate", f"policy_uri=file://{job.train_dir / spec.id / 'checkpoints'}"]
-    return PlannedRun(number, spec, job, tuple(train), tuple([*evaluate, *_evaluation_settings(settings)]))
+    return PlannedRun(number, spec, job, tuple(train), (*evaluate, *_evaluation_settings(settings)))
 
 
 def _planned_reference(level: str, output: Path, settings: Sequence[str]) -> PlannedReference:
