@@ -1,0 +1,70 @@
+"""Run names stay inside train_dir; checkpoint addresses mean what docs/interface.md says."""
+
+from pathlib import Path
+
+import pytest
+
+from metta.base.addresses import BEST, NEWEST, CheckpointAddress, check_run_name, checkpoint_address
+from metta.base.errors import InputError
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "/etc", "..", ".", "", ".hidden", "a\0b", "a b", "x" * 201, "-rf", "a\n"])
+def test_run_names_that_could_leave_train_dir_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match="is not a run name"):
+        check_run_name(name)
+
+
+@pytest.mark.parametrize("name", ["quick_test", "benchmark.vit.level_1_basic.s3", "a", "2026-11-22"])
+def test_ordinary_run_names(name: str) -> None:
+    assert check_run_name(name) == name
+
+
+@pytest.fixture
+def checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run folder `train_dir/my run` with one checkpoint, seen from the folder above train_dir."""
+    folder = tmp_path / "train_dir" / "my run" / "checkpoints"
+    (folder / "step_000000000064").mkdir(parents=True)
+    (folder / "step_000000000064" / "policy.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    return Path("train_dir/my run/checkpoints")
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("file://./train_dir/my run/checkpoints", NEWEST),
+        ("file://./train_dir/my%20run/checkpoints", NEWEST),
+        ("train_dir/my run/checkpoints", NEWEST),
+        ("train_dir/my run/checkpoints/", NEWEST),
+        ("train_dir/my run", NEWEST),
+        ("file://train_dir/my run/checkpoints:newest", NEWEST),
+        ("file://./train_dir/my run/checkpoints:best", BEST),
+        ("train_dir/my run:best", BEST),
+        ("train_dir/my run/checkpoints:step_000000000064", "step_000000000064"),
+        ("train_dir/my run/checkpoints/step_000000000064", "step_000000000064"),
+        ("file://train_dir/my run/checkpoints/step_000000000064/policy.json", "step_000000000064"),
+    ],
+)
+def test_forms_of_an_address(checkpoints: Path, address: str, name: str) -> None:
+    assert checkpoint_address(address) == CheckpointAddress(checkpoints, name)
+
+
+def test_absolute_address(checkpoints: Path) -> None:
+    assert checkpoint_address(f"file://{checkpoints.resolve()}").folder == checkpoints.resolve()
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("file://./train_dir/other/checkpoints", "there is no checkpoint at"),
+        ("train_dir/my run/checkpoints/step_9", "does not exist"),
+        ("s3://bucket/run/checkpoints", "s3:// is not supported"),
+        ("", "names no path"),
+        ("file://", "names no path"),
+        ("train_dir/my run/checkpoints:../x", "does not exist"),
+        ("train_dir/my run/checkpoints:a b", "is not a checkpoint name"),
+    ],
+)
+def test_wrong_addresses(checkpoints: Path, address: str, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        checkpoint_address(address)
