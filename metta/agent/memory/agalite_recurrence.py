@@ -1,0 +1,126 @@
+"""AGaLiTe's gated linear recurrence and its read-out: compiled kernels on a CPU, a parallel scan elsewhere.
+
+Axes: B batch, T time, H heads, d head width, E eta, X = E * d expanded width (eta the slow index), F frequencies.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from metta.agent.memory.agalite_kernels import EPSILON, segment_backward, segment_forward
+from metta.agent.memory.scan import linear_scan
+
+LayerState = tuple[Tensor, Tensor]
+
+
+def distinct_frequencies(oscillations: int) -> tuple[list[int], list[float]]:
+    """The 2i - n of the frequencies omega_i = pi (2i - n) / n, n = r - 1, that differ in their cosine, and how often.
+
+    omega_i and omega_(n-i) are opposite, so their cosines, and with them K and V, are the same numbers.
+    """
+    n = oscillations - 1
+    return [2 * i - n for i in range((n + 2) // 2)], [1.0 if 2 * i == n else 2.0 for i in range((n + 2) // 2)]
+
+
+def cosines_at(ticks: Tensor, oscillations: int, dtype: torch.dtype) -> Tensor:
+    """cos(omega t) of the distinct frequencies at integer ticks [B, T], [B, T, F]; the period is taken on integers."""
+    n = oscillations - 1
+    multiples, _ = distinct_frequencies(oscillations)
+    phase = (ticks.unsqueeze(2) * torch.tensor(multiples, device=ticks.device)).remainder(2 * n)
+    exact = torch.float64 if dtype == torch.float64 else torch.float32
+    return torch.cos(phase.to(exact) * (torch.pi / n)).to(dtype)
+
+
+def recurrence(
+    main: Tensor, expansion: Tensor, cosines: Tensor, keep: Tensor, oscillations: int, state: LayerState
+) -> tuple[Tensor, LayerState]:
+    """Run the recurrence over a segment.
+
+    Args:
+        main: keys, queries, values, beta, gamma before their activation, [B, T, H, 5d].
+        expansion: p1, p2, p3 before their activation, [B, T, H, 3E].
+        cosines: [B, T, F].
+        keep: [B, T], 0 where the state is zeroed in front of the step, else 1; of the type of `main`.
+        oscillations: r.
+        state: (K of each frequency and last S [B, H, F + 1, X], V [B, H, F, d]).
+
+    Returns:
+        read-out [B, T, H, d], new state.
+    """
+    _, counts = distinct_frequencies(oscillations)
+    weights = torch.tensor(counts, dtype=main.dtype, device=main.device)
+    arguments = (main, expansion, cosines, keep, weights, oscillations, *state)
+    if main.device.type == "cpu" and main.dtype in (torch.float32, torch.float64):
+        read, keys, values = _Recurrence.apply(*arguments)
+        return read, (keys, values)
+    return scanned_recurrence(*arguments)
+
+
+def scanned_recurrence(
+    main: Tensor,
+    expansion: Tensor,
+    cosines: Tensor,
+    keep: Tensor,
+    weights: Tensor,
+    oscillations: int,
+    keys_state: Tensor,
+    values_state: Tensor,
+) -> tuple[Tensor, LayerState]:
+    """`recurrence` by a parallel scan over T, on any device."""
+    k, q, v, beta, gamma = main.unflatten(3, (5, -1)).unbind(3)
+    p1, p2, p3 = expansion.unflatten(3, (3, -1)).unbind(3)
+    beta = beta.sigmoid()
+    psi = (p1.relu().unsqueeze(4) * k.relu().unsqueeze(3)).flatten(3)
+    phi = (p2.relu().unsqueeze(4) * q.relu().unsqueeze(3)).flatten(3)
+    G = (p3.sigmoid().unsqueeze(4) * gamma.sigmoid().unsqueeze(3)).flatten(3)
+    keep = keep.unsqueeze(2).unsqueeze(3)
+    with_one = torch.cat([cosines, torch.ones_like(cosines[..., :1])], 2)[:, :, None, :, None]
+    keys = linear_scan(((1 - G) * keep).unsqueeze(3), with_one * (G * psi).unsqueeze(3), keys_state)
+    value_inputs = cosines[:, :, None, :, None] * (beta * v).unsqueeze(3)
+    values = linear_scan(((1 - beta) * keep).unsqueeze(3), value_inputs, values_state)
+    meeting = (keys * phi.unsqueeze(3)).sum(4)
+    strength = weights * meeting[..., :-1] / (2 * oscillations * meeting[..., -1:] + EPSILON)
+    return (strength.unsqueeze(4) * values).sum(3), (keys[:, -1], values[:, -1])
+
+
+class _Recurrence(torch.autograd.Function):
+    """`recurrence` on compiled kernels; the backward pass goes through the stored states in reverse."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        main: Tensor,
+        expansion: Tensor,
+        cosines: Tensor,
+        keep: Tensor,
+        weights: Tensor,
+        oscillations: int,
+        keys_state: Tensor,
+        values_state: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        B, T, H, _ = main.shape
+        F, d = values_state.shape[2:]
+        history = main.new_empty(B, H, T + 1, F + 1, keys_state.shape[3])
+        value_history = main.new_empty(B, H, T + 1, F, d)
+        history[:, :, 0], value_history[:, :, 0] = keys_state, values_state
+        out = main.new_empty(B, T, H, d)
+        inputs = (main.contiguous(), expansion.contiguous(), cosines.contiguous(), keep.contiguous(), weights)
+        tensors = (*inputs, history, value_history, out)
+        arrays = [tensor.detach().numpy() for tensor in tensors]
+        segment_forward(*arrays[:5], float(oscillations), *arrays[5:])
+        ctx.save_for_backward(*tensors)
+        ctx.oscillations = oscillations
+        return out, history[:, :, T].clone(), value_history[:, :, T].clone()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_out: Tensor, d_keys: Tensor, d_values: Tensor) -> tuple[Tensor | None, ...]:
+        tensors = ctx.saved_tensors
+        d_keys, d_values = (d.clone(memory_format=torch.contiguous_format) for d in (d_keys, d_values))
+        d_main, d_expansion = torch.empty_like(tensors[0]), torch.empty_like(tensors[1])
+        gradients = (d_out.contiguous(), d_keys, d_values, d_main, d_expansion)
+        arrays = [tensor.numpy() for tensor in tensors]
+        segment_backward(*arrays[:5], float(ctx.oscillations), *arrays[5:], *(d.numpy() for d in gradients))
+        return d_main, d_expansion, None, None, None, None, d_keys, d_values
