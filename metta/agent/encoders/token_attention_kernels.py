@@ -3,26 +3,22 @@
 A token's vector is embedding(feature) | fourier(row) | fourier(column) | value, so its product with a query is a sum
 of four table entries: tables of a query against every feature, row, column and the value cost less than the products
 with all tokens. The same holds for the attention-weighted sum of tokens: weights are summed per feature, row and
-column first. All inner loops run over Q queries (latents x heads), contiguous.
+column first. All inner loops run over Q queries, eight at a time.
 
-Axes: n observations, M tokens, Q queries, K token width (E embedding, P per coordinate, 1 value), Z table entries
-(F features, then rows, then columns, then 1 for the value).
+Axes: n observations, M tokens, L latents, H heads, Q = L * H queries (a multiple of 8), K token width (E embedding,
+P per coordinate, 1 value), Z table entries (F features, then R rows, then C columns, then 1 for the value).
 """
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
 
-# Products may be fused and sums reordered, so that loops vectorise; NaN and infinity keep their meaning.
-_FAST = {"contract", "reassoc", "nsz", "arcp"}
-_jit = numba.njit(nogil=True, fastmath=_FAST, cache=True, error_model="numpy")
-_inline = numba.njit(nogil=True, fastmath=_FAST, error_model="numpy", inline="always")
+from metta.agent.lanes import WIDTH, exp_nonpositive, greater, load, splat, store, total
+
+_jit = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 
 class Kernels(NamedTuple):
@@ -32,225 +28,219 @@ class Kernels(NamedTuple):
     backward: Callable[..., None]
 
 
-@intrinsic
-def _float_of_bits(_: Any, bits: Any) -> Any:
-    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.FloatType())
-
-    return types.float32(types.int32), code
-
-
-@numba.njit(nogil=True, fastmath=_FAST, error_model="numpy", inline="always")
-def _exp(x):  # type: ignore[no-untyped-def]
-    """e^x for float32 x <= 0, to 2 units in the last place; below -87 it is e^-87, about 1e-38."""
-    x = max(x, np.float32(-87.0))
-    n = np.int32(x * np.float32(1.44269504) - np.float32(0.5))
-    nf = np.float32(n)
-    r = (x - nf * np.float32(0.693359375)) + nf * np.float32(2.12194440e-4)
-    p = np.float32(1.9875691500e-4)
-    p = p * r + np.float32(1.3981999507e-3)
-    p = p * r + np.float32(8.3334519073e-3)
-    p = p * r + np.float32(4.1665795894e-2)
-    p = p * r + np.float32(1.6666665459e-1)
-    p = p * r + np.float32(5.0000001201e-1)
-    p = p * r * r + r + np.float32(1.0)
-    return p * _float_of_bits(np.int32((n + np.int32(127)) << np.int32(23)))
+@_jit
+def read_tokens(tokens_nM3, n, F, R, C, reciprocals_F, entries_M3, values_M):  # type: ignore[no-untyped-def]
+    """Table entries and scaled values of those tokens of observation n that count; returns how many they are."""
+    m = 0
+    for t in range(tokens_nM3.shape[1]):
+        location, feature = tokens_nM3[n, t, 0], tokens_nM3[n, t, 1]
+        row, column = location >> 4, location & 15
+        if feature < F and row < R and column < C:
+            entries_M3[m, 0] = feature
+            entries_M3[m, 1] = F + row
+            entries_M3[m, 2] = F + R + column
+            values_M[m] = np.float32(tokens_nM3[n, t, 2]) * reciprocals_F[feature]
+            m += 1
+    return m
 
 
 @cache
-def kernels(num_queries: int, embedding_width: int, coordinate_width: int) -> Kernels:
+def kernels(num_latents: int, num_heads: int, embedding_width: int, coordinate_width: int) -> Kernels:
     """Compile for sizes that the inner loops need to know."""
-    Q, E, P = num_queries, embedding_width, coordinate_width
-    K = E + 2 * P + 1
+    L, H, E, P = num_latents, num_heads, embedding_width, coordinate_width
+    Q, K = L * H, E + 2 * P + 1
+
+    @_jit
+    def queries_last(u_nLKH, n, u_KQ):  # type: ignore[no-untyped-def]
+        """Vectors of observation n in the order that the inner loops read."""
+        for latent in range(L):
+            for k in range(K):
+                for h in range(H):
+                    u_KQ[k, latent * H + h] = u_nLKH[n, latent, k, h]
+
+    @_jit
+    def latents_first(u_KQ, n, u_nLKH):  # type: ignore[no-untyped-def]
+        """The way back."""
+        for latent in range(L):
+            for k in range(K):
+                for h in range(H):
+                    u_nLKH[n, latent, k, h] = u_KQ[k, latent * H + h]
 
     @_jit
     def fill_tables(u_KQ, embedding_FE, rows_RP, columns_CP, tables_ZQ):  # type: ignore[no-untyped-def]
         """Products of the vectors u with every possible part of a token."""
-        z = 0
-        for f in range(embedding_FE.shape[0]):
-            for q in range(Q):
-                total = np.float32(0.0)
-                for e in range(E):
-                    total += embedding_FE[f, e] * u_KQ[e, q]
-                tables_ZQ[z, q] = total
-            z += 1
-        for r in range(rows_RP.shape[0]):
-            for q in range(Q):
-                total = np.float32(0.0)
-                for p in range(P):
-                    total += rows_RP[r, p] * u_KQ[E + p, q]
-                tables_ZQ[z, q] = total
-            z += 1
-        for c in range(columns_CP.shape[0]):
-            for q in range(Q):
-                total = np.float32(0.0)
-                for p in range(P):
-                    total += columns_CP[c, p] * u_KQ[E + P + p, q]
-                tables_ZQ[z, q] = total
-            z += 1
-        for q in range(Q):
-            tables_ZQ[z, q] = u_KQ[K - 1, q]
-
-    @_jit
-    def sum_bins(bins_ZQ, embedding_FE, rows_RP, columns_CP, z_KQ):  # type: ignore[no-untyped-def]
-        """The transpose of `fill_tables`: sums per table entry -> sums of token vectors."""
         F, R, C = embedding_FE.shape[0], rows_RP.shape[0], columns_CP.shape[0]
-        for e in range(E):
-            for q in range(Q):
-                z_KQ[e, q] = np.float32(0.0)
+        for q in range(0, Q, WIDTH):
             for f in range(F):
-                for q in range(Q):
-                    z_KQ[e, q] += embedding_FE[f, e] * bins_ZQ[f, q]
-        for p in range(P):
-            for q in range(Q):
-                z_KQ[E + p, q] = np.float32(0.0)
-                z_KQ[E + P + p, q] = np.float32(0.0)
+                s = splat(np.float32(0.0))
+                for e in range(E):
+                    s = s + splat(embedding_FE[f, e]) * load(u_KQ, e * Q + q)
+                store(tables_ZQ, f * Q + q, s)
             for r in range(R):
-                for q in range(Q):
-                    z_KQ[E + p, q] += rows_RP[r, p] * bins_ZQ[F + r, q]
+                s = splat(np.float32(0.0))
+                for p in range(P):
+                    s = s + splat(rows_RP[r, p]) * load(u_KQ, (E + p) * Q + q)
+                store(tables_ZQ, (F + r) * Q + q, s)
             for c in range(C):
-                for q in range(Q):
-                    z_KQ[E + P + p, q] += columns_CP[c, p] * bins_ZQ[F + R + c, q]
-        for q in range(Q):
-            z_KQ[K - 1, q] = bins_ZQ[F + R + C, q]
+                s = splat(np.float32(0.0))
+                for p in range(P):
+                    s = s + splat(columns_CP[c, p]) * load(u_KQ, (E + P + p) * Q + q)
+                store(tables_ZQ, (F + R + c) * Q + q, s)
+            store(tables_ZQ, (F + R + C) * Q + q, load(u_KQ, (K - 1) * Q + q))
 
     @_jit
-    def read_tokens(tokens_M3, F, R, C, reciprocals_F, entries_M3, values_M):  # type: ignore[no-untyped-def]
-        """Table entries and scaled values of the tokens that count; returns how many they are."""
-        m = 0
-        for t in range(tokens_M3.shape[0]):
-            location, feature = tokens_M3[t, 0], tokens_M3[t, 1]
-            row, column = location >> 4, location & 15
-            if feature < F and row < R and column < C:
-                entries_M3[m, 0] = feature
-                entries_M3[m, 1] = F + row
-                entries_M3[m, 2] = F + R + column
-                values_M[m] = np.float32(tokens_M3[t, 2]) * reciprocals_F[feature]
-                m += 1
-        return m
+    def sum_bins(bins_ZQ, embedding_FE, rows_RP, columns_CP, factor_Q, z_KQ):  # type: ignore[no-untyped-def]
+        """The transpose of `fill_tables`: sums per table entry -> sums of token vectors, times a factor per query."""
+        F, R, C = embedding_FE.shape[0], rows_RP.shape[0], columns_CP.shape[0]
+        for q in range(0, Q, WIDTH):
+            factor = load(factor_Q, q)
+            for e in range(E):
+                s = splat(np.float32(0.0))
+                for f in range(F):
+                    s = s + splat(embedding_FE[f, e]) * load(bins_ZQ, f * Q + q)
+                store(z_KQ, e * Q + q, s * factor)
+            for p in range(P):
+                s = splat(np.float32(0.0))
+                for r in range(R):
+                    s = s + splat(rows_RP[r, p]) * load(bins_ZQ, (F + r) * Q + q)
+                store(z_KQ, (E + p) * Q + q, s * factor)
+                s = splat(np.float32(0.0))
+                for c in range(C):
+                    s = s + splat(columns_CP[c, p]) * load(bins_ZQ, (F + R + c) * Q + q)
+                store(z_KQ, (E + P + p) * Q + q, s * factor)
+            store(z_KQ, (K - 1) * Q + q, load(bins_ZQ, (F + R + C) * Q + q) * factor)
 
     @_jit
     def forward(  # type: ignore[no-untyped-def]
-        tokens_nM3, u_nKQ, embedding_FE, rows_RP, columns_CP, reciprocals_F, z_nKQ, logsum_nQ
+        tokens_nM3, u_nLKH, embedding_FE, rows_RP, columns_CP, reciprocals_F, z_nLKH, logsum_nQ
     ):
         """Write the attention-weighted sums of token vectors (0 without tokens) and each query's log of summed exps."""
-        n_obs, M = tokens_nM3.shape[0], tokens_nM3.shape[1]
+        M = tokens_nM3.shape[1]
         F, R, C = embedding_FE.shape[0], rows_RP.shape[0], columns_CP.shape[0]
-        Z = F + R + C + 1
-        tables_ZQ = np.empty((Z, Q), np.float32)
-        bins_ZQ = np.empty((Z, Q), np.float32)
+        V = (F + R + C) * Q
+        tables_ZQ = np.empty((F + R + C + 1, Q), np.float32)
+        bins_ZQ = np.empty((F + R + C + 1, Q), np.float32)
         scores_MQ = np.empty((M, Q), np.float32)
+        u_KQ = np.empty((K, Q), np.float32)
+        z_KQ = np.empty((K, Q), np.float32)
         top_Q = np.empty(Q, np.float32)
         sum_Q = np.empty(Q, np.float32)
         entries_M3 = np.empty((M, 3), np.int64)
         values_M = np.empty(M, np.float32)
-        for n in range(n_obs):
-            if n < u_nKQ.shape[0]:
-                fill_tables(u_nKQ[n], embedding_FE, rows_RP, columns_CP, tables_ZQ)
-            m = read_tokens(tokens_nM3[n], F, R, C, reciprocals_F, entries_M3, values_M)
+        for n in range(tokens_nM3.shape[0]):
+            if n < u_nLKH.shape[0]:
+                queries_last(u_nLKH, n, u_KQ)
+                fill_tables(u_KQ, embedding_FE, rows_RP, columns_CP, tables_ZQ)
+            m = read_tokens(tokens_nM3, n, F, R, C, reciprocals_F, entries_M3, values_M)
+            if m == 0:
+                z_nLKH[n] = 0.0
+                logsum_nQ[n] = 0.0
+                continue
             top_Q[:] = -np.inf
-            for t in range(m):
-                f, r, c, x = entries_M3[t, 0], entries_M3[t, 1], entries_M3[t, 2], values_M[t]
-                for q in range(Q):
-                    s = tables_ZQ[f, q] + tables_ZQ[r, q] + tables_ZQ[c, q] + x * tables_ZQ[Z - 1, q]
-                    scores_MQ[t, q] = s
-                    top_Q[q] = max(top_Q[q], s)
-            bins_ZQ[:] = 0.0
             sum_Q[:] = 0.0
+            bins_ZQ[:] = 0.0
             for t in range(m):
-                f, r, c, x = entries_M3[t, 0], entries_M3[t, 1], entries_M3[t, 2], values_M[t]
-                for q in range(Q):
-                    scores_MQ[t, q] = _exp(scores_MQ[t, q] - top_Q[q])
-                for q in range(Q):
-                    w = scores_MQ[t, q]
-                    sum_Q[q] += w
-                    bins_ZQ[f, q] += w
-                    bins_ZQ[r, q] += w
-                    bins_ZQ[c, q] += w
-                    bins_ZQ[Z - 1, q] += x * w
-            sum_bins(bins_ZQ, embedding_FE, rows_RP, columns_CP, z_nKQ[n])
+                f, r, c = entries_M3[t, 0] * Q, entries_M3[t, 1] * Q, entries_M3[t, 2] * Q
+                x = splat(values_M[t])
+                for q in range(0, Q, WIDTH):
+                    s = load(tables_ZQ, f + q) + load(tables_ZQ, r + q) + load(tables_ZQ, c + q)
+                    s = s + x * load(tables_ZQ, V + q)
+                    store(scores_MQ, t * Q + q, s)
+                    store(top_Q, q, greater(s, load(top_Q, q)))
+            for t in range(m):
+                f, r, c = entries_M3[t, 0] * Q, entries_M3[t, 1] * Q, entries_M3[t, 2] * Q
+                x = splat(values_M[t])
+                for q in range(0, Q, WIDTH):
+                    w = exp_nonpositive(load(scores_MQ, t * Q + q) - load(top_Q, q))
+                    store(sum_Q, q, load(sum_Q, q) + w)
+                    store(bins_ZQ, f + q, load(bins_ZQ, f + q) + w)
+                    store(bins_ZQ, r + q, load(bins_ZQ, r + q) + w)
+                    store(bins_ZQ, c + q, load(bins_ZQ, c + q) + w)
+                    store(bins_ZQ, V + q, load(bins_ZQ, V + q) + x * w)
             for q in range(Q):
-                logsum_nQ[n, q] = top_Q[q] + np.log(sum_Q[q]) if m else np.float32(0.0)
-                sum_Q[q] = np.float32(1.0) / sum_Q[q] if m else np.float32(0.0)
-            for k in range(K):
-                for q in range(Q):
-                    z_nKQ[n, k, q] *= sum_Q[q]
+                logsum_nQ[n, q] = top_Q[q] + np.log(sum_Q[q])
+                sum_Q[q] = np.float32(1.0) / sum_Q[q]
+            sum_bins(bins_ZQ, embedding_FE, rows_RP, columns_CP, sum_Q, z_KQ)
+            latents_first(z_KQ, n, z_nLKH)
+
+    @_jit
+    def add_embedding_gradient(bins_FQ, v_KQ, dembedding_FE):  # type: ignore[no-untyped-def]
+        """Add the products of each feature's bins with the first E vectors v."""
+        for f in range(dembedding_FE.shape[0]):
+            for e in range(E):
+                s = splat(np.float32(0.0))
+                for q in range(0, Q, WIDTH):
+                    s = s + load(bins_FQ, f * Q + q) * load(v_KQ, e * Q + q)
+                dembedding_FE[f, e] += total(s)
 
     @_jit
     def backward(  # type: ignore[no-untyped-def]
         tokens_nM3,
-        u_nKQ,
+        u_nLKH,
         embedding_FE,
         rows_RP,
         columns_CP,
         reciprocals_F,
-        z_nKQ,
+        z_nLKH,
         logsum_nQ,
-        dz_nKQ,
-        du_nKQ,
+        dz_nLKH,
+        du_nLKH,
         dembedding_FE,
     ):
         """Write the gradients of u and add those of the embedding; the weights are computed again."""
-        n_obs, M = tokens_nM3.shape[0], tokens_nM3.shape[1]
+        M = tokens_nM3.shape[1]
         F, R, C = embedding_FE.shape[0], rows_RP.shape[0], columns_CP.shape[0]
-        Z = F + R + C + 1
-        shared = u_nKQ.shape[0] < n_obs
-        tables_ZQ = np.empty((Z, Q), np.float32)
-        dtables_ZQ = np.empty((Z, Q), np.float32)
-        dbins_ZQ = np.zeros((Z, Q), np.float32)
+        V = (F + R + C) * Q
+        tables_ZQ = np.empty((F + R + C + 1, Q), np.float32)
+        dtables_ZQ = np.empty((F + R + C + 1, Q), np.float32)
+        dbins_ZQ = np.zeros((F + R + C + 1, Q), np.float32)
         bins_FQ = np.empty((F, Q), np.float32)
-        scores_MQ = np.empty((M, Q), np.float32)
+        u_KQ = np.empty((K, Q), np.float32)
+        du_KQ = np.empty((K, Q), np.float32)
+        z_KQ = np.empty((K, Q), np.float32)
+        dz_KQ = np.empty((K, Q), np.float32)
         inner_Q = np.empty(Q, np.float32)
+        one_Q = np.ones(Q, np.float32)
         entries_M3 = np.empty((M, 3), np.int64)
         values_M = np.empty(M, np.float32)
-        for n in range(n_obs):
-            if n < u_nKQ.shape[0]:
-                fill_tables(u_nKQ[n], embedding_FE, rows_RP, columns_CP, tables_ZQ)
-            fill_tables(dz_nKQ[n], embedding_FE, rows_RP, columns_CP, dtables_ZQ)
-            m = read_tokens(tokens_nM3[n], F, R, C, reciprocals_F, entries_M3, values_M)
-            inner_Q[:] = 0.0
-            for k in range(K):
-                for q in range(Q):
-                    inner_Q[q] += dz_nKQ[n, k, q] * z_nKQ[n, k, q]
-            if not shared:
-                dbins_ZQ[:] = 0.0
+        shared = u_nLKH.shape[0] < tokens_nM3.shape[0]
+        for n in range(tokens_nM3.shape[0]):
+            if n < u_nLKH.shape[0]:
+                queries_last(u_nLKH, n, u_KQ)
+                fill_tables(u_KQ, embedding_FE, rows_RP, columns_CP, tables_ZQ)
+            queries_last(z_nLKH, n, z_KQ)
+            queries_last(dz_nLKH, n, dz_KQ)
+            fill_tables(dz_KQ, embedding_FE, rows_RP, columns_CP, dtables_ZQ)
+            m = read_tokens(tokens_nM3, n, F, R, C, reciprocals_F, entries_M3, values_M)
+            for q in range(0, Q, WIDTH):
+                s = splat(np.float32(0.0))
+                for k in range(K):
+                    s = s + load(dz_KQ, k * Q + q) * load(z_KQ, k * Q + q)
+                store(inner_Q, q, s)
             bins_FQ[:] = 0.0
             for t in range(m):
-                f, r, c, x = entries_M3[t, 0], entries_M3[t, 1], entries_M3[t, 2], values_M[t]
-                for q in range(Q):
-                    s = tables_ZQ[f, q] + tables_ZQ[r, q] + tables_ZQ[c, q] + x * tables_ZQ[Z - 1, q]
-                    scores_MQ[t, q] = _exp(min(s - logsum_nQ[n, q], np.float32(0.0)))
-                for q in range(Q):
-                    w = scores_MQ[t, q]
-                    dw = dtables_ZQ[f, q] + dtables_ZQ[r, q] + dtables_ZQ[c, q] + x * dtables_ZQ[Z - 1, q]
-                    ds = w * (dw - inner_Q[q])
-                    bins_FQ[f, q] += w
-                    dbins_ZQ[f, q] += ds
-                    dbins_ZQ[r, q] += ds
-                    dbins_ZQ[c, q] += ds
-                    dbins_ZQ[Z - 1, q] += x * ds
+                f, r, c = entries_M3[t, 0] * Q, entries_M3[t, 1] * Q, entries_M3[t, 2] * Q
+                x = splat(values_M[t])
+                for q in range(0, Q, WIDTH):
+                    s = load(tables_ZQ, f + q) + load(tables_ZQ, r + q) + load(tables_ZQ, c + q)
+                    s = s + x * load(tables_ZQ, V + q)
+                    w = exp_nonpositive(s - load(logsum_nQ, n * Q + q))
+                    d = load(dtables_ZQ, f + q) + load(dtables_ZQ, r + q) + load(dtables_ZQ, c + q)
+                    d = w * (d + x * load(dtables_ZQ, V + q) - load(inner_Q, q))
+                    store(bins_FQ, f + q, load(bins_FQ, f + q) + w)
+                    store(dbins_ZQ, f + q, load(dbins_ZQ, f + q) + d)
+                    store(dbins_ZQ, r + q, load(dbins_ZQ, r + q) + d)
+                    store(dbins_ZQ, c + q, load(dbins_ZQ, c + q) + d)
+                    store(dbins_ZQ, V + q, load(dbins_ZQ, V + q) + x * d)
+            add_embedding_gradient(bins_FQ, dz_KQ, dembedding_FE)
             if not shared:
-                sum_bins(dbins_ZQ, embedding_FE, rows_RP, columns_CP, du_nKQ[n])
-                for f in range(F):
-                    for e in range(E):
-                        total = np.float32(0.0)
-                        for q in range(Q):
-                            total += bins_FQ[f, q] * dz_nKQ[n, e, q] + dbins_ZQ[f, q] * u_nKQ[n, e, q]
-                        dembedding_FE[f, e] += total
-            else:
-                for f in range(F):
-                    for e in range(E):
-                        total = np.float32(0.0)
-                        for q in range(Q):
-                            total += bins_FQ[f, q] * dz_nKQ[n, e, q]
-                        dembedding_FE[f, e] += total
+                sum_bins(dbins_ZQ, embedding_FE, rows_RP, columns_CP, one_Q, du_KQ)
+                latents_first(du_KQ, n, du_nLKH)
+                add_embedding_gradient(dbins_ZQ, u_KQ, dembedding_FE)
+                dbins_ZQ[:] = 0.0
         if shared:
-            sum_bins(dbins_ZQ, embedding_FE, rows_RP, columns_CP, du_nKQ[0])
-            for f in range(F):
-                for e in range(E):
-                    total = np.float32(0.0)
-                    for q in range(Q):
-                        total += dbins_ZQ[f, q] * u_nKQ[0, e, q]
-                    dembedding_FE[f, e] += total
+            sum_bins(dbins_ZQ, embedding_FE, rows_RP, columns_CP, one_Q, du_KQ)
+            latents_first(du_KQ, 0, du_nLKH)
+            add_embedding_gradient(dbins_ZQ, u_KQ, dembedding_FE)
 
     return Kernels(forward, backward)

@@ -1,0 +1,95 @@
+"""Token perception: learned latents attend to the observation's tokens.
+
+A token is embedding(feature id) | Fourier features of its row and of its column | value / scale. Per layer, with
+pre-norm on the latents only:
+
+    latents <- latents + W_o softmax((W_q norm(latents)) (W_k tokens)^T / sqrt(d_head)) (W_v tokens)
+    latents <- latents + W_2 gelu(W_1 norm(latents))
+
+then a final norm and the mean over latents.
+
+Keys and values are linear in tokens that are about 21 wide, so they are never formed: the query is taken back through
+W_k and the weighted sum of raw tokens goes through W_v and W_o (`metta.agent.encoders.token_attention`). An
+observation without any token leaves the latents as they are.
+
+Axes: n observations, M tokens, L latents, D width, H heads, K token width, F feature ids.
+
+Source: Jaegle et al. 2021, Perceiver (https://arxiv.org/abs/2103.03206), section 3.1.
+differs in: no norm on the tokens and no bias on queries, keys and values; no latent self-attention; weights are not
+shared between layers; Fourier features of octaves without the factor pi.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from metta.agent.encoders.config import PerceiverConfig
+from metta.agent.encoders.token_attention import TokenGeometry, attend
+from metta.agent.encoders.tokens import rows_in_use
+from metta.agent.init import initialise
+from metta.agent.spec import EnvironmentSpec
+
+
+class PerceiverLayer(nn.Module):
+    """One cross-attention block. `query`, `key`, `value` and `project` are the textbook's W_q, W_k, W_v and W_o."""
+
+    def __init__(self, config: PerceiverConfig, token_width: int) -> None:
+        super().__init__()
+        width = config.width
+        self.num_heads = config.num_heads
+        self.norm_attention = nn.LayerNorm(width)
+        self.query = nn.Linear(width, width, bias=False)
+        self.key = nn.Linear(token_width, width, bias=False)
+        self.value = nn.Linear(token_width, width, bias=False)
+        self.project = nn.Linear(width, width)
+        self.norm_feed_forward = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, config.feed_forward_factor * width)
+        self.contract = nn.Linear(config.feed_forward_factor * width, width)
+        for linear in (self.query, self.key, self.value, self.project, self.expand, self.contract):
+            initialise(linear, "attention")
+
+    def forward(self, latents_nLD: Tensor, tokens: Tensor, embedding_FE: Tensor, geometry: TokenGeometry) -> Tensor:
+        """latents [n or 1, L, D] (1: the same for every observation), tokens uint8 [n, M, 3] -> latents [n, L, D]."""
+        num_heads, width = self.num_heads, latents_nLD.shape[-1]
+        head_width = width // num_heads
+        query_HdD = self.query.weight.view(num_heads, head_width, width) * (1.0 / math.sqrt(head_width))
+        key_HdK = self.key.weight.view(num_heads, head_width, -1)
+        value_HdK = self.value.weight.view(num_heads, head_width, -1)
+        project_DHd = self.project.weight.view(width, num_heads, head_width)
+        query_to_token_KHD = torch.einsum("hdi,hdk->khi", query_HdD, key_HdK)
+        token_to_output_DKH = torch.einsum("hdk,ohd->okh", value_HdK, project_DHd)
+
+        normed_nLD = self.norm_attention(latents_nLD)
+        u_nLKH = F.linear(normed_nLD, query_to_token_KHD.flatten(0, 1)).unflatten(-1, (-1, num_heads))
+        z_nLKH = attend(u_nLKH, tokens, embedding_FE, geometry)
+        latents_nLD = latents_nLD + F.linear(z_nLKH.flatten(2), token_to_output_DKH.flatten(1), self.project.bias)
+        return latents_nLD + self.contract(F.gelu(self.expand(self.norm_feed_forward(latents_nLD))))
+
+
+class Perceiver(nn.Module):
+    """uint8 [..., M, 3] -> [..., D]."""
+
+    def __init__(self, config: PerceiverConfig, spec: EnvironmentSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.max_tokens = config.max_tokens
+        self.geometry = TokenGeometry(spec, config.num_frequencies)
+        token_width = config.feature_width + 4 * config.num_frequencies + 1
+        self.feature_embedding = nn.Parameter(torch.empty(spec.num_features, config.feature_width))
+        self.latents = nn.Parameter(torch.empty(config.num_latents, config.width))
+        self.layers = nn.ModuleList(PerceiverLayer(config, token_width) for _ in range(config.num_layers))
+        self.norm = nn.LayerNorm(config.width)
+        nn.init.normal_(self.feature_embedding)
+        initialise(self, "normal_0.02")
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """The perception vectors of any number of observations."""
+        leading = observations.shape[:-2]
+        tokens_nM3 = rows_in_use(observations.flatten(0, -3), self.spec, self.max_tokens)
+        latents_nLD = self.latents.unsqueeze(0)
+        for layer in self.layers:
+            latents_nLD = layer(latents_nLD, tokens_nM3, self.feature_embedding, self.geometry)
+        return self.norm(latents_nLD).mean(1).unflatten(0, leading)

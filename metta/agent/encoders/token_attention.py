@@ -1,0 +1,119 @@
+"""Attention of per-head vectors to raw tokens: one compiled form for CPUs, one of torch operations for the rest.
+
+For vectors u [n or 1, L, K, H] (n observations, L latents, K token width, H heads) and tokens x_m [K] of each
+observation, z[n, l, :, h] = sum_m softmax_m(u[n, l, :, h] . x_m) x_m; 0 where no token counts.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from metta.agent.encoders import tokens as token_rows
+from metta.agent.lanes import WIDTH
+from metta.agent.spec import EnvironmentSpec
+
+
+class TokenGeometry:
+    """The constant parts of token vectors."""
+
+    def __init__(self, spec: EnvironmentSpec, num_frequencies: int) -> None:
+        self.spec = spec
+        self.rows_RP = token_rows.fourier_features(spec.obs_height, num_frequencies)
+        self.columns_CP = token_rows.fourier_features(spec.obs_width, num_frequencies)
+        self.reciprocals_F = token_rows.scale_reciprocals(spec)
+        self.rows32_RP = self.rows_RP.astype(np.float32)
+        self.columns32_CP = self.columns_CP.astype(np.float32)
+
+    def vectors(self, tokens_nM3: Tensor, embedding_FE: Tensor) -> tuple[Tensor, Tensor]:
+        """Token vectors [n, M, K] and whether each counts, bool [n, M]."""
+        row, column, feature, value, counts = token_rows.split(tokens_nM3, self.spec)
+        like = {"device": tokens_nM3.device, "dtype": embedding_FE.dtype}
+        scaled = value.to(embedding_FE.dtype) * torch.as_tensor(self.reciprocals_F, **like)[feature]
+        parts = [
+            embedding_FE[feature],
+            torch.as_tensor(self.rows_RP, **like)[row],
+            torch.as_tensor(self.columns_CP, **like)[column],
+            scaled.unsqueeze(-1),
+        ]
+        return torch.cat(parts, -1), counts
+
+
+def attend(u_nLKH: Tensor, tokens_nM3: Tensor, embedding_FE: Tensor, geometry: TokenGeometry) -> Tensor:
+    """Attention-weighted sums of token vectors, [n, L, K, H]; differentiable in u and the embedding."""
+    num_queries = u_nLKH.shape[1] * u_nLKH.shape[3]
+    if u_nLKH.device.type == "cpu" and u_nLKH.dtype == torch.float32 and num_queries % WIDTH == 0:
+        return attend_compiled(u_nLKH, tokens_nM3, embedding_FE, geometry)
+    return attend_plainly(u_nLKH, tokens_nM3, embedding_FE, geometry)
+
+
+def attend_plainly(u_nLKH: Tensor, tokens_nM3: Tensor, embedding_FE: Tensor, geometry: TokenGeometry) -> Tensor:
+    """The definition in torch operations, for any device and dtype."""
+    vectors_nMK, counts_nM = geometry.vectors(tokens_nM3, embedding_FE)
+    scores_nMLH = torch.einsum("nlkh,nmk->nmlh", u_nLKH.expand(len(tokens_nM3), -1, -1, -1), vectors_nMK)
+    scores_nMLH = scores_nMLH.masked_fill(~counts_nM[:, :, None, None], torch.finfo(scores_nMLH.dtype).min)
+    weights_nMLH = scores_nMLH.softmax(1) * counts_nM[:, :, None, None]
+    return torch.einsum("nmlh,nmk->nlkh", weights_nMLH, vectors_nMK)
+
+
+def attend_compiled(u_nLKH: Tensor, tokens_nM3: Tensor, embedding_FE: Tensor, geometry: TokenGeometry) -> Tensor:
+    """The same on the CPU in float32, for a number of latents x heads that is a multiple of 8."""
+    result: Tensor = _CompiledAttention.apply(u_nLKH, tokens_nM3, embedding_FE, geometry)
+    return result
+
+
+class _Sizes(NamedTuple):
+    num_latents: int
+    num_heads: int
+    embedding_width: int
+    coordinate_width: int
+
+
+class _CompiledAttention(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        context: Any, u_nLKH: Tensor, tokens_nM3: Tensor, embedding_FE: Tensor, geometry: TokenGeometry
+    ) -> Tensor:
+        from metta.agent.encoders.token_attention_kernels import kernels
+
+        _, num_latents, token_width, num_heads = u_nLKH.shape
+        sizes = _Sizes(num_latents, num_heads, embedding_FE.shape[1], geometry.rows32_RP.shape[1])
+        u_nLKH, embedding_FE = u_nLKH.contiguous(), embedding_FE.contiguous()
+        z_nLKH = torch.empty(len(tokens_nM3), num_latents, token_width, num_heads)
+        logsum_nQ = torch.empty(len(tokens_nM3), num_latents * num_heads)
+        kernels(*sizes).forward(
+            tokens_nM3.numpy(),
+            u_nLKH.detach().numpy(),
+            embedding_FE.detach().numpy(),
+            geometry.rows32_RP,
+            geometry.columns32_CP,
+            geometry.reciprocals_F,
+            z_nLKH.numpy(),
+            logsum_nQ.numpy(),
+        )
+        context.save_for_backward(tokens_nM3, u_nLKH, embedding_FE, z_nLKH, logsum_nQ)
+        context.geometry, context.sizes = geometry, sizes
+        return z_nLKH
+
+    @staticmethod
+    def backward(context: Any, dz_nLKH: Tensor) -> tuple[Tensor, None, Tensor, None]:  # type: ignore[override]
+        from metta.agent.encoders.token_attention_kernels import kernels
+
+        tokens_nM3, u_nLKH, embedding_FE, z_nLKH, logsum_nQ = context.saved_tensors
+        geometry: TokenGeometry = context.geometry
+        du_nLKH, dembedding_FE = torch.empty_like(u_nLKH), torch.zeros_like(embedding_FE)
+        kernels(*context.sizes).backward(
+            tokens_nM3.numpy(),
+            u_nLKH.detach().numpy(),
+            embedding_FE.detach().numpy(),
+            geometry.rows32_RP,
+            geometry.columns32_CP,
+            geometry.reciprocals_F,
+            z_nLKH.detach().numpy(),
+            logsum_nQ.numpy(),
+            dz_nLKH.contiguous().numpy(),
+            du_nLKH.numpy(),
+            dembedding_FE.numpy(),
+        )
+        return du_nLKH, None, dembedding_FE, None
