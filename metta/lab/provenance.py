@@ -1,5 +1,6 @@
 """Where a result comes from: code version, package versions, machine and command, as plain data."""
 
+import functools
 import hashlib
 import os
 import platform
@@ -32,8 +33,12 @@ def provenance() -> dict[str, Any]:
     }
 
 
+@functools.cache
 def code_version() -> dict[str, Any]:
-    """Git commit and whether tracked files differ from it (null outside git), and a hash of the source itself."""
+    """Git commit and whether tracked files differ from it (null outside git), and a hash of the source itself.
+
+    Taken once per process: what runs is what was imported.
+    """
     return {
         "version": _package_version("metta-architecture-benchmark"),
         "commit": _git("rev-parse", "HEAD"),
@@ -44,6 +49,7 @@ def code_version() -> dict[str, Any]:
     }
 
 
+@functools.cache
 def machine() -> dict[str, Any]:
     """Processor, cores given to this process, memory in GiB, graphics cards, system and Python."""
     gpus = [path.read_text() for path in Path("/proc/driver/nvidia/gpus").glob("*/information")]

@@ -1,0 +1,87 @@
+"""Stand-ins for training and evaluation, so that the laboratory's own rules are tested in milliseconds.
+
+They keep the contract of metta.rl: checkpoints appear in the run folder, training continues from the newest one, and
+hearts rise with the agent-steps. The real ones are run by tests/docs.
+"""
+
+import json
+import sys
+import types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+STEPS_PER_UPDATE = 100
+
+
+@dataclass
+class Progress:
+    """Like metta.rl.metrics.Progress."""
+
+    update: int
+    timesteps: int
+    total_timesteps: int
+    steps_per_second: float
+    seconds_left: float
+    metrics: Mapping[str, float]
+
+
+class Bench:
+    """What the stand-in trainer does; a test may replace `on_step`."""
+
+    def __init__(self) -> None:
+        self.on_step: Callable[[int], None] = lambda timesteps: None
+        self.started_at: list[int] = []
+
+    def train(self, config: Any, folder: Path, on_update: Callable[[Progress], None]) -> None:
+        """Count to the wanted steps and leave a checkpoint at every update."""
+        checkpoints = folder / "checkpoints"
+        done = [int(path.name.removeprefix("step_")) for path in checkpoints.glob("step_*")]
+        timesteps = max(done, default=0)
+        self.started_at.append(timesteps)
+        while timesteps < config.trainer.total_timesteps:
+            self.on_step(timesteps)
+            timesteps += STEPS_PER_UPDATE
+            place = checkpoints / f"step_{timesteps:012d}"
+            place.mkdir(parents=True)
+            record = {"architecture": config.architecture, "timesteps": timesteps, "level": config.level}
+            (place / "policy.json").write_text(json.dumps(record))
+            total = config.trainer.total_timesteps
+            on_update(Progress(1, timesteps, total, 1000.0, 1.0, {"episode/hearts_per_agent": 0.5}))
+
+    def evaluate(
+        self, player: Path | str, environments: Mapping[str, Any], evaluation: Any, system: Any
+    ) -> dict[str, Any]:
+        """Hearts are 1 for any checkpoint and 0 for random."""
+        hearts = 0.0 if player == "random" else 1.0
+        return {name: environment_result(hearts, evaluation.worlds) for name in environments}
+
+
+def environment_result(hearts: float, episodes: int) -> dict[str, Any]:
+    """What metta.rl.evaluate returns per environment, for two agents that hold `hearts` each."""
+    spread = {"standard_deviation": 0.0, "minimum": hearts, "maximum": hearts}
+    return {
+        "reward": 2 * hearts,
+        "hearts_per_agent": hearts,
+        "episodes": episodes,
+        "spread": {"reward": spread, "hearts_per_agent": spread},
+        "worlds_hash": "maps",
+        "per_episode": [{"hearts": [hearts, hearts]} for _ in range(episodes)],
+    }
+
+
+def install(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Put stand-ins in the place of metta.rl.trainer, metta.rl.evaluate and metta.rl.checkpoint."""
+    bench = Bench()
+    trainer = types.ModuleType("metta.rl.trainer")
+    trainer.train = bench.train  # type: ignore[attr-defined]
+    evaluate = types.ModuleType("metta.rl.evaluate")
+    evaluate.evaluate = bench.evaluate  # type: ignore[attr-defined]
+    checkpoint = types.ModuleType("metta.rl.checkpoint")
+    checkpoint.list_checkpoints = lambda folder: sorted(folder.glob("step_*"))  # type: ignore[attr-defined]
+    for module in (trainer, evaluate, checkpoint):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    return bench

@@ -1,0 +1,78 @@
+"""Which checkpoint is evaluated, where the results go, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from metta.base.errors import InputError
+from metta.cli.main import resolve
+from tests.lab.stand_ins import Bench
+
+PACKAGE = "experiments.recipes.benchmark_architectures"
+CHECKPOINTS = Path("train_dir/r/checkpoints")
+
+
+@pytest.fixture
+def run(bench: Bench) -> Path:
+    """A finished run of vit on level 1."""
+    resolve([f"{PACKAGE}.level_1_basic.train", "run=r", "trainer.total_timesteps=300"]).execute()
+    (CHECKPOINTS / "best.json").write_text('{"checkpoint": "step_000000000200"}')
+    return Path("train_dir/r")
+
+
+def evaluate(uri: str, *words: str, level: str = "level_1_basic") -> int:
+    """Evaluate an address on a level."""
+    return resolve([f"{PACKAGE}.{level}.evaluate", f"policy_uri={uri}", *words]).execute()
+
+
+def test_the_newest_goes_to_evaluation_json(run: Path) -> None:
+    (run / "evaluation.json").unlink()
+    assert evaluate(f"file://./{CHECKPOINTS}") == 0
+    record = json.loads((run / "evaluation.json").read_text())
+    assert record["checkpoint"] == "step_000000000300"
+    assert record["architecture"] == "vit"
+
+
+def test_another_checkpoint_or_level_goes_to_a_file_of_its_own(run: Path) -> None:
+    own = (run / "evaluation.json").read_bytes()
+    evaluate(f"file://./{CHECKPOINTS}:best")
+    record = json.loads((run / "evaluation.level_1_basic.best.json").read_text())
+    assert record["checkpoint"] == "step_000000000200"
+    evaluate(f"{CHECKPOINTS}/step_000000000100", level="level_3_medium")
+    record = json.loads((run / "evaluation.level_3_medium.step_000000000100.json").read_text())
+    assert set(record["results"]) == {"basic", "combat"}
+    assert (run / "evaluation.json").read_bytes() == own
+
+
+def test_random_is_written_only_where_asked(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate("random")
+    assert "random on level_1_basic basic: 0.000 hearts per agent" in capsys.readouterr().out
+    assert list(Path().iterdir()) == []
+    evaluate("random", "output=new/folder/random.json", "evaluation.worlds=3")
+    assert json.loads(Path("new/folder/random.json").read_text())["results"]["basic"]["episodes"] == 3
+
+
+@pytest.mark.parametrize(
+    ("uri", "words", "sentence"),
+    [
+        (f"{CHECKPOINTS}:step_9", (), "there are newest, best, step_000000000100"),
+        ("train_dir/nobody/checkpoints", (), "there is no checkpoint at"),
+        ("train_dir/empty", (), "there is no checkpoint in"),
+        (str(CHECKPOINTS), ("policy_architecture=fast",), "holds the architecture 'vit', not 'fast'"),
+        (str(CHECKPOINTS), ("arch_type=memory_free",), "holds the architecture 'vit', not 'memory_free'"),
+        (str(CHECKPOINTS), ("output=train_dir/r/config.json/x",), "cannot write to the folder"),
+    ],
+)
+def test_what_is_refused(run: Path, uri: str, words: tuple[str, ...], sentence: str) -> None:
+    Path("train_dir/empty").mkdir()
+    before = sorted(Path().rglob("*"))
+    with pytest.raises(InputError, match=sentence):
+        evaluate(uri, *words)
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_no_best_checkpoint_yet(run: Path) -> None:
+    (CHECKPOINTS / "best.json").unlink()
+    with pytest.raises(InputError, match="no best checkpoint yet"):
+        evaluate(f"{CHECKPOINTS}:best")

@@ -1,0 +1,206 @@
+"""A run folder starts, continues, refuses and finishes as docs/interface.md says, whatever interrupts it."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from experiments.recipes.benchmark_architectures import level_1_basic
+from metta.base.errors import InputError, RunError
+from metta.cli.main import resolve
+from metta.lab.job import STOPPED
+from metta.lab.run import RunFolder, RunStatus
+from metta.lab.training import TrainJob
+from tests.lab.stand_ins import Bench
+
+LEVEL = "experiments.recipes.benchmark_architectures.level_1_basic"
+FOLDER = Path("train_dir/r")
+
+
+def job(*words: str) -> TrainJob:
+    """The job of a short run called r."""
+    found = resolve([f"{LEVEL}.train", "run=r", "trainer.total_timesteps=500", *words])
+    assert isinstance(found, TrainJob)
+    return found
+
+
+def status() -> RunStatus:
+    """Where run r stands."""
+    found = RunFolder(FOLDER).status()
+    assert found is not None
+    return found
+
+
+def test_a_run_leaves_everything_documented(bench: Bench) -> None:
+    assert job().execute() == 0
+    config = json.loads((FOLDER / "config.json").read_text())
+    assert config["configuration"]["trainer"]["total_timesteps"] == 500
+    assert config["configuration"]["policy"]["encoder"]["kind"] == "perceiver"
+    start = config["starts"][0]
+    assert start["packages"]["torch"]
+    assert start["machine"]["cores"] >= 1
+    assert len(start["code"]["source_sha256"]) == 64
+    assert status().state == "finished"
+    assert status().trained
+    assert status().timesteps == 500
+    evaluation = json.loads((FOLDER / "evaluation.json").read_text())
+    assert evaluation["results"]["basic"]["hearts_per_agent"] == 1.0
+    assert evaluation["checkpoint"] == "step_000000000500"
+    assert "1.000 hearts per agent" in (FOLDER / "log.txt").read_text()
+
+
+def test_a_finished_run_says_so_and_does_nothing(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    job().execute()
+    before = {path: path.stat().st_mtime_ns for path in FOLDER.rglob("*")}
+    assert job().execute() == 0
+    assert "finished, nothing to do" in capsys.readouterr().out
+    assert bench.started_at == [0]
+    assert {path: path.stat().st_mtime_ns for path in FOLDER.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [
+        ("trainer.learning_rate=0.01", r"trainer\.learning_rate=0\.00115, not 0\.01"),
+        ("seed=7", "seed=0, not 7"),
+        ("arch_type=fast", "architecture='vit', not 'fast'"),
+        ("evaluation.worlds=3", "evaluation.worlds=16, not 3"),
+    ],
+)
+def test_another_configuration_is_refused_by_naming_the_key(bench: Bench, word: str, key: str) -> None:
+    job().execute()
+    before = {path: path.stat().st_mtime_ns for path in FOLDER.rglob("*")}
+    with pytest.raises(InputError, match=key):
+        job(word).execute()
+    assert {path: path.stat().st_mtime_ns for path in FOLDER.rglob("*")} == before
+
+
+def test_a_request_to_stop_is_obeyed_and_the_run_continues(bench: Bench) -> None:
+    def stop(timesteps: int) -> None:
+        if timesteps == 300:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    bench.on_step = stop
+    assert job().execute() == STOPPED
+    assert status().state == "stopped"
+    assert not status().trained
+    bench.on_step = lambda timesteps: None
+    assert job().execute() == 0
+    assert bench.started_at == [0, 300]
+    assert status().state == "finished"
+    assert status().starts == 2
+    assert len(json.loads((FOLDER / "config.json").read_text())["starts"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "raised", "words"),
+    [
+        (RunError("the loss became NaN."), RunError, r"^the loss became NaN\.$"),
+        (InputError("the checkpoint is damaged."), InputError, r"^the checkpoint is damaged\.$"),
+        (ValueError("surprise"), RunError, r"failed with ValueError: surprise \(details in .*log\.txt\)\.$"),
+    ],
+)
+def test_a_fault_is_recorded_and_the_run_can_go_on(
+    bench: Bench, fault: Exception, raised: type[Exception], words: str
+) -> None:
+    def fail(timesteps: int) -> None:
+        if timesteps == 200:
+            raise fault
+
+    bench.on_step = fail
+    with pytest.raises(raised, match=words):
+        job().execute()
+    assert status().state == "failed"
+    assert str(fault) in str(status().error)
+    assert str(fault) in (FOLDER / "log.txt").read_text()
+    bench.on_step = lambda timesteps: None
+    assert job().execute() == 0
+    assert bench.started_at == [0, 200]
+    assert status().error is None
+
+
+def test_a_failed_evaluation_does_not_repeat_the_training(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = sys.modules["metta.rl.evaluate"]
+    working = module.evaluate
+
+    def broken(*_: object) -> dict[str, object]:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(module, "evaluate", broken)
+    with pytest.raises(RunError, match="out of memory"):
+        job().execute()
+    assert status().trained
+    monkeypatch.setattr(module, "evaluate", working)
+    assert job().execute() == 0
+    assert bench.started_at == [0]
+
+
+def test_a_run_in_use_is_refused(bench: Bench) -> None:
+    seen: list[str] = []
+
+    def start_again(timesteps: int) -> None:
+        if timesteps == 0:
+            with pytest.raises(InputError, match=r"run 'r' is in use by process \d+") as error:
+                job().execute()
+            seen.append(str(error.value))
+
+    bench.on_step = start_again
+    job().execute()
+    assert len(seen) == 1
+
+
+def test_an_unwritable_train_dir_is_refused(bench: Bench) -> None:
+    Path("a_file").write_text("")
+    with pytest.raises(InputError, match="cannot write to the folder a_file"):
+        job("train_dir=a_file").execute()
+
+
+def test_a_full_disk_ends_the_run_with_one_sentence(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from metta.base import files
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(RunError, match=r"^cannot write to the folder .*: no space left on device\.$"):
+        job().execute()
+
+
+def test_a_status_that_cannot_be_written_for_a_while_does_not_end_the_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from metta.lab import run
+
+    working = run.write_atomically
+
+    def full(path: Path, content: str) -> None:
+        raise RunError(f"cannot write {path}: no space left on device.")
+
+    monkeypatch.setattr(run, "write_atomically", full)
+    bench.on_step = lambda timesteps: monkeypatch.setattr(run, "write_atomically", working) if timesteps == 300 else None
+    assert job().execute() == 0
+    assert "The run goes on" in capsys.readouterr().out
+    assert status().state == "finished"
+
+
+def test_a_damaged_configuration_is_named(bench: Bench) -> None:
+    FOLDER.mkdir(parents=True)
+    (FOLDER / "config.json").write_text("{")
+    with pytest.raises(InputError, match=r"config\.json is damaged"):
+        job().execute()
+
+
+def test_progress_is_logged_ten_times_and_not_drawn(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    found = resolve([f"{LEVEL}.train", "run=r", "trainer.total_timesteps=5000"])
+    found.execute()
+    output = capsys.readouterr().out
+    assert "\r" not in output
+    assert sum(" % " in line for line in output.splitlines()) == 10
+
+
+def test_the_default_name_is_an_id() -> None:
+    config = level_1_basic.train(arch_type="fast", seed=4).config
+    assert config.run == "single.fast.level_1_basic.s4"
