@@ -54,8 +54,10 @@ class EpisodeRecord:
     """Seed of the environment."""
     map_hash: str
     """16 hexadecimal digits of the start map, agents included."""
-    start_rows: tuple[str, ...]
-    """The start map, one character per cell (`VectorEnv.legend` names them)."""
+    start_cells: NDArray[np.uint8]
+    """[H, V] codes of the start map: 0 empty, 1 agent, 2 + place of the object in SimConfig.objects."""
+    characters: str
+    """Character of each code."""
     finished_at: int
     """Steps that the world had made since reset, over all its episodes, when the episode ended."""
     length: int
@@ -74,6 +76,11 @@ class EpisodeRecord:
         column: NDArray[np.int64] = self.counters[:, COUNTER_NAMES.index(name)]
         return column
 
+    @property
+    def start_rows(self) -> list[str]:
+        """The start map, one character per cell (`VectorEnv.legend` names them)."""
+        return ["".join(self.characters[code] for code in row) for row in self.start_cells.tolist()]
+
     def as_dict(self) -> dict[str, Any]:
         """The record as plain data for JSON."""
         return {
@@ -81,7 +88,7 @@ class EpisodeRecord:
             "episode": self.episode,
             "seed": self.seed,
             "map_hash": self.map_hash,
-            "start_rows": list(self.start_rows),
+            "start_rows": self.start_rows,
             "finished_at": self.finished_at,
             "length": self.length,
             "terminated": self.terminated,

@@ -3,14 +3,22 @@
 W worlds, A agents in a world, N = W*A agent streams (world-major), M tokens of an observation.
 """
 
-from dataclasses import dataclass
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from metta.base.errors import RunError
+from metta.base.seeding import derive_seed
 from metta.sim.config import SimConfig
+from metta.sim.constants import HEART
 from metta.sim.episodes import EpisodeRecord
+from metta.sim.map_text import map_characters
+from metta.sim.step import start_episodes, step_worlds
+from metta.sim.world_arrays import AGENT_CODE, EMPTY_CODE, make_rules, make_worlds
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,14 +55,11 @@ class Buffers:
 
 
 class VectorEnv:
-    """W worlds of one configuration, stepped together; finished worlds start their next episode by themselves."""
+    """W worlds of one configuration, stepped together; finished worlds start their next episode by themselves.
 
-    num_worlds: int
-    num_agents: int
-    num_streams: int
-    buffers: Buffers
-    legend: dict[str, str]
-    """Character of `map_rows` -> "empty", "agent" or an object's name."""
+    Call `reset` first. A world that ends in a step has that episode's reward and flags in `buffers`, its last
+    observation in `final_observations`, and the first observation of its next episode in `observations`.
+    """
 
     def __init__(
         self,
@@ -67,57 +72,234 @@ class VectorEnv:
         first_world: int = 0,
         buffers: Buffers | None = None,
     ) -> None:
-        """World w of the batch is a function of (config, seed, first_world + w, episode index) alone."""
-        raise NotImplementedError
+        """World w of the batch is a function of (config, seed, first_world + w, episode index) alone.
+
+        Args:
+            config: the rules, and where maps come from.
+            num_worlds: W, at least 1.
+            seed: any integer.
+            threads: threads of `step`, at least 1; results do not depend on it.
+            desynchronise: give the first episode of each world a random length, reported as a truncation.
+            first_world: index of the first world, so that environments can share one numbering.
+            buffers: arrays to write into; new ones if not given.
+
+        Raises:
+            ValueError: a number is out of range, or an array of `buffers` has the wrong shape or type.
+        """
+        if num_worlds < 1 or threads < 1 or first_world < 0:
+            raise ValueError("num_worlds and threads must be at least 1, and first_world at least 0")
+        self.config = config
+        self.num_worlds = num_worlds
+        self.num_agents = config.num_agents
+        self.num_streams = num_worlds * config.num_agents
+        self.first_world = first_world
+        self.seed = seed
+        self.threads = min(threads, num_worlds)
+        self.desynchronise = desynchronise
+        fresh = Buffers.allocate(self.num_streams, config.num_observation_tokens)
+        self.buffers = buffers or fresh
+        for field in fields(Buffers):
+            given, wanted = getattr(self.buffers, field.name), getattr(fresh, field.name)
+            if given.shape != wanted.shape or given.dtype != wanted.dtype or not given.flags.c_contiguous:
+                raise ValueError(f"buffers.{field.name} must be a contiguous {wanted.dtype} array {wanted.shape}")
+        self._rows = self.buffers.observations.reshape(self.num_streams, -1)
+        self._rules = make_rules(config)
+        self._worlds = make_worlds(config, self._rules, num_worlds, first_world)
+        self._names = list(config.objects)
+        self._characters = map_characters(config)
+        self._episodes: list[EpisodeRecord] = []
+        self._started = False
+        self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+
+    @property
+    def legend(self) -> dict[str, str]:
+        """Character of `map_rows` -> "empty", "agent" or an object's name."""
+        return dict(zip(self._characters, ["empty", "agent", *self._names], strict=True))
 
     def reset(self, seed: int | None = None) -> None:
-        """Start episode 0 in every world (of another seed, if given) and write its first observations."""
-        raise NotImplementedError
+        """Start episode 0 in every world (of another seed, if given) and write its first observations.
+
+        Raises RunError if a map of the configured room cannot be drawn.
+        """
+        if seed is not None:
+            self.seed = seed
+        self._worlds.seed[0] = derive_seed(self.seed, "worlds")
+        self._worlds.lifetime[:] = 0
+        self._episodes.clear()
+        for field in fields(Buffers):
+            getattr(self.buffers, field.name)[...] = 0
+        self._start(np.arange(self.num_worlds), np.zeros(self.num_worlds, np.int64), self.desynchronise)
+        self._started = True
 
     def step(self, actions: NDArray[np.int32]) -> None:
-        """One step of all worlds with actions int32 [N], on `threads` threads."""
-        raise NotImplementedError
+        """One step of all worlds with actions int32 [N], on `threads` threads. Errors as `step_worlds`."""
+        if self._pool is None:
+            self.step_worlds(actions, 0, self.num_worlds)
+            return
+        bounds = [self.num_worlds * i // self.threads for i in range(self.threads + 1)]
+        parts = [self._pool.submit(self.step_worlds, actions, bounds[i], bounds[i + 1]) for i in range(self.threads)]
+        for part in parts:
+            part.result()
 
     def step_worlds(self, actions: NDArray[np.int32], first: int, last: int) -> None:
-        """One step of worlds first..last-1 only; `actions` is int32 [N] of all. Threads may take disjoint ranges."""
-        raise NotImplementedError
+        """One step of worlds first..last-1 only; `actions` is int32 [N] of all. Threads may take disjoint ranges.
+
+        Raises:
+            ValueError: `actions` is not a contiguous int32 [N], or the range is not inside 0..W.
+            RuntimeError: `reset` was not called.
+            RunError: the map of a next episode cannot be drawn.
+        """
+        if actions.shape != (self.num_streams,) or actions.dtype != np.int32 or not actions.flags.c_contiguous:
+            raise ValueError(f"actions must be a contiguous int32 array [{self.num_streams}]")
+        if not 0 <= first <= last <= self.num_worlds:
+            raise ValueError(f"worlds {first}..{last} are not inside 0..{self.num_worlds}")
+        if not self._started:
+            raise RuntimeError("call reset before the first step")
+        b = self.buffers
+        ended = step_worlds(
+            self._rules,
+            self._worlds,
+            first,
+            last,
+            actions,
+            self._rows,
+            b.rewards,
+            b.terminals,
+            b.truncations,
+            b.resets,
+            b.action_success,
+        )
+        if ended:
+            self._finish(first, last)
+
+    def _finish(self, first: int, last: int) -> None:
+        """Record the episodes that ended in worlds first..last-1 and start the next ones."""
+        worlds = self._worlds
+        done = first + np.flatnonzero(worlds.step[first:last] >= worlds.last_step[first:last])
+        for w in done.tolist():
+            streams = self._streams(w)
+            self.buffers.final_observations[streams] = self.buffers.observations[streams]
+            self._episodes.append(self._record(w))
+        self._start(done, worlds.episode[done] + 1, False)
+
+    def _start(self, chosen: NDArray[np.int64], episodes: NDArray[np.int64], random_length: bool) -> None:
+        failed = start_episodes(
+            self._rules, self._worlds, chosen, episodes, random_length, self._rows, self.buffers.resets
+        )
+        if failed >= 0:
+            raise RunError(
+                "no random map of this room lets every agent reach one of each converter; "
+                "make the room larger or ask for fewer objects"
+            )
+
+    def _record(self, w: int) -> EpisodeRecord:
+        worlds = self._worlds
+        first_stream = w * self.num_agents
+        start_cells = worlds.start_cells[w].copy()
+        return EpisodeRecord(
+            world=int(worlds.world_index[w]),
+            episode=int(worlds.episode[w]),
+            seed=self.seed,
+            map_hash=hashlib.blake2b(start_cells.tobytes(), digest_size=8).hexdigest(),
+            start_cells=start_cells,
+            characters=self._characters,
+            finished_at=int(worlds.lifetime[w]),
+            length=int(worlds.step[w]),
+            terminated=bool(self.buffers.terminals[first_stream]),
+            truncated=bool(self.buffers.truncations[first_stream]),
+            returns=worlds.returns[w].copy(),
+            final_inventory=self.inventory(w),
+            counters=worlds.counters[w].astype(np.int64),
+        )
 
     def drain_episodes(self) -> list[EpisodeRecord]:
         """Records of the episodes that ended since the last call, ordered by (finished_at, world)."""
-        raise NotImplementedError
+        drained, self._episodes = self._episodes, []
+        return sorted(drained, key=lambda record: (record.finished_at, record.world))
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
-        """Copies of everything that the next steps depend on, buffers included."""
-        raise NotImplementedError
+        """Copies of everything that the next steps depend on, buffers included; episodes not drained are not."""
+        state = {f"worlds.{name}": array.copy() for name, array in self._worlds._asdict().items()}
+        state |= {f"buffers.{field.name}": getattr(self.buffers, field.name).copy() for field in fields(Buffers)}
+        state["started"] = np.array(self._started)
+        state["run_seed"] = np.array(str(self.seed))
+        return state
 
     def load_state_dict(self, state: dict[str, NDArray[Any]]) -> None:
-        """Continue exactly where `state_dict` was taken, in an environment of the same configuration and size."""
-        raise NotImplementedError
+        """Continue exactly where `state_dict` was taken, in an environment of the same configuration and size.
+
+        Raises ValueError, with nothing changed, if an array is missing or has another shape or type.
+        """
+        own = {f"worlds.{name}": array for name, array in self._worlds._asdict().items()}
+        own |= {f"buffers.{field.name}": getattr(self.buffers, field.name) for field in fields(Buffers)}
+        if set(state) != {*own, "started", "run_seed"}:
+            raise ValueError("this is not the state of a VectorEnv of this version")
+        for name, array in own.items():
+            if state[name].shape != array.shape or state[name].dtype != array.dtype:
+                raise ValueError(
+                    f"{name} is {state[name].dtype} {state[name].shape} in the state, but {array.dtype} "
+                    f"{array.shape} here: the state is of another configuration or number of worlds"
+                )
+        for name, array in own.items():
+            array[...] = state[name]
+        self._started = bool(state["started"])
+        self.seed = int(str(state["run_seed"]))
+        self._episodes.clear()
 
     def inventory(self, world: int) -> NDArray[np.uint8]:
         """[A, 10] items held now."""
-        raise NotImplementedError
+        held: NDArray[np.uint8] = self._worlds.items[world, : self.num_agents].copy()
+        return held
+
+    def hearts(self, world: int) -> NDArray[np.uint8]:
+        """[A] hearts held now."""
+        return self.inventory(world)[:, HEART]
 
     def agent_state(self, world: int) -> NDArray[np.int16]:
         """[A, 4] row, column, orientation, freeze remaining."""
-        raise NotImplementedError
+        worlds, A = self._worlds, self.num_agents
+        columns = [worlds.row[world, :A], worlds.column[world, :A], worlds.orientation[world], worlds.frozen[world]]
+        return np.stack(columns, axis=1).astype(np.int16)
 
     def converters(self, world: int) -> list[tuple[int, int, str, dict[str, int], bool, bool]]:
         """Row, column, name, contents, converting, cooling of each converter in row-major order."""
-        raise NotImplementedError
-
-    def map_rows(self, world: int) -> list[str]:
-        """The map as it is now, one character per cell (`legend` names them)."""
-        raise NotImplementedError
+        worlds, listed = self._worlds, []
+        for c in range(int(worlds.num_converters[world])):
+            entity = self.num_agents + c
+            inside = worlds.items[world, entity]
+            contents = {name: int(inside[item]) for item, name in enumerate(self.config.resource_names) if inside[item]}
+            name = self._names[int(worlds.converter_kind[world, c])]
+            place = int(worlds.row[world, entity]), int(worlds.column[world, entity])
+            listed.append((*place, name, contents, bool(worlds.converting[world, c]), bool(worlds.cooling[world, c])))
+        return listed
 
     def start_rows(self, world: int) -> list[str]:
         """The map at the start of the current episode."""
-        raise NotImplementedError
+        return self._text(self._worlds.start_cells[world])
+
+    def map_rows(self, world: int) -> list[str]:
+        """The map as it is now, one character per cell (`legend` names them)."""
+        codes = self._worlds.start_cells[world].copy()
+        codes[codes == AGENT_CODE] = EMPTY_CODE
+        for row, column, _, _ in self.agent_state(world).tolist():
+            codes[row, column] = AGENT_CODE
+        return self._text(codes)
+
+    def _text(self, codes: NDArray[np.uint8]) -> list[str]:
+        return ["".join(self._characters[code] for code in row) for row in codes.tolist()]
 
     def action_order(self, world: int) -> NDArray[np.int32]:
         """[A] the permutation of the agents in the last step."""
-        raise NotImplementedError
+        order: NDArray[np.int32] = self._worlds.order[world].copy()
+        return order
 
     def steps(self, world: int) -> int:
         """Steps of the current episode made so far."""
-        raise NotImplementedError
+        return int(self._worlds.step[world])
+
+    def episode(self, world: int) -> int:
+        """Index of the current episode, from 0."""
+        return int(self._worlds.episode[world])
+
+    def _streams(self, world: int) -> slice:
+        return slice(world * self.num_agents, (world + 1) * self.num_agents)

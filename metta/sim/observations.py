@@ -1,0 +1,161 @@
+"""Observations: the tokens of what an agent sees, nearest first."""
+
+import numpy as np
+
+from metta.sim.compiled import inner, trailing_zeros
+from metta.sim.constants import (
+    FEATURE_EPISODE_COMPLETION,
+    FEATURE_LAST_ACTION,
+    FEATURE_LAST_ACTION_ARGUMENT,
+    FEATURE_LAST_REWARD,
+    FIRST_ATTACK,
+    FIRST_MOVE,
+    LAST_MOVE,
+    PADDING,
+    TOKEN_BYTES,
+)
+from metta.sim.faces import COUNT_SHIFT
+from metta.sim.window import COLUMNS_PER_WORD
+from metta.sim.world_arrays import FACE_TOKENS, Rules, Worlds
+
+FACE_BYTES = 16
+# Every third byte of a face is a location; where they lie in a word depends on the word's place modulo 3.
+_HOLES_0 = np.uint64(1 | 1 << 24 | 1 << 48)
+_HOLES_1 = np.uint64(1 << 8 | 1 << 32 | 1 << 56)
+_HOLES_2 = np.uint64(1 << 16 | 1 << 40)
+_HOLES_SHORT_1 = np.uint64(1 << 8 | 1 << 32)
+_ONE = np.uint64(1)
+
+
+@inner
+def observe_world(rules: Rules, worlds: Worlds, w: int, rewards: np.ndarray, observations: np.ndarray) -> None:
+    """Write observations uint8 [A, 3 * M] of a world's agents; `rewards` [A] are those so far."""
+    completion = completion_value(worlds.step[w], rules.max_steps)
+    for agent in range(rules.num_agents):
+        observe(rules, worlds, w, agent, completion, last_reward_value(rewards[agent]), observations[agent])
+
+
+@inner
+def completion_value(step: int, max_steps: int) -> int:
+    """step / max_steps * 255 to the nearest whole, halves up."""
+    return (2 * 255 * np.int64(step) + max_steps) // (2 * max_steps)
+
+
+@inner
+def last_reward_value(reward: np.float32) -> int:
+    """100 times the reward to the nearest whole (halves away from zero), modulo 256."""
+    if reward == np.float32(0.0):
+        return 0
+    hundredfold = np.float32(reward * np.float32(100.0))
+    whole = np.floor(np.abs(np.float64(hundredfold)) + 0.5)
+    signed = -whole if hundredfold < 0 else whole
+    return np.int64(signed - 256.0 * np.floor(signed / 256.0))
+
+
+@inner
+def shown_argument(action: int) -> int:
+    """Argument of a shown action: the orientation of a move, the k of an attack, else 0."""
+    if FIRST_MOVE <= action <= LAST_MOVE:
+        return action - FIRST_MOVE
+    if action >= FIRST_ATTACK:
+        return action - FIRST_ATTACK
+    return 0
+
+
+@inner
+def store_word(out: np.ndarray, position: int, word: np.uint64) -> None:
+    """Eight bytes, lowest first (the compiler makes one store of them)."""
+    p = np.uint64(position)
+    out[p] = np.uint8(word & np.uint64(0xFF))
+    out[p + np.uint64(1)] = np.uint8((word >> np.uint64(8)) & np.uint64(0xFF))
+    out[p + np.uint64(2)] = np.uint8((word >> np.uint64(16)) & np.uint64(0xFF))
+    out[p + np.uint64(3)] = np.uint8((word >> np.uint64(24)) & np.uint64(0xFF))
+    out[p + np.uint64(4)] = np.uint8((word >> np.uint64(32)) & np.uint64(0xFF))
+    out[p + np.uint64(5)] = np.uint8((word >> np.uint64(40)) & np.uint64(0xFF))
+    out[p + np.uint64(6)] = np.uint8((word >> np.uint64(48)) & np.uint64(0xFF))
+    out[p + np.uint64(7)] = np.uint8((word >> np.uint64(56)) & np.uint64(0xFF))
+
+
+@inner
+def put_token(out: np.ndarray, token: int, location: int, feature: int, value: int) -> None:
+    """Write one token if there is a row for it."""
+    if TOKEN_BYTES * token < out.shape[0]:
+        out[TOKEN_BYTES * token] = np.uint8(location)
+        out[TOKEN_BYTES * token + 1] = np.uint8(feature)
+        out[TOKEN_BYTES * token + 2] = np.uint8(value)
+
+
+@inner
+def observe(
+    rules: Rules, worlds: Worlds, w: int, agent: int, completion: int, last_reward: int, out: np.ndarray
+) -> None:
+    """Write one agent's observation: global tokens, then every object in the window by rank, then padding."""
+    window = rules.window
+    here = (window.center_row << 4) | window.center_column
+    action = np.int64(worlds.shown_action[w, agent])
+    put_token(out, 0, here, FEATURE_EPISODE_COMPLETION, completion)
+    put_token(out, 1, here, FEATURE_LAST_ACTION, action)
+    put_token(out, 2, here, FEATURE_LAST_ACTION_ARGUMENT, shown_argument(action))
+    put_token(out, 3, here, FEATURE_LAST_REWARD, last_reward)
+    position = 4 * TOKEN_BYTES
+
+    cell = np.int64(worlds.row[w, agent]) * rules.width + worlds.column[w, agent]
+    for group in range(window.num_rank_words):
+        ranks = ranks_in_view(rules, worlds, w, agent, group)
+        while ranks != np.uint64(0):
+            rank = np.int64(trailing_zeros(ranks)) + 64 * group
+            ranks &= ranks - _ONE
+            there = cell + window.rank_cell[rank]
+            position = show(rules, worlds, w, there, window.rank_location[rank], out, position)
+    for i in range(position, out.shape[0]):
+        out[i] = np.uint8(PADDING)
+
+
+@inner
+def ranks_in_view(rules: Rules, worlds: Worlds, w: int, agent: int, group: int) -> np.uint64:
+    """Bit set of the ranks 64 * group .. 64 * group + 63 whose cells are taken."""
+    window = rules.window
+    row = np.int64(worlds.row[w, agent])
+    column = np.int64(worlds.column[w, agent])
+    word = column // COLUMNS_PER_WORD
+    shift = column % COLUMNS_PER_WORD
+    low_mask = (1 << window.half_bits) - 1
+    high_mask = (1 << (window.columns - window.half_bits)) - 1
+    ranks = np.uint64(0)
+    for r in range(window.rows):
+        bits = np.int64(worlds.occupied[w, row + r, word]) >> shift
+        low = (((2 * r) << window.half_bits) + (bits & low_mask)) * window.num_rank_words
+        high = (((2 * r + 1) << window.half_bits) + ((bits >> window.half_bits) & high_mask)) * window.num_rank_words
+        ranks |= window.rank_words[low + group] | window.rank_words[high + group]
+    return ranks
+
+
+@inner
+def show(rules: Rules, worlds: Worlds, w: int, cell: int, location: np.uint64, out: np.ndarray, position: int) -> int:
+    """Write the tokens of what stands in a cell, cut at the end of `out`; returns the position behind them."""
+    first = worlds.faces[w, cell, 0]
+    second = worlds.faces[w, cell, 1]
+    tokens = np.int64(second >> COUNT_SHIFT)
+    if tokens <= FACE_TOKENS and position + FACE_BYTES <= out.shape[0]:
+        # Bytes behind the object's tokens are written too; what follows overwrites them.
+        store_word(out, position, first | location * _HOLES_0)
+        store_word(out, position + 8, second | location * _HOLES_SHORT_1)
+        return position + TOKEN_BYTES * tokens
+    if tokens <= FACE_TOKENS:
+        return show_bytewise(worlds.faces[w, cell], tokens, location, out, position)
+    return show_bytewise(worlds.long_faces[w, worlds.cells[w, cell] - 1], tokens, location, out, position)
+
+
+@inner
+def show_bytewise(words: np.ndarray, tokens: int, location: np.uint64, out: np.ndarray, position: int) -> int:
+    """The same token by token, for long faces and at the end of the row."""
+    end = min(position + TOKEN_BYTES * tokens, out.shape[0])
+    start = position
+    while position < end:
+        i = position - start
+        if i % TOKEN_BYTES == 0:
+            out[position] = np.uint8(location)
+        else:
+            out[position] = np.uint8((words[i >> 3] >> np.uint64((i & 7) << 3)) & np.uint64(0xFF))
+        position += 1
+    return position
