@@ -95,7 +95,8 @@ def _is_builder(name: str, value: object) -> bool:
         return False
     if inspect.isclass(value):
         return issubclass(value, PolicyConfig)
-    return inspect.isfunction(value) and get_type_hints(value).get("return") is PolicyConfig
+    result = get_type_hints(value).get("return") if inspect.isfunction(value) else None
+    return isinstance(result, type) and issubclass(result, PolicyConfig)
 
 
 def _builder_of_key(key: str, registry: Mapping[str, PolicyConfig], builders: Mapping[str, Builder]) -> Builder | None:

@@ -1,10 +1,20 @@
 """Level 1: the small room with generous rewards and full converters, where combat is off; and the registry."""
 
 from experiments.recipes.benchmark_architectures.level import Level
+from metta.agent.policies.agalite import AGaLiTeConfig
 from metta.agent.policies.config import PolicyConfig
 from metta.agent.policies.fast import FastConfig
+from metta.agent.policies.fast_dynamics import FastDynamicsConfig
+from metta.agent.policies.fast_lstm_reset import FastLSTMResetConfig
+from metta.agent.policies.gtrxl import gtrxl_policy_config
 from metta.agent.policies.memory_free import MemoryFreeConfig
+from metta.agent.policies.puffer import PufferPolicyConfig
+from metta.agent.policies.transformer import TransformerPolicyConfig
+from metta.agent.policies.trxl import trxl_policy_config
+from metta.agent.policies.trxl_nvidia import trxl_nvidia_policy_config
 from metta.agent.policies.vit import ViTDefaultConfig
+from metta.agent.policies.vit_reset import ViTResetConfig
+from metta.agent.policies.vit_sliding import ViTSlidingTransConfig
 
 LEVEL = Level(
     name="level_1_basic",
@@ -19,9 +29,19 @@ LEVEL = Level(
 )
 
 ARCHITECTURES: dict[str, PolicyConfig] = {
-    "fast": FastConfig(),
     "vit": ViTDefaultConfig(),
+    "vit_sliding": ViTSlidingTransConfig(),
+    "vit_reset": ViTResetConfig(),
+    "transformer": TransformerPolicyConfig(),
+    "fast": FastConfig(),
+    "fast_lstm_reset": FastLSTMResetConfig(),
+    "fast_dynamics": FastDynamicsConfig(),
     "memory_free": MemoryFreeConfig(),
+    "agalite": AGaLiTeConfig(),
+    "gtrxl": gtrxl_policy_config(),
+    "trxl": trxl_policy_config(),
+    "trxl_nvidia": trxl_nvidia_policy_config(),
+    "puffer": PufferPolicyConfig(),
 }
 """Every architecture of the suite by key; an entry added here is available in all levels and benchmarks."""
 
