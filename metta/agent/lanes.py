@@ -1,6 +1,6 @@
 """Eight float32 numbers as one value in compiled kernels, so that a kernel is vectorised as written and not by luck.
 
-    a = load(array, offset)              eight numbers from a C-contiguous float32 array, `offset` elements after its start
+    a = load(array, offset)              eight numbers from a C-contiguous float32 array, from element `offset` on
     store(array, offset, a)              the way back
     splat(x)                             eight times x
     a + b, a - b, a * b, greater(a, b)   lane by lane
@@ -18,9 +18,12 @@ from typing import Any
 from llvmlite import ir
 from numba.core import types
 from numba.core.datamodel.models import PrimitiveModel
-from numba.core.extending import intrinsic, overload, register_model
+from numba.core.extending import intrinsic as numba_intrinsic
+from numba.core.extending import overload, register_model
 
 WIDTH = 8
+
+intrinsic: Any = numba_intrinsic  # called without the typing context that its functions take first
 
 _FLOATS = ir.VectorType(ir.FloatType(), WIDTH)
 _INTS = ir.VectorType(ir.IntType(32), WIDTH)
@@ -39,7 +42,7 @@ lanes = LanesType()
 
 
 @register_model(LanesType)
-class _LanesModel(PrimitiveModel):  # type: ignore[misc]
+class _LanesModel(PrimitiveModel):
     def __init__(self, manager: Any, declared: LanesType) -> None:
         super().__init__(manager, declared, _FLOATS)
 

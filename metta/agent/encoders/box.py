@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from metta.agent.encoders import tokens as token_rows
+from metta.agent.init import initialise
 from metta.agent.lanes import WIDTH
 from metta.agent.spec import EnvironmentSpec
 from metta.base.errors import InputError
@@ -96,10 +97,17 @@ def second_convolution(x_nGgC: Tensor, weight_OCYX: Tensor, bias_O: Tensor) -> T
     return F.conv2d(x_nGgC.permute(0, 3, 1, 2), weight_OCYX, bias_O).flatten(1)
 
 
-def output_channel_last_in_memory(convolution: nn.Conv2d) -> None:
-    """Lay the weight [O, C, Y, X] out in memory as [C, Y, X, O], as the token convolution reads it."""
-    weight = convolution.weight.data.permute(1, 2, 3, 0).contiguous().permute(3, 0, 1, 2)
-    convolution.weight = nn.Parameter(weight)
+class Kernel(nn.Module):
+    """Weight [O, C, kernel, kernel] and bias [O] of a convolution, orthogonal for a ReLU behind it."""
+
+    def __init__(self, inputs: int, outputs: int, size: int, axes_in_memory: tuple[int, int, int, int]) -> None:
+        """`axes_in_memory` orders the weight's axes in memory, slowest first, as the products read them: no copies."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(outputs, inputs, size, size))
+        self.bias = nn.Parameter(torch.empty(outputs))
+        initialise(self, "relu")
+        back = [axes_in_memory.index(axis) for axis in range(4)]
+        self.weight = nn.Parameter(self.weight.detach().permute(axes_in_memory).contiguous().permute(back))
 
 
 class _TokenConvolution(torch.autograd.Function):
@@ -127,7 +135,7 @@ class _TokenConvolution(torch.autograd.Function):
         return output_nGgO
 
     @staticmethod
-    def backward(context: Any, doutput_nGgO: Tensor) -> tuple[None, Tensor, Tensor, None]:  # type: ignore[override]
+    def backward(context: Any, doutput_nGgO: Tensor) -> tuple[None, Tensor, Tensor, None]:
         from metta.agent.encoders.box_kernels import convolve_backward
 
         observations_nM3, output_nGgO = context.saved_tensors

@@ -7,7 +7,7 @@ grid rows and columns G g of the output.
 import numba
 import numpy as np
 
-from metta.agent.lanes import WIDTH, greater, load, where_positive, splat, store
+from metta.agent.lanes import WIDTH, greater, load, splat, store, where_positive
 
 _jit = numba.njit(nogil=True, cache=True, error_model="numpy")
 

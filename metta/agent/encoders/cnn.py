@@ -13,11 +13,10 @@ from torch.nn import functional as F
 
 from metta.agent.encoders.box import (
     FIRST_KERNEL,
-    FIRST_STRIDE,
     SECOND_KERNEL,
     BoxGeometry,
+    Kernel,
     first_convolution,
-    output_channel_last_in_memory,
     second_convolution,
 )
 from metta.agent.encoders.config import CNNConfig
@@ -31,14 +30,12 @@ class CNN(nn.Module):
     def __init__(self, config: CNNConfig, spec: EnvironmentSpec) -> None:
         super().__init__()
         self.geometry = BoxGeometry(spec)
-        self.first = nn.Conv2d(spec.num_features, config.first_channels, FIRST_KERNEL, FIRST_STRIDE)
-        self.second = nn.Conv2d(config.first_channels, config.second_channels, SECOND_KERNEL)
+        self.first = Kernel(spec.num_features, config.first_channels, FIRST_KERNEL, (1, 2, 3, 0))
+        self.second = Kernel(config.first_channels, config.second_channels, SECOND_KERNEL, (0, 2, 3, 1))
         self.hidden = nn.Linear(config.second_channels * self.geometry.num_outputs, config.hidden)
         self.output = nn.Linear(config.hidden, config.width)
-        for module in (self.first, self.second, self.hidden, self.output):
-            initialise(module, "relu")
-        output_channel_last_in_memory(self.first)
-        self.second.weight = nn.Parameter(self.second.weight.data.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2))
+        for linear in (self.hidden, self.output):
+            initialise(linear, "relu")
 
     def forward(self, observations: Tensor) -> Tensor:
         """The perception vectors of any number of observations."""

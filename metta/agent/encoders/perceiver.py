@@ -21,7 +21,6 @@ shared between layers; Fourier features of octaves without the factor pi.
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F

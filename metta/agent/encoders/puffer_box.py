@@ -17,9 +17,9 @@ from torch.nn import functional as F
 
 from metta.agent.encoders.box import (
     FIRST_KERNEL,
-    FIRST_STRIDE,
     SECOND_KERNEL,
     BoxGeometry,
+    Kernel,
     centre_features,
     first_convolution,
     second_convolution,
@@ -36,24 +36,19 @@ class PufferBox(nn.Module):
         super().__init__()
         scales = tuple(max(scale, 1.0) for scale in spec.feature_scales)
         self.geometry = BoxGeometry(spec.model_copy(update={"feature_scales": scales}))
-        self.first = nn.Conv2d(spec.num_features, config.channels, FIRST_KERNEL, FIRST_STRIDE)
-        self.second = nn.Conv2d(config.channels, config.channels, SECOND_KERNEL)
+        # The window's rows come first in memory, its columns in the weights' axes.
+        self.first = Kernel(spec.num_features, config.channels, FIRST_KERNEL, (1, 3, 2, 0))
+        self.second = Kernel(config.channels, config.channels, SECOND_KERNEL, (0, 3, 2, 1))
         self.linear = nn.Linear(config.channels * self.geometry.num_outputs, config.cnn_width)
         self.centre = nn.Linear(spec.num_features, config.centre_width)
-        for module in (self.first, self.second, self.linear, self.centre):
-            initialise(module, "relu")
-        # In memory [in, row, column, out] and [out, row, column, in], as the products read them.
-        self.first.weight = nn.Parameter(self.first.weight.data.permute(1, 3, 2, 0).contiguous().permute(3, 0, 2, 1))
-        self.second.weight = nn.Parameter(self.second.weight.data.permute(0, 3, 2, 1).contiguous().permute(0, 3, 2, 1))
+        for linear in (self.linear, self.centre):
+            initialise(linear, "relu")
 
     def forward(self, observations: Tensor) -> Tensor:
         """The perception vectors of any number of observations."""
         leading = observations.shape[:-2]
         observations_nM3 = observations.flatten(0, -3)
-        # Rows first here, columns first in the weights.
-        x_nGgC = first_convolution(
-            observations_nM3, self.first.weight.transpose(2, 3), self.first.bias, self.geometry
-        )
+        x_nGgC = first_convolution(observations_nM3, self.first.weight.transpose(2, 3), self.first.bias, self.geometry)
         x = second_convolution(x_nGgC, self.second.weight.transpose(2, 3), self.second.bias)
         if self.geometry.num_outputs > 1:
             rows, columns = (size - SECOND_KERNEL + 1 for size in self.geometry.grid)

@@ -29,14 +29,12 @@ class TokenGeometry:
     def vectors(self, tokens_nM3: Tensor, embedding_FE: Tensor) -> tuple[Tensor, Tensor]:
         """Token vectors [n, M, K] and whether each counts, bool [n, M]."""
         row, column, feature, value, counts = token_rows.split(tokens_nM3, self.spec)
-        like = {"device": tokens_nM3.device, "dtype": embedding_FE.dtype}
-        scaled = value.to(embedding_FE.dtype) * torch.as_tensor(self.reciprocals_F, **like)[feature]
-        parts = [
-            embedding_FE[feature],
-            torch.as_tensor(self.rows_RP, **like)[row],
-            torch.as_tensor(self.columns_CP, **like)[column],
-            scaled.unsqueeze(-1),
-        ]
+        rows_RP, columns_CP, reciprocals_F = (
+            torch.as_tensor(table, device=tokens_nM3.device, dtype=embedding_FE.dtype)
+            for table in (self.rows_RP, self.columns_CP, self.reciprocals_F)
+        )
+        scaled = value.to(embedding_FE.dtype) * reciprocals_F[feature]
+        parts = [embedding_FE[feature], rows_RP[row], columns_CP[column], scaled.unsqueeze(-1)]
         return torch.cat(parts, -1), counts
 
 
@@ -97,7 +95,7 @@ class _CompiledAttention(torch.autograd.Function):
         return z_nLKH
 
     @staticmethod
-    def backward(context: Any, dz_nLKH: Tensor) -> tuple[Tensor, None, Tensor, None]:  # type: ignore[override]
+    def backward(context: Any, dz_nLKH: Tensor) -> tuple[Tensor, None, Tensor, None]:
         from metta.agent.encoders.token_attention_kernels import kernels
 
         tokens_nM3, u_nLKH, embedding_FE, z_nLKH, logsum_nQ = context.saved_tensors

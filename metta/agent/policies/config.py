@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import Field, model_validator
 
+import metta.agent.dynamics_config
 import metta.agent.encoders.config
 import metta.agent.memory.config  # noqa: F401  the suite's own kinds are known once they are imported
 from metta.agent.heads_config import HeadConfig
