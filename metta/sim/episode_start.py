@@ -13,11 +13,13 @@ from metta.sim.world_arrays import AGENT_CODE, EMPTY_CODE, FIRST_KIND_CODE, NEVE
 
 
 @inner
-def start_episode(rules: Rules, worlds: Worlds, w: int, episode: int, random_length: bool) -> bool:
+def start_episode(
+    rules: Rules, worlds: Worlds, w: int, episode: int, random_length: bool, scratch: np.ndarray
+) -> bool:
     """Start an episode of a world; False if no map could be drawn. A random length is 1 to max_steps."""
     seed = worlds.seed[0]
     world = worlds.world_index[w]
-    if not draw_map(rules, stream(seed, world, episode, PURPOSE_MAP), worlds.start_cells[w]):
+    if not draw_map(rules, stream(seed, world, episode, PURPOSE_MAP), worlds.start_cells[w], scratch):
         return False
     worlds.episode[w] = episode
     worlds.order_state[w] = stream(seed, world, episode, PURPOSE_ORDER)
@@ -28,18 +30,19 @@ def start_episode(rules: Rules, worlds: Worlds, w: int, episode: int, random_len
     worlds.shown_action[w] = 0
     worlds.returns[w] = 0.0
     worlds.counters[w] = 0
-    worlds.order[w] = np.arange(rules.num_agents)
     build(rules, worlds, w)
     return True
 
 
 @inner
-def draw_map(rules: Rules, state: np.uint64, cells: np.ndarray) -> bool:
+def draw_map(rules: Rules, state: np.uint64, cells: np.ndarray, scratch: np.ndarray) -> bool:
     """Write the codes of the fixed map, or of a random room."""
     if rules.start_cells.shape[0] > 0:
-        cells[:] = rules.start_cells
+        for row in range(rules.height):
+            for column in range(rules.width):
+                cells[row, column] = rules.start_cells[row, column]
         return True
-    return draw_room(rules, state, cells)
+    return draw_room(rules, state, cells, scratch)
 
 
 @inner
@@ -79,7 +82,8 @@ def add_agent(rules: Rules, worlds: Worlds, w: int, agent: int, row: int, column
     worlds.column[w, agent] = column
     worlds.orientation[w, agent] = NORTH
     worlds.frozen[w, agent] = 0
-    worlds.items[w, agent] = rules.start_items[agent]
+    for item in range(NUM_RESOURCES):
+        worlds.items[w, agent, item] = rules.start_items[agent, item]
     worlds.potential[w, agent] = 0.0
     worlds.items_changed[w, agent] = True
     worlds.face_stale[w, agent] = False

@@ -125,6 +125,7 @@ class VectorEnv:
             self.seed = seed
         self._worlds.seed[0] = derive_seed(self.seed, "worlds")
         self._worlds.lifetime[:] = 0
+        self._worlds.order[:] = np.arange(self.num_agents)
         self._episodes.clear()
         for field in fields(Buffers):
             getattr(self.buffers, field.name)[...] = 0
@@ -183,8 +184,17 @@ class VectorEnv:
         self._start(done, worlds.episode[done] + 1, False)
 
     def _start(self, chosen: NDArray[np.int64], episodes: NDArray[np.int64], random_length: bool) -> None:
+        rules = self._rules
         failed = start_episodes(
-            self._rules, self._worlds, chosen, episodes, random_length, self._rows, self.buffers.resets
+            rules,
+            self._worlds,
+            chosen,
+            episodes,
+            random_length,
+            self._rows,
+            np.zeros(self.num_agents, np.float32),
+            self.buffers.resets,
+            np.empty(2 * rules.height * rules.width + len(self._names), np.int32),
         )
         if failed >= 0:
             raise RunError(
