@@ -187,6 +187,8 @@ def _step(owner: Any, name: str, key: str, config: Config, fixed: Mapping[str, s
 def unknown_key_sentence(key: str, config: Config, fixed: Mapping[str, str], other_keys: Sequence[str]) -> str:
     """Names an unknown key, the nearest known one, and what is allowed at the deepest part that exists."""
     known = [*other_keys, *(entry.key for entry in known_keys(config, fixed))]
+    if not known:
+        return f"unknown key {key!r}; nothing can be set here."
     by_last_name = {known_key.rpartition(".")[2]: known_key for known_key in reversed(known)}
     near = get_close_matches(key, known, n=1, cutoff=0.75)
     short = get_close_matches(key.rpartition(".")[2], by_last_name, n=1, cutoff=0.75)

@@ -180,7 +180,9 @@ def test_a_status_that_cannot_be_written_for_a_while_does_not_end_the_run(
         raise RunError(f"cannot write {path}: no space left on device.")
 
     monkeypatch.setattr(run, "write_atomically", full)
-    bench.on_step = lambda timesteps: monkeypatch.setattr(run, "write_atomically", working) if timesteps == 300 else None
+    bench.on_step = lambda timesteps: (
+        monkeypatch.setattr(run, "write_atomically", working) if timesteps == 300 else None
+    )
     assert job().execute() == 0
     assert "The run goes on" in capsys.readouterr().out
     assert status().state == "finished"

@@ -1,0 +1,236 @@
+"""A benchmark writes the documented results after every run, survives failed runs, and continues when repeated."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.recipes.benchmark_architectures.run_benchmark import main
+from metta.analysis.results import read_results
+from metta.cli.main import resolve
+from metta.lab import benchmark as lab_benchmark
+from metta.lab.runner import Command, Ended
+from tests.lab.stand_ins import Bench, environment_result
+
+OUTPUT = Path("train_dir/benchmark")
+RESULTS = OUTPUT / "benchmark_results.json"
+SMALL = ("--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "2")
+
+
+class Here:
+    """Runs commands in this process, in the place of subprocesses; `faults` names those that fail, with the reason."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.faults: dict[str, str] = {}
+        self.results_seen: list[int] = []
+
+    def run_commands(
+        self, commands: Sequence[Command], parallel: int, on_start: Any, on_end: Any, waiting: Any
+    ) -> None:
+        for command in commands:
+            on_start(command)
+            fault = self.faults.get(command.name)
+            if fault:
+                command.log_file.parent.mkdir(parents=True, exist_ok=True)
+                command.log_file.write_text(f"error: {fault}\n")
+                on_end(Ended(command, 1))
+            else:
+                on_end(Ended(command, resolve(command.words).execute()))
+            self.done.append(command.name)
+            self.results_seen.append(len(read_results(RESULTS).runs))
+
+
+@pytest.fixture
+def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
+    """Commands run in this process with stand-ins for training and evaluation."""
+    found = Here()
+    monkeypatch.setattr(lab_benchmark, "run_commands", found.run_commands)
+    return found
+
+
+def test_the_documented_structure(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(SMALL) == 0
+    record = json.loads(RESULTS.read_text())
+    assert {"start_time", "end_time", "max_timesteps", "runs"} <= set(record)
+    assert record["end_time"] is not None
+    assert record["max_timesteps"] == 300
+    assert [run["run_number"] for run in record["runs"]] == [1, 2, 3, 4]
+    run = record["runs"][0]
+    assert run["total_runs"] == 4
+    training = run["training"]
+    assert training["run_name"] == "benchmark.vit.level_1_basic.s0"
+    assert (training["architecture"], training["level"], training["seed"]) == ("vit", "level_1_basic", 0)
+    assert training["status"] == "success"
+    assert training["error"] is None
+    assert training["duration_seconds"] >= 0
+    assert training["start_time"]
+    assert training["command"].startswith("uv run ./tools/run.py experiments.recipes.benchmark_architectures.level_1_")
+    assert run["evaluation"]["status"] == "success"
+    basic = run["evaluation"]["results"]["basic"]
+    assert (basic["reward"], basic["hearts_per_agent"], basic["episodes"]) == (2.0, 1.0, 16)
+    assert basic["normalised_score"] is None
+    assert basic["spread"]["hearts_per_agent"]["standard_deviation"] == 0.0
+    assert here.results_seen == [0, 1, 2, 3, 4]
+    output = capsys.readouterr().out
+    table = (OUTPUT / "benchmark_results.md").read_text()
+    assert table.strip() in output
+    assert "above random" in table
+    assert (OUTPUT / "benchmark_results.csv").read_text().count("\n") == 4
+
+
+def test_the_commands_do_what_was_planned(here: Here) -> None:
+    main(SMALL)
+    for run in read_results(RESULTS).runs:
+        words = run.training.command.removeprefix("uv run ./tools/run.py ").split()
+        resolved = resolve(words).config.model_dump(mode="json")
+        written = json.loads((Path(run.training.run_folder) / "config.json").read_text())
+        assert written["configuration"] == resolved
+
+
+def test_a_failed_run_is_recorded_and_the_others_go_on(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    here.faults["benchmark.vit.level_1_basic.s0"] = "the loss became NaN."
+    assert main(SMALL) == 1
+    runs = read_results(RESULTS).runs
+    assert [run.training.status for run in runs] == ["failed", "success", "success", "success"]
+    assert runs[0].training.error == "the loss became NaN."
+    assert runs[0].evaluation.status == "skipped"
+    assert "failed: benchmark.vit.level_1_basic.s0: the loss became NaN." in capsys.readouterr().err
+    assert "the loss became NaN." in (OUTPUT / "benchmark_results.md").read_text()
+    here.faults.clear()
+    here.done.clear()
+    assert main(SMALL) == 0
+    assert here.done == ["benchmark.vit.level_1_basic.s0"]
+    assert [run.training.status for run in read_results(RESULTS).runs] == ["success"] * 4
+
+
+def test_a_repeated_command_repeats_nothing_and_keeps_the_start_time(here: Here) -> None:
+    main(SMALL)
+    first = read_results(RESULTS)
+    here.done.clear()
+    assert main(SMALL) == 0
+    assert here.done == []
+    second = read_results(RESULTS)
+    assert second.start_time == first.start_time
+    assert second.runs == first.runs
+
+
+def test_runs_of_an_earlier_call_are_kept(here: Here) -> None:
+    main(SMALL)
+    assert main(["--architectures", "memory_free", *SMALL[2:]]) == 0
+    results = read_results(RESULTS)
+    assert results.architectures == ["memory_free", "vit", "fast"]
+    assert [run.run_number for run in results.runs] == [1, 2, 3, 4, 5, 6]
+    assert {run.total_runs for run in results.runs} == {6}
+
+
+def test_other_settings_in_the_same_folder_are_refused(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    main(SMALL)
+    before = RESULTS.read_bytes()
+    for words, key in (
+        (("--max-timesteps", "400"), "total_timesteps=300, not 400"),
+        (("trainer.gamma=0.9",), "trainer.gamma=0.977, not 0.9"),
+    ):
+        assert main([*SMALL, *words]) == 2
+        assert key in capsys.readouterr().err
+    assert RESULTS.read_bytes() == before
+
+
+def test_other_steps_are_refused_also_for_other_runs(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    main(SMALL)
+    assert main(["--architectures", "puffer", *SMALL[2:4], "--max-timesteps", "400"]) == 2
+    assert "holds a benchmark of 300 steps, not 400" in capsys.readouterr().err
+
+
+def test_skip_training_evaluates_what_is_there(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--architectures", "vit", *SMALL[2:]])
+    here.done.clear()
+    assert main([*SMALL, "--skip-training"]) == 1
+    assert here.done == ["benchmark.vit.level_1_basic.s0", "benchmark.vit.level_1_basic.s1"]
+    runs = {run.training.run_name: run for run in read_results(RESULTS).runs}
+    assert runs["benchmark.vit.level_1_basic.s0"].evaluation.status == "success"
+    assert runs["benchmark.fast.level_1_basic.s0"].evaluation.status == "skipped"
+    assert "no checkpoint" in str(runs["benchmark.fast.level_1_basic.s0"].training.error)
+
+
+def test_a_failed_evaluation_is_told_from_a_failed_training(here: Here, bench: Bench) -> None:
+    main(SMALL)
+    (OUTPUT / "benchmark.vit.level_1_basic.s0" / "evaluation.json").write_text("{")
+    assert main([*SMALL]) == 1
+    run = read_results(RESULTS).runs[0]
+    assert (run.training.status, run.evaluation.status) == ("success", "failed")
+    assert "evaluation.json is damaged" in str(run.evaluation.error)
+
+
+def test_a_full_disk_between_runs_costs_nothing(
+    here: Here, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from metta.base.errors import RunError
+
+    working, calls = lab_benchmark.write_results, 0
+
+    def sometimes_full(path: Path, results: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise RunError(f"cannot write {path}: no space left on device.")
+        working(path, results)
+
+    monkeypatch.setattr(lab_benchmark, "write_results", sometimes_full)
+    assert main(SMALL) == 0
+    assert "The benchmark goes on" in capsys.readouterr().err
+    assert len(read_results(RESULTS).runs) == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--architectures", "vitt"], "did you mean 'vit'"),
+        (["--architectures", ","], "names nothing"),
+        (["--levels", "level_1"], "did you mean 'level_1_basic'"),
+        (["--max-timesteps", "-5"], "--max-timesteps must be at least 1"),
+        (["--max-timesteps", "many"], "invalid int value"),
+        (["--seeds", "0"], "--seeds must be at least 1"),
+        (["--parallel", "0"], "--parallel must be at least 1"),
+        (["--first-seed", "-1"], "--first-seed must be at least 0"),
+        (["--unknown"], "unrecognized arguments"),
+        (["trainer.learning_rat=1"], "did you mean 'trainer.learning_rate'"),
+        (["trainer.learning_rate=-1"], "greater than 0"),
+        (["--output-dir", "a_file"], "cannot write to the folder a_file"),
+    ],
+)
+def test_wrong_flags_get_one_sentence_and_write_nothing(
+    here: Here, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
+    Path("a_file").write_text("")
+    assert main(["--architectures", "vit", "--levels", "level_1_basic", *words]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert [path.name for path in Path().iterdir()] == ["a_file"]
+
+
+def test_dry_run_prints_every_command_and_writes_nothing(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 13 * 5 * 3
+    assert all(line.startswith("uv run ./tools/run.py ") for line in lines)
+    assert list(Path().iterdir()) == []
+
+
+def test_quick_is_three_architectures_on_level_1_with_two_seeds(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--quick", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 6
+    assert all("level_1_basic" in line for line in lines)
+    for architecture in ("fast", "vit", "memory_free"):
+        assert sum(f"arch_type={architecture} " in line for line in lines) == 2
+
+
+def test_stand_in_results_look_like_real_ones() -> None:
+    """Guards the stand-in: same keys as metta.rl.evaluate documents."""
+    from metta.analysis.results import environment_result as record
+
+    assert record(environment_result(1.0, 2)).hearts_of_episodes == [1.0, 1.0]
