@@ -85,7 +85,7 @@ class AGaLiTe(nn.Module):
         for layer, layer_state in zip(self.layers, layer_states, strict=True):
             stream, new_state = layer(stream, cosines, keep, layer_state)
             new_states.append(new_state)
-        return stream, (tuple(new_states), ticks[:, -1])
+        return stream, (tuple(new_states), ticks[:, -1].contiguous())
 
 
 class AGaLiTeLayer(nn.Module):

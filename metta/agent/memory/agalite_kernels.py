@@ -5,9 +5,9 @@ Axes: B batch, T time, H heads, d head width, E eta, X = E * d expanded width (e
 Inputs, per step and head: `main` [B, T, H, 5d] = keys, queries, values, beta, gamma and `expansion` [B, T, H, 3E] =
 p1, p2, p3, all in front of their relu or logistic function; `cosines` [B, T, F]; `keep` [B, T], 0 where the state is
 zeroed in front of the step, else 1. `weights` [F] is how often a frequency counts, `oscillations` their sum r.
-History slot t + 1 is the state after step t, slot 0 the state in front of the segment: `history` [B, H, T + 1, F + 1, X]
-holds K of each frequency and last S, `value_history` [B, H, T + 1, F, d] holds V. All arrays C-contiguous, of one type,
-float32 or float64. No state is kept between calls and the interpreter lock is released.
+History slot t + 1 is the state after step t, slot 0 the state in front of the segment: `history`
+[B, H, T + 1, F + 1, X] holds K of each frequency and last S, `value_history` [B, H, T + 1, F, d] holds V. All arrays
+are C-contiguous, of one type, float32 or float64. No state is kept between calls and the interpreter lock is released.
 """
 
 import numpy as np
@@ -58,10 +58,10 @@ def segment_forward(
     cosines: np.ndarray,
     keep: np.ndarray,
     weights: np.ndarray,
-    oscillations: float,
     history: np.ndarray,
     value_history: np.ndarray,
     out: np.ndarray,
+    oscillations: float,
 ) -> None:
     """Fill the histories from slot 0 on, and `out` [B, T, H, d]."""
     B, T, H, d = out.shape
@@ -109,7 +109,6 @@ def segment_backward(
     cosines: np.ndarray,
     keep: np.ndarray,
     weights: np.ndarray,
-    oscillations: float,
     history: np.ndarray,
     value_history: np.ndarray,
     out: np.ndarray,
@@ -118,6 +117,7 @@ def segment_backward(
     d_value_state: np.ndarray,
     d_main: np.ndarray,
     d_expansion: np.ndarray,
+    oscillations: float,
 ) -> None:
     """Fill `d_main` and `d_expansion`.
 

@@ -108,8 +108,7 @@ class _Recurrence(torch.autograd.Function):
         out = main.new_empty(B, T, H, d)
         inputs = (main.contiguous(), expansion.contiguous(), cosines.contiguous(), keep.contiguous(), weights)
         tensors = (*inputs, history, value_history, out)
-        arrays = [tensor.detach().numpy() for tensor in tensors]
-        segment_forward(*arrays[:5], float(oscillations), *arrays[5:])
+        segment_forward(*(tensor.detach().numpy() for tensor in tensors), float(oscillations))
         ctx.save_for_backward(*tensors)
         ctx.oscillations = oscillations
         return out, history[:, :, T].clone(), value_history[:, :, T].clone()
@@ -121,6 +120,5 @@ class _Recurrence(torch.autograd.Function):
         d_keys, d_values = (d.clone(memory_format=torch.contiguous_format) for d in (d_keys, d_values))
         d_main, d_expansion = torch.empty_like(tensors[0]), torch.empty_like(tensors[1])
         gradients = (d_out.contiguous(), d_keys, d_values, d_main, d_expansion)
-        arrays = [tensor.numpy() for tensor in tensors]
-        segment_backward(*arrays[:5], float(ctx.oscillations), *arrays[5:], *(d.numpy() for d in gradients))
+        segment_backward(*(tensor.numpy() for tensor in (*tensors, *gradients)), float(ctx.oscillations))
         return d_main, d_expansion, None, None, None, None, d_keys, d_values

@@ -1,0 +1,92 @@
+"""The hand-written LSTM against torch.nn.LSTM, run piece by piece between resets."""
+
+import pytest
+import torch
+from torch import nn
+
+from metta.agent.memory.config import LSTMConfig
+from metta.agent.memory.lstm_packed import packed_lstm
+from tests.agent.memory.cases import build, close, segment
+
+
+def twin(module, x, resets, state):
+    """nn.LSTM with the module's weights, each row cut at its resets."""
+    reference = nn.LSTM(module.input_width, module.output_width, module.num_layers, batch_first=True).to(x.dtype)
+    reference.load_state_dict(module.state_dict())
+    parameters = dict(reference.named_parameters())
+    hidden, cell = state
+    outputs, ends = [], []
+    for b in range(x.shape[0]):
+        own = hidden[b].unsqueeze(1), cell[b].unsqueeze(1)
+        cuts = [*resets[b].nonzero().flatten().tolist(), x.shape[1]] if module.honour_resets else [x.shape[1]]
+        pieces, first = [], 0
+        for cut in cuts:
+            if cut > first:
+                y, own = reference(x[b : b + 1, first:cut], own)
+                pieces.append(y)
+            if cut < x.shape[1]:
+                own = tuple(torch.zeros_like(part) for part in own)
+            first = cut
+        outputs.append(torch.cat(pieces, 1))
+        ends.append(own)
+    end = tuple(torch.stack([own[part].squeeze(1) for own in ends]) for part in range(2))
+    return torch.cat(outputs), end, parameters
+
+
+@pytest.mark.parametrize("honour_resets", [True, False])
+@pytest.mark.parametrize("layers", [1, 3])
+@pytest.mark.parametrize("way", ["kernels", "packed"])
+def test_equals_torch(honour_resets, layers, way):
+    module = build(LSTMConfig(width=9, num_layers=layers, honour_resets=honour_resets))
+    x, resets = segment(module, 5, 14, rate=0.15)
+    resets[2, 0] = resets[2, 1] = resets[3, 13] = True
+    state = tuple(torch.randn(5, layers, 9, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    x.requires_grad_()
+    if way == "packed":
+        weights = [part for layer in range(layers) for part in module.layer_parameters(layer)]
+        y, end = packed_lstm(x, resets if honour_resets else None, *state, weights)
+    else:
+        y, end = module(x, resets, state)
+    target, target_end, parameters = twin(module, x, resets, state)
+    close(y, target, 2e-6)
+    for part, expected in zip(end, target_end, strict=True):
+        close(part, expected, 2e-6)
+    weights_y = torch.randn_like(y)
+
+    def gradients(y, end, parameters):
+        loss = (y * weights_y).sum() + end[0].square().sum() + end[1].square().sum()
+        return torch.autograd.grad(loss, [x, *state, *parameters])
+
+    own = dict(module.named_parameters())
+    found = gradients(y, end, own.values())
+    wanted = gradients(target, target_end, [parameters[name] for name in own])
+    for gradient, expected in zip(found, wanted, strict=True):
+        close(gradient, expected, 2e-6)
+
+
+def test_single_precision_stays_close():
+    torch.manual_seed(0)
+    module = LSTMConfig(width=128, num_layers=2).build(128).double()
+    x, resets = segment(module, 16, 64, rate=0.02)
+    target, _ = module(x, resets, module.initial_state(16))
+    module.float()
+    y, _ = module(x.float(), resets, module.initial_state(16))
+    close(y.double(), target, 2e-6)
+
+
+def test_extreme_gate_sums_saturate():
+    module = build(LSTMConfig(width=4), torch.float32)
+    x, resets = segment(module, 2, 5, torch.float32)
+    y, (_, cell) = module(1e6 * x, resets, module.initial_state(2))
+    assert y.isfinite().all()
+    assert cell.isfinite().all()
+
+
+def test_starts_orthogonal_with_biases_of_one():
+    module = LSTMConfig(width=8, num_layers=2).build(8)
+    for layer in range(2):
+        weight_ih, weight_hh, bias_ih, bias_hh = module.layer_parameters(layer)
+        for weight in (weight_ih, weight_hh):
+            close(weight.t() @ weight, torch.eye(8), 1e-5)
+        assert (bias_ih == 1).all()
+        assert (bias_hh == 1).all()
