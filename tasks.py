@@ -1,4 +1,4 @@
-"""The task runner: `python3 tasks.py quick | test | check | bench | docs | pin`; needs only Python 3.11 to 3.13 and pip.
+"""The task runner: `python3 tasks.py quick | test | check | bench | docs | pin`; needs only Python 3.11+ and pip.
 
 It finds uv, or installs a pinned copy into `.uv/` beside this file, and runs everything through `uv run`, which creates
 `.venv/` from the pins in pyproject.toml on first use (about 3 GB, mostly torch).

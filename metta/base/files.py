@@ -12,7 +12,6 @@ from typing import IO, Any
 
 from metta.base.errors import InputError, RunError
 
-
 WRONG_PLACE = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
     *(errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP),

@@ -8,7 +8,9 @@ from metta.base.addresses import BEST, NEWEST, CheckpointAddress, check_run_name
 from metta.base.errors import InputError
 
 
-@pytest.mark.parametrize("name", ["../x", "a/b", "/etc", "..", ".", "", ".hidden", "a\0b", "a b", "x" * 201, "-rf", "a\n"])
+@pytest.mark.parametrize(
+    "name", ["../x", "a/b", "/etc", "..", ".", "", ".hidden", "a\0b", "a b", "x" * 201, "-rf", "a\n"]
+)
 def test_run_names_that_could_leave_train_dir_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="is not a run name"):
         check_run_name(name)

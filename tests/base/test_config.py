@@ -24,8 +24,14 @@ class Outer(Config):
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"name": "a", "inner": {"stepps": 1}}, r"unknown key 'inner\.stepps'; did you mean 'steps'\? Allowed here: steps"),
-        ({"name": "a", "inner": {"steps": 0}}, r"inner\.steps: input should be greater than or equal to 1 \(given: 0\)\.$"),
+        (
+            {"name": "a", "inner": {"stepps": 1}},
+            r"unknown key 'inner\.stepps'; did you mean 'steps'\? Allowed here: steps",
+        ),
+        (
+            {"name": "a", "inner": {"steps": 0}},
+            r"inner\.steps: input should be greater than or equal to 1 \(given: 0\)\.$",
+        ),
         ({"name": "a", "inner": {"steps": "x"}}, r"inner\.steps: input should be a valid integer"),
         ({}, r"'name' is missing and has no default\.$"),
     ],
