@@ -232,7 +232,8 @@ class VectorEnv:
         state = {f"worlds.{name}": array.copy() for name, array in self._worlds._asdict().items()}
         state |= {f"buffers.{field.name}": getattr(self.buffers, field.name).copy() for field in fields(Buffers)}
         state["started"] = np.array(self._started)
-        state["run_seed"] = np.array(str(self.seed))
+        # As decimal digits: a seed may be any integer, and trainers store only arrays of numbers.
+        state["run_seed"] = np.frombuffer(str(self.seed).encode("ascii"), np.uint8).copy()
         return state
 
     def load_state_dict(self, state: dict[str, NDArray[Any]]) -> None:
@@ -253,7 +254,7 @@ class VectorEnv:
         for name, array in own.items():
             array[...] = state[name]
         self._started = bool(state["started"])
-        self.seed = int(str(state["run_seed"]))
+        self.seed = int(state["run_seed"].tobytes().decode("ascii"))
         self._episodes.clear()
 
     def inventory(self, world: int) -> NDArray[np.uint8]:
