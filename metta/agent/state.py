@@ -16,7 +16,7 @@ def map_state(function: Callable[..., Tensor], *states: State) -> State:
     """`function` of the corresponding leaves of states of one structure."""
     if isinstance(states[0], Tensor):
         return function(*states)
-    return tuple(map_state(function, *parts) for parts in zip(*states, strict=True))  # type: ignore[arg-type]
+    return tuple(map_state(function, *parts) for parts in zip(*states, strict=True))
 
 
 def leaves(state: State) -> Iterator[Tensor]:

@@ -1,0 +1,390 @@
+"""The seven laws that every architecture obeys, each a function that measures by how much it is broken.
+
+`uv run python -m metta.agent.check NAME|all` prints them; tests/laws runs them over the whole registry. A law also
+fails when it was not exercised: when memory that should matter changed nothing, or an episode boundary had no effect.
+
+Every law builds its own policy from the configuration, with synthetic observations, and moves the weights away from
+their initial values first: zero biases and a nearly constant actor would hide faults.
+
+Axes: B batch rows, T time.
+"""
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from metta.agent.checkpoint import load_policy, save_policy
+from metta.agent.policies.config import PolicyConfig
+from metta.agent.policy import AuxiliaryTargets, Policy, PolicyOutput
+from metta.agent.spec import EnvironmentSpec
+from metta.agent.state import State, concatenate, detach, leaves, map_state, rows
+from metta.agent.synthetic import synthetic_observations
+
+TOLERANCE = 5e-5
+"""Largest difference relative to max(1, |target|) that rounding in float32 explains."""
+
+EXERCISED = 1e-3
+"""Least relative difference that memory must make to count as used: far above rounding, far below any real use."""
+
+BATCH, STEPS, BOUNDARY = 3, 80, 40
+"""Rows and steps of a test sequence, longer than the longest memory; half of it is one step past any boundary."""
+
+
+class Verdict(NamedTuple):
+    """What a law found."""
+
+    number: int
+    law: str
+    passed: bool
+    deviation: float
+    """Largest relative difference measured; 0 is exact."""
+    tolerance: float
+    note: str
+    """What failed, or what was exercised."""
+
+
+class Sequences(NamedTuple):
+    """Inputs of a policy."""
+
+    observations: Tensor
+    """uint8 [B, T, M, 3]."""
+    resets: Tensor
+    """bool [B, T]."""
+
+
+def stepping_equals_one_pass(config: PolicyConfig, spec: EnvironmentSpec) -> Verdict:
+    """1. One observation at a time gives what one pass over the sequence gives, and so do chunks of any size."""
+    policy = moved_policy(config, spec)
+    inputs = sequences(spec)
+    state = policy.initial_state(BATCH)
+    with torch.no_grad():
+        whole = policy(*inputs, state)
+        again = policy(*inputs, state)
+        deviations = {"the same pass again": difference(whole, again)}
+        for name, sizes in (("single steps", [1] * STEPS), ("chunks", [7, 1, 33, 2, 37])):
+            deviations[name] = difference(_in_chunks(policy, inputs, sizes), whole)
+        inner = policy(*_part(inputs, 0, BOUNDARY), state).state
+        fresh = policy(*_part(inputs, BOUNDARY, STEPS), state)
+        carried = policy(*_part(inputs, BOUNDARY, STEPS), inner)
+    unused = bool(list(leaves(inner))) and difference(fresh, carried) < EXERCISED
+    return _verdict(1, "stepping equals one pass", deviations, TOLERANCE, "state does not change outputs" * unused)
+
+
+def resets_start_afresh(config: PolicyConfig, spec: EnvironmentSpec) -> Verdict:
+    """2. From a reset on, outputs are those of a fresh start and no gradient crosses it; plain LSTMs carry over."""
+    policy = moved_policy(config, spec)
+    inputs = sequences(spec, with_resets=False)
+    at_B = [BOUNDARY - 1, BOUNDARY, BOUNDARY + 6]
+    marked = inputs.resets.clone()
+    for row, at in enumerate(at_B):
+        marked[row, at] = True
+    used = policy.initial_state(BATCH)
+    with torch.no_grad():
+        used = policy(*sequences(spec, seed=7, with_resets=False), used).state
+        with_reset = policy(inputs.observations, marked, used)
+        without = policy(*inputs, used)
+        deviations = {}
+        for row, at in enumerate(at_B):
+            tail = _part(Sequences(inputs.observations[row : row + 1], marked[row : row + 1]), at, STEPS)
+            expected = policy(*tail, policy.initial_state(1))
+            # Outputs alone: what a state holds of an earlier episode is masked, not erased.
+            found = _rows_from(with_reset, row, at)._replace(state=())
+            if config.memory.carries_over_resets:
+                deviations["resets change nothing"] = difference(with_reset, without)
+            else:
+                deviations[f"fresh start at step {at}"] = difference(found, expected._replace(state=()))
+    stateful = bool(list(leaves(used)))
+    if config.memory.carries_over_resets:
+        with torch.no_grad():
+            fresh = policy(inputs.observations, marked, policy.initial_state(BATCH))
+        lost = difference(fresh, with_reset) < EXERCISED
+        problem = "memory does not carry over episode ends, though it is said to" * lost
+        return _verdict(2, "memory carries over resets, as stated", deviations, TOLERANCE, problem)
+    crossing, inside = _gradients_over_boundary(policy, inputs, marked, used, at_B)
+    deviations["gradient across the reset"] = crossing
+    problem = ""
+    if stateful and difference(with_reset, without) < EXERCISED:
+        problem = "the reset had no effect"
+    elif stateful and inside == 0.0:
+        problem = "no gradient reaches back even inside an episode"
+    return _verdict(2, "a reset starts afresh", deviations, TOLERANCE, problem)
+
+
+def rows_are_independent(config: PolicyConfig, spec: EnvironmentSpec) -> Verdict:
+    """3. Each row gives alone what it gives in a batch, in any order."""
+    policy = moved_policy(config, spec)
+    inputs = sequences(spec)
+    # One row with few tokens, one with none: what the batch is cut to must not matter.
+    inputs.observations[0, :, 9:] = 255
+    inputs.observations[1, 5] = 255
+    order = torch.tensor([2, 0, 1])
+    with torch.no_grad():
+        used = policy(*sequences(spec, seed=7), policy.initial_state(BATCH)).state
+        whole = policy(*inputs, used)
+        alone = [
+            policy(inputs.observations[b : b + 1], inputs.resets[b : b + 1], rows(used, slice(b, b + 1)))
+            for b in range(BATCH)
+        ]
+        joined = PolicyOutput(
+            torch.cat([output.logits for output in alone]),
+            torch.cat([output.values for output in alone]),
+            concatenate([output.state for output in alone]),
+            {name: torch.cat([output.auxiliary[name] for output in alone]) for name in whole.auxiliary},
+        )
+        shuffled = policy(inputs.observations[order], inputs.resets[order], rows(used, order))
+        back = torch.argsort(order)
+        restored = PolicyOutput(
+            shuffled.logits[back],
+            shuffled.values[back],
+            rows(shuffled.state, back),
+            {name: value[back] for name, value in shuffled.auxiliary.items()},
+        )
+    deviations = {"each row alone": difference(joined, whole), "another order": difference(restored, whole)}
+    rows_differ = difference(whole.logits[0], whole.logits[2]) > EXERCISED
+    return _verdict(3, "rows are independent", deviations, TOLERANCE, "" if rows_differ else "all rows are equal")
+
+
+def every_parameter_learns(config: PolicyConfig, spec: EnvironmentSpec) -> Verdict:
+    """4. The loss gives every parameter a gradient, from the initial weights, that is finite and not zero."""
+    policy = config.build(spec, seed=1)
+    output = policy(*sequences(spec), policy.initial_state(BATCH))
+    loss = training_loss(policy, output, sequences(spec).resets)
+    loss.backward()
+    without = [name for name, parameter in policy.named_parameters() if _largest(parameter.grad) == 0.0]
+    unsound = [name for name, parameter in policy.named_parameters() if not _finite(parameter.grad)]
+    problem = f"no gradient: {', '.join(without)}" if without else f"not finite: {', '.join(unsound)}" * bool(unsound)
+    share = len(without + unsound) / len(list(policy.parameters()))
+    return _verdict(4, "every parameter learns", {"share of parameters without a gradient": share}, 0.0, problem)
+
+
+def computes_its_own(
+    name: str, config: PolicyConfig, others: Mapping[str, PolicyConfig], spec: EnvironmentSpec
+) -> Verdict:
+    """5. No other architecture builds the same computation: the same operations with the same results."""
+    own = fingerprint(config, spec)
+    twins = [other for other, its in others.items() if other != name and fingerprint(its, spec) == own]
+    problem = f"the same computation as {', '.join(twins)}" if twins else ""
+    return _verdict(5, "computes what no other does", {"architectures that compute the same": len(twins)}, 0.0, problem)
+
+
+def state_and_precision_survive(config: PolicyConfig, spec: EnvironmentSpec) -> Verdict:
+    """6. The state survives saving, detaching and a move between devices; in bfloat16 outputs stay finite."""
+    policy = moved_policy(config, spec)
+    inputs = sequences(spec)
+    first, second = _part(inputs, 0, BOUNDARY), _part(inputs, BOUNDARY, STEPS)
+    state = policy(*first, policy.initial_state(BATCH)).state
+    with torch.no_grad():
+        expected = policy(*second, state)
+        deviations = {"detached": difference(policy(*second, detach(state)), expected)}
+        with tempfile.TemporaryDirectory() as folder:
+            deviations["saved"] = difference(policy(*second, _through_file(state, Path(folder))), expected)
+        if torch.cuda.is_available():
+            moved = map_state(lambda leaf: leaf.to("cuda").to("cpu"), detach(state))
+            deviations["moved to the GPU and back"] = difference(policy(*second, moved), expected)
+            there = policy.to("cuda")(*(part.to("cuda") for part in second), map_state(lambda leaf: leaf.cuda(), state))
+            # Other kernels and other orders of summation: outputs agree less closely than on one device.
+            home = difference(there.logits.cpu(), expected.logits)
+            deviations["computed on the GPU"] = home * TOLERANCE / 2e-3
+            policy.to("cpu")
+        half = moved_policy(config, spec).to(torch.bfloat16)
+        half_state = half.initial_state(BATCH)
+        for part in (first, second):
+            output = half(*part, half_state)
+            half_state = output.state
+    finite = all(_finite(tensor) for tensor in (output.logits, output.values, *leaves(output.state)))
+    kept = output.logits.dtype == torch.bfloat16
+    problem = "not finite in bfloat16" if not finite else "bfloat16 is not kept" * (not kept)
+    return _verdict(6, "state survives, bfloat16 is finite", deviations, TOLERANCE, problem)
+
+
+def rebuilt_from_checkpoint(config: PolicyConfig, spec: EnvironmentSpec) -> Verdict:
+    """7. A policy rebuilt from its two files alone gives the same outputs, to the last bit."""
+    policy = moved_policy(config, spec)
+    inputs = sequences(spec)
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        save_policy(Path(folder), policy, config, "checked")
+        again = load_policy(Path(folder)).policy
+        deviation = difference(again(*inputs, again.initial_state(BATCH)), policy(*inputs, policy.initial_state(BATCH)))
+    return _verdict(7, "rebuilt from a checkpoint", {"outputs": deviation}, 0.0, "")
+
+
+def check(
+    name: str, config: PolicyConfig, others: Mapping[str, PolicyConfig], spec: EnvironmentSpec
+) -> Iterator[Verdict]:
+    """All seven laws on one architecture; `others` are those it must differ from."""
+    laws: Sequence[Callable[[], Verdict]] = (
+        lambda: stepping_equals_one_pass(config, spec),
+        lambda: resets_start_afresh(config, spec),
+        lambda: rows_are_independent(config, spec),
+        lambda: every_parameter_learns(config, spec),
+        lambda: computes_its_own(name, config, others, spec),
+        lambda: state_and_precision_survive(config, spec),
+        lambda: rebuilt_from_checkpoint(config, spec),
+    )
+    for law in laws:
+        yield law()
+
+
+def moved_policy(config: PolicyConfig, spec: EnvironmentSpec) -> Policy:
+    """A policy whose weights are away from their initial values, and whose logits are of order 1."""
+    policy = config.build(spec, seed=1)
+    random = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for parameter in policy.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=random))
+    return policy
+
+
+@lru_cache(maxsize=4)
+def _observations(spec: EnvironmentSpec, seed: int) -> Tensor:
+    return torch.from_numpy(synthetic_observations(spec, BATCH * STEPS, seed))
+
+
+def sequences(spec: EnvironmentSpec, seed: int = 3, with_resets: bool = True) -> Sequences:
+    """Observations and a few resets: at a first step, twice in a row, and shortly before the end."""
+    observations = _observations(spec, seed).clone()
+    resets = torch.zeros(BATCH, STEPS, dtype=torch.bool)
+    if with_resets:
+        resets[0, 0] = resets[1, BOUNDARY] = resets[1, BOUNDARY + 1] = resets[2, STEPS - 3] = True
+    return Sequences(observations.unflatten(0, (BATCH, STEPS)), resets)
+
+
+def training_loss(policy: Policy, output: PolicyOutput, resets: Tensor) -> Tensor:
+    """A loss with all terms that training has: actions, entropy, values, auxiliary predictions."""
+    random = torch.Generator().manual_seed(4)
+    batch, steps, num_actions = output.logits.shape
+    weights = torch.randn(batch, steps, num_actions, generator=random)
+    targets = torch.randn(batch, steps, generator=random)
+    log_probabilities = output.logits.log_softmax(-1)
+    loss = (log_probabilities * weights).mean() + (log_probabilities.exp() * log_probabilities).mean()
+    loss = loss + (output.values - targets).square().mean()
+    if policy.auxiliary is not None:
+        losses = policy.auxiliary.losses(output.auxiliary, AuxiliaryTargets(targets, -targets, resets))
+        loss = loss + torch.stack(list(losses.values())).sum()
+    return loss
+
+
+@lru_cache(maxsize=64)
+def fingerprint(config: PolicyConfig, spec: EnvironmentSpec) -> tuple[Any, ...]:
+    """What a policy computes: its operations in order, and its outputs for given weights and inputs (4 digits).
+
+    The fused and the plain Transformer-XL give the same outputs by different operations.
+    """
+    policy = moved_policy(config, spec)
+    inputs = sequences(spec)
+    with torch.no_grad(), _operations() as operations:
+        output = policy(*inputs, policy.initial_state(BATCH))
+    numbers = torch.cat([part.flatten() for part in (output.logits, output.values, *output.auxiliary.values())])
+    rounded = (numbers[:: max(1, len(numbers) // 64)] * 1e4).round().tolist()
+    return tuple(operations), tuple(rounded), tuple(sorted(output.auxiliary))
+
+
+def difference(found: Any, target: Any) -> float:
+    """Largest |found - target| / max(1, |target|) over all tensors of two equal structures; infinite if not finite."""
+    if isinstance(found, Tensor):
+        if found.shape != target.shape or found.dtype != target.dtype:
+            return float("inf")
+        found, target = found.detach().double(), target.detach().double()
+        if not found.numel():
+            return 0.0
+        worst = ((found - target).abs() / target.abs().clamp(min=1.0)).max().item()
+        return float("inf") if worst != worst else float(worst)
+    if isinstance(found, Mapping):
+        return max((difference(found[key], target[key]) for key in target), default=0.0)
+    return max((difference(a, b) for a, b in zip(found, target, strict=True)), default=0.0)
+
+
+@contextmanager
+def _operations() -> Iterator[list[str]]:
+    """Record names and result shapes of torch's operations."""
+    record: list[str] = []
+
+    class Recorder(TorchDispatchMode):
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            result = function(*args, **(kwargs or {}))
+            record.append(f"{function}{tuple(result.shape) if isinstance(result, Tensor) else ''}")
+            return result
+
+    with Recorder():
+        yield record
+
+
+def _verdict(number: int, law: str, deviations: Mapping[str, float], tolerance: float, problem: str) -> Verdict:
+    worst = max(deviations, key=lambda name: deviations[name])
+    passed = deviations[worst] <= tolerance and not problem
+    return Verdict(number, law, passed, deviations[worst], tolerance, problem or f"largest: {worst}")
+
+
+def _part(inputs: Sequences, start: int, end: int) -> Sequences:
+    return Sequences(inputs.observations[:, start:end], inputs.resets[:, start:end])
+
+
+def _in_chunks(policy: Policy, inputs: Sequences, sizes: Sequence[int]) -> PolicyOutput:
+    state, start, outputs = policy.initial_state(len(inputs.resets)), 0, []
+    for size in sizes:
+        outputs.append(policy(*_part(inputs, start, start + size), state))
+        state, start = outputs[-1].state, start + size
+    if start != inputs.resets.shape[1]:
+        raise ValueError(f"chunks cover {start} of {inputs.resets.shape[1]} steps")
+    return PolicyOutput(
+        torch.cat([output.logits for output in outputs], 1),
+        torch.cat([output.values for output in outputs], 1),
+        state,
+        {name: torch.cat([output.auxiliary[name] for output in outputs], 1) for name in outputs[0].auxiliary},
+    )
+
+
+def _rows_from(output: PolicyOutput, row: int, start: int) -> PolicyOutput:
+    return PolicyOutput(
+        output.logits[row : row + 1, start:],
+        output.values[row : row + 1, start:],
+        rows(output.state, slice(row, row + 1)),
+        {name: value[row : row + 1, start:] for name, value in output.auxiliary.items()},
+    )
+
+
+def _gradients_over_boundary(
+    policy: Policy, inputs: Sequences, marked: Tensor, state: State, at_B: Sequence[int]
+) -> tuple[float, float]:
+    """Largest gradient of the outputs from the reset on in what came before it, with and without the reset."""
+    with torch.no_grad():
+        width = policy.encoder(inputs.observations[:1, :1]).shape[-1] + getattr(policy.memory, "extra_inputs", 0)
+    x_BTD = torch.randn(BATCH, STEPS, width, generator=torch.Generator().manual_seed(5))
+    largest = []
+    for resets in (marked, inputs.resets):
+        x_BTD = x_BTD.detach().requires_grad_()
+        leaves_ = [leaf.detach().requires_grad_() for leaf in leaves(state) if leaf.is_floating_point()]
+        remaining = iter(leaves_)
+        tracked = map_state(lambda leaf: next(remaining) if leaf.is_floating_point() else leaf, state)  # noqa: B023
+        y_BTD, _ = policy.memory(x_BTD, resets, tracked)
+        after = torch.stack([y_BTD[row, at:].square().sum() for row, at in enumerate(at_B)]).sum()
+        gradients = torch.autograd.grad(after, [x_BTD, *leaves_], allow_unused=True)
+        before = [gradients[0][row, :at] for row, at in enumerate(at_B)]
+        largest.append(max(_largest(gradient) for gradient in (*before, *gradients[1:])))
+    return largest[0], largest[1]
+
+
+def _through_file(state: State, folder: Path) -> State:
+    """The state written to a file and read back."""
+    from safetensors.torch import load_file, save_file
+
+    tensors = {str(i): leaf.detach().contiguous().clone() for i, leaf in enumerate(leaves(state))}
+    save_file(tensors, folder / "state.safetensors")
+    read = load_file(folder / "state.safetensors")
+    remaining = iter(range(len(tensors)))
+    return map_state(lambda _: read[str(next(remaining))], state)
+
+
+def _largest(gradient: Tensor | None) -> float:
+    return 0.0 if gradient is None or not gradient.numel() else float(gradient.abs().max())
+
+
+def _finite(tensor: Tensor | None) -> bool:
+    return tensor is None or not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
