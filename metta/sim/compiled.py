@@ -16,15 +16,15 @@ from numba.extending import intrinsic, overload
 
 def inner(function: Callable[..., Any]) -> Any:
     """A compiled part of a kernel."""
-    return numba.njit(nogil=True, error_model="numpy")(function)
+    return numba.njit(nogil=True, error_model="numpy", _nrt=False)(function)
 
 
 def entry(function: Callable[..., Any]) -> Any:
     """A kernel that Python calls: releases the interpreter lock, cached on disk where a cache can be written."""
     try:
-        return numba.njit(nogil=True, error_model="numpy", cache=True)(function)
+        return numba.njit(nogil=True, error_model="numpy", _nrt=False, cache=True)(function)
     except RuntimeError:  # numba found no folder for its cache: compile in every process
-        return numba.njit(nogil=True, error_model="numpy")(function)
+        return numba.njit(nogil=True, error_model="numpy", _nrt=False)(function)
 
 
 def source_digest() -> int:

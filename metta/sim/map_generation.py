@@ -12,14 +12,17 @@ MAX_ATTEMPTS = 10_000
 
 
 @inner
-def draw_room(rules: Rules, state: np.uint64, cells: np.ndarray) -> bool:
-    """Fill `cells` uint8 [H, V] with the codes of a room; False if no draw keeps the reachability promise."""
+def draw_room(rules: Rules, state: np.uint64, cells: np.ndarray, scratch: np.ndarray) -> bool:
+    """Fill `cells` uint8 [H, V] with the codes of a room; False if no draw keeps the reachability promise.
+
+    `scratch` is int32 [2 * H * V + K] of any content.
+    """
     for _ in range(MAX_ATTEMPTS):
         draw_border(rules, cells)
         for kind in range(rules.room_counts.shape[0]):
             state = scatter(state, cells, FIRST_KIND_CODE + kind, rules.room_counts[kind])
         state = scatter(state, cells, AGENT_CODE, rules.num_agents)
-        if everything_reachable(rules, cells):
+        if everything_reachable(rules, cells, scratch):
             return True
     return False
 
@@ -50,29 +53,33 @@ def scatter(state: np.uint64, cells: np.ndarray, code: int, count: int) -> np.ui
 
 
 @inner
-def everything_reachable(rules: Rules, cells: np.ndarray) -> bool:
+def everything_reachable(rules: Rules, cells: np.ndarray, scratch: np.ndarray) -> bool:
     """Whether every agent can walk (through other agents' cells) to a cell beside at least one of each converter."""
     height, width = cells.shape
     wanted = 0
     for kind in range(rules.room_counts.shape[0]):
         if rules.kind_converts[kind] and rules.room_counts[kind] > 0:
             wanted += 1
-    visited = np.zeros(height * width, np.bool_)
-    stack = np.empty(height * width, np.int32)
+    stack = scratch[: height * width]
+    visited = scratch[height * width : 2 * height * width]
+    met = scratch[2 * height * width :]
+    visited[:] = 0
     for start in range(height * width):
-        if cells[start // width, start % width] == AGENT_CODE and not visited[start]:
-            if converters_around(rules, cells, start, visited, stack) < wanted:
-                return False
+        found = cells[start // width, start % width] == AGENT_CODE and visited[start] == 0
+        if found and converters_around(rules, cells, start, visited, stack, met) < wanted:
+            return False
     return True
 
 
 @inner
-def converters_around(rules: Rules, cells: np.ndarray, start: int, visited: np.ndarray, stack: np.ndarray) -> int:
+def converters_around(
+    rules: Rules, cells: np.ndarray, start: int, visited: np.ndarray, stack: np.ndarray, met: np.ndarray
+) -> int:
     """Flood fill from a cell: the number of kinds of converter beside the cells that can be walked to."""
     width = cells.shape[1]
-    met = np.zeros(rules.room_counts.shape[0], np.bool_)
+    met[:] = 0
     kinds = 0
-    visited[start] = True
+    visited[start] = 1
     stack[0] = start
     size = 1
     while size > 0:
@@ -85,11 +92,11 @@ def converters_around(rules: Rules, cells: np.ndarray, start: int, visited: np.n
             code = cells[next_row, next_column]
             if code >= FIRST_KIND_CODE:
                 kind = code - FIRST_KIND_CODE
-                if rules.kind_converts[kind] and not met[kind]:
-                    met[kind] = True
+                if rules.kind_converts[kind] and met[kind] == 0:
+                    met[kind] = 1
                     kinds += 1
-            elif not visited[next_row * width + next_column]:
-                visited[next_row * width + next_column] = True
+            elif visited[next_row * width + next_column] == 0:
+                visited[next_row * width + next_column] = 1
                 stack[size] = next_row * width + next_column
                 size += 1
     return kinds

@@ -133,18 +133,22 @@ def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
         episodes: np.ndarray,
         random_length: bool,
         observations: np.ndarray,
+        rewards: np.ndarray,
         resets: np.ndarray,
+        scratch: np.ndarray,
     ) -> int:
-        """Start an episode in each chosen world int64 [n] and observe it; returns a world without a map, or -1."""
+        """Start an episode in each chosen world int64 [n] and observe it; returns a world without a map, or -1.
+
+        `rewards` is float32 [A] of zeros, `scratch` int32 [2 * H * V + K].
+        """
         if digest < 0:
             return digest
-        no_rewards = np.zeros(rules.num_agents, np.float32)
         for i in range(chosen.shape[0]):
             w = chosen[i]
             streams = slice(w * rules.num_agents, (w + 1) * rules.num_agents)
-            if not start_episode(rules, worlds, w, episodes[i], random_length):
+            if not start_episode(rules, worlds, w, episodes[i], random_length, scratch):
                 return w
-            observe_world(rules, worlds, w, no_rewards, observations[streams])
+            observe_world(rules, worlds, w, rewards, observations[streams])
             resets[streams] = True
         return -1
 
