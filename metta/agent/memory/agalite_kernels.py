@@ -4,7 +4,7 @@ Axes: B batch, T time, H heads, d head width, E eta, X = E * d expanded width (e
 
 Inputs, per step and head: `main` [B, T, H, 5d] = keys, queries, values, beta, gamma and `expansion` [B, T, H, 3E] =
 p1, p2, p3, all in front of their relu or logistic function; `cosines` [B, T, F]; `keep` [B, T], 0 where the state is
-zeroed in front of the step, else 1. `weights` [F] is how often a frequency counts, `oscillations` their sum r.
+zeroed in front of the step, else 1. `weights` [F] is how often a frequency counts; their sum is r.
 History slot t + 1 is the state after step t, slot 0 the state in front of the segment: `history`
 [B, H, T + 1, F + 1, X] holds K of each frequency and last S, `value_history` [B, H, T + 1, F, d] holds V. All arrays
 are C-contiguous, of one type, float32 or float64. No state is kept between calls and the interpreter lock is released.
@@ -61,7 +61,6 @@ def segment_forward(
     history: np.ndarray,
     value_history: np.ndarray,
     out: np.ndarray,
-    oscillations: float,
 ) -> None:
     """Fill the histories from slot 0 on, and `out` [B, T, H, d]."""
     B, T, H, d = out.shape
@@ -70,7 +69,7 @@ def segment_forward(
     X = E * d
     dtype = out.dtype
     one, two = dtype.type(1), dtype.type(2)
-    epsilon, r = dtype.type(EPSILON), dtype.type(oscillations)
+    epsilon, r = dtype.type(EPSILON), weights.sum()
     m, p = np.empty(5 * d, dtype), np.empty(3 * E, dtype)
     psi, phi, G = np.empty(X, dtype), np.empty(X, dtype), np.empty(X, dtype)
     for b in range(B):
@@ -117,7 +116,6 @@ def segment_backward(
     d_value_state: np.ndarray,
     d_main: np.ndarray,
     d_expansion: np.ndarray,
-    oscillations: float,
 ) -> None:
     """Fill `d_main` and `d_expansion`.
 
@@ -130,7 +128,7 @@ def segment_backward(
     X = E * d
     dtype = out.dtype
     zero, one, two = dtype.type(0), dtype.type(1), dtype.type(2)
-    epsilon, r = dtype.type(EPSILON), dtype.type(oscillations)
+    epsilon, r = dtype.type(EPSILON), weights.sum()
     m, p = np.empty(5 * d, dtype), np.empty(3 * E, dtype)
     psi, phi, G = np.empty(X, dtype), np.empty(X, dtype), np.empty(X, dtype)
     d_psi, d_phi, d_G = np.empty(X, dtype), np.empty(X, dtype), np.empty(X, dtype)

@@ -51,7 +51,7 @@ def recurrence(
     """
     _, counts = distinct_frequencies(oscillations)
     weights = torch.tensor(counts, dtype=main.dtype, device=main.device)
-    arguments = (main, expansion, cosines, keep, weights, oscillations, *state)
+    arguments = (main, expansion, cosines, keep, weights, *state)
     if main.device.type == "cpu" and main.dtype in (torch.float32, torch.float64):
         read, keys, values = _Recurrence.apply(*arguments)
         return read, (keys, values)
@@ -64,7 +64,6 @@ def scanned_recurrence(
     cosines: Tensor,
     keep: Tensor,
     weights: Tensor,
-    oscillations: int,
     keys_state: Tensor,
     values_state: Tensor,
 ) -> tuple[Tensor, LayerState]:
@@ -81,7 +80,7 @@ def scanned_recurrence(
     value_inputs = cosines[:, :, None, :, None] * (beta * v).unsqueeze(3)
     values = linear_scan(((1 - beta) * keep).unsqueeze(3), value_inputs, values_state)
     meeting = (keys * phi.unsqueeze(3)).sum(4)
-    strength = weights * meeting[..., :-1] / (2 * oscillations * meeting[..., -1:] + EPSILON)
+    strength = weights * meeting[..., :-1] / (2 * weights.sum() * meeting[..., -1:] + EPSILON)
     return (strength.unsqueeze(4) * values).sum(3), (keys[:, -1], values[:, -1])
 
 
@@ -96,7 +95,6 @@ class _Recurrence(torch.autograd.Function):
         cosines: Tensor,
         keep: Tensor,
         weights: Tensor,
-        oscillations: int,
         keys_state: Tensor,
         values_state: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -108,9 +106,8 @@ class _Recurrence(torch.autograd.Function):
         out = main.new_empty(B, T, H, d)
         inputs = (main.contiguous(), expansion.contiguous(), cosines.contiguous(), keep.contiguous(), weights)
         tensors = (*inputs, history, value_history, out)
-        segment_forward(*(tensor.detach().numpy() for tensor in tensors), float(oscillations))
+        segment_forward(*(tensor.detach().numpy() for tensor in tensors))
         ctx.save_for_backward(*tensors)
-        ctx.oscillations = oscillations
         return out, history[:, :, T].clone(), value_history[:, :, T].clone()
 
     @staticmethod
@@ -120,5 +117,5 @@ class _Recurrence(torch.autograd.Function):
         d_keys, d_values = (d.clone(memory_format=torch.contiguous_format) for d in (d_keys, d_values))
         d_main, d_expansion = torch.empty_like(tensors[0]), torch.empty_like(tensors[1])
         gradients = (d_out.contiguous(), d_keys, d_values, d_main, d_expansion)
-        segment_backward(*(tensor.numpy() for tensor in (*tensors, *gradients)), float(ctx.oscillations))
-        return d_main, d_expansion, None, None, None, None, d_keys, d_values
+        segment_backward(*(tensor.numpy() for tensor in (*tensors, *gradients)))
+        return d_main, d_expansion, None, None, None, d_keys, d_values

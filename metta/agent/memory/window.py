@@ -66,8 +66,12 @@ def outside_window(block: Block, memory: int, device: torch.device) -> Tensor:
 
 
 def next_memory(context_BSD: Tensor, memory: int) -> Tensor:
-    """The last `memory` slots of a context, detached and in storage of their own."""
-    return context_BSD[:, -memory:].detach().contiguous()
+    """The last `memory` slots of a context, detached.
+
+    After a single step a view, whose storage has one slot more: copying would cost as much as all else in acting.
+    """
+    last = context_BSD[:, -memory:].detach()
+    return last if context_BSD.shape[1] == memory + 1 else last.contiguous()
 
 
 def steps_in_episode(start: Tensor, resets: Tensor) -> Tensor:

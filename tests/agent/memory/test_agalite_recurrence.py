@@ -40,7 +40,7 @@ def test_kernels_equal_the_scan(r):
     results = []
     for function in (
         lambda: recurrence(*inputs[:2], cosines, keep, r, tuple(inputs[2:])),
-        lambda: scanned_recurrence(*inputs[:2], cosines, keep, weights, r, *inputs[2:]),
+        lambda: scanned_recurrence(*inputs[:2], cosines, keep, weights, *inputs[2:]),
     ):
         out, (keys, values) = function()
         loss = (out * torch.arange(out.numel()).view_as(out)).sum() + keys.square().sum() + values.square().sum()

@@ -110,7 +110,7 @@ def test_rows_are_independent(kind):
 
 
 @KINDS
-def test_state_is_batch_first_contiguous_and_not_written_to(kind):
+def test_state_is_batch_first_compact_and_not_written_to(kind):
     module = build(MEMORIES[kind])
     x, resets = segment(module, 3, 40)
     state = warm(module, 3)
@@ -119,7 +119,7 @@ def test_state_is_batch_first_contiguous_and_not_written_to(kind):
         _, end = module(x[:, :steps], resets[:, :steps], state)
         for leaf in leaves(end):
             assert leaf.shape[0] == 3
-            assert leaf.is_contiguous()
+            assert leaf.untyped_storage().nbytes() <= 1.25 * leaf.numel() * leaf.element_size()
         for before, after in zip(leaves(copy), leaves(state), strict=True):
             assert torch.equal(before, after)
 

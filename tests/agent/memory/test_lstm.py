@@ -2,35 +2,11 @@
 
 import pytest
 import torch
-from torch import nn
 
 from metta.agent.memory.config import LSTMConfig
 from metta.agent.memory.lstm_packed import packed_lstm
 from tests.agent.memory.cases import build, close, segment
-
-
-def twin(module, x, resets, state):
-    """nn.LSTM with the module's weights, each row cut at its resets."""
-    reference = nn.LSTM(module.input_width, module.output_width, module.num_layers, batch_first=True).to(x.dtype)
-    reference.load_state_dict(module.state_dict())
-    parameters = dict(reference.named_parameters())
-    hidden, cell = state
-    outputs, ends = [], []
-    for b in range(x.shape[0]):
-        own = hidden[b].unsqueeze(1), cell[b].unsqueeze(1)
-        cuts = [*resets[b].nonzero().flatten().tolist(), x.shape[1]] if module.honour_resets else [x.shape[1]]
-        pieces, first = [], 0
-        for cut in cuts:
-            if cut > first:
-                y, own = reference(x[b : b + 1, first:cut], own)
-                pieces.append(y)
-            if cut < x.shape[1]:
-                own = tuple(torch.zeros_like(part) for part in own)
-            first = cut
-        outputs.append(torch.cat(pieces, 1))
-        ends.append(own)
-    end = tuple(torch.stack([own[part].squeeze(1) for own in ends]) for part in range(2))
-    return torch.cat(outputs), end, parameters
+from tests.reference.lstm_twin import lstm_twin
 
 
 @pytest.mark.parametrize("honour_resets", [True, False])
@@ -47,7 +23,7 @@ def test_equals_torch(honour_resets, layers, way):
         y, end = packed_lstm(x, resets if honour_resets else None, *state, weights)
     else:
         y, end = module(x, resets, state)
-    target, target_end, parameters = twin(module, x, resets, state)
+    target, target_end, parameters = lstm_twin(module, x, resets, state)
     close(y, target, 2e-6)
     for part, expected in zip(end, target_end, strict=True):
         close(part, expected, 2e-6)
