@@ -1,0 +1,77 @@
+"""How far it is: breadth-first search from converters over the cells that no wall and no converter stands on."""
+
+import numpy as np
+
+from metta.sim.scripted.compiled import inner
+from metta.sim.constants import COLUMN_STEP, ROW_STEP
+from metta.sim.scripted.chain import Chain
+from metta.sim.scripted.state import FAR, Memory, View
+
+
+@inner
+def neighbour(chain: Chain, cell: int, direction: int) -> int:
+    """The next cell in a direction, or -1 off the map."""
+    row = cell // chain.width + ROW_STEP[direction]
+    column = cell % chain.width + COLUMN_STEP[direction]
+    if 0 <= row < chain.height and 0 <= column < chain.width:
+        return row * chain.width + column
+    return -1
+
+
+@inner
+def walkable(chain: Chain, view: View, w: int, cell: int) -> bool:
+    """Nothing that stays stands there: the cell is empty or an agent's."""
+    return cell >= 0 and 0 <= view.cells[w, cell] <= chain.num_agents
+
+
+@inner
+def converter_cell(chain: Chain, view: View, w: int, c: int) -> int:
+    """Where a converter stands."""
+    return view.row[w, chain.num_agents + c] * chain.width + view.column[w, chain.num_agents + c]
+
+
+@inner
+def measure(chain: Chain, view: View, memory: Memory, w: int) -> None:
+    """Fill `distance` and `between` of a world."""
+    queue = np.empty(chain.height * chain.width, np.int32)
+    for c in range(view.num_converters[w]):
+        flood(chain, view, w, c, memory.distance[w, c], queue)
+    for a in range(view.num_converters[w]):
+        place = converter_cell(chain, view, w, a)
+        for b in range(view.num_converters[w]):
+            best = FAR
+            for direction in range(4):
+                beside = neighbour(chain, place, direction)
+                if walkable(chain, view, w, beside):
+                    best = min(best, np.int64(memory.distance[w, b, beside]))
+            memory.between[w, a, b] = best
+
+
+@inner
+def flood(chain: Chain, view: View, w: int, c: int, distance: np.ndarray, queue: np.ndarray) -> None:
+    """Moves from every cell until converter c is faced; the last one may be a turn towards it or a step up to it."""
+    distance[:] = FAR
+    size = 0
+    place = converter_cell(chain, view, w, c)
+    for direction in range(4):
+        beside = neighbour(chain, place, direction)
+        if walkable(chain, view, w, beside):
+            if distance[beside] == FAR:
+                distance[beside] = 1
+                queue[size] = beside
+                size += 1
+            behind = neighbour(chain, beside, direction)
+            if walkable(chain, view, w, behind) and distance[behind] == FAR:
+                distance[behind] = 1
+                queue[size] = behind
+                size += 1
+    done = 0
+    while done < size:
+        cell = queue[done]
+        done += 1
+        for direction in range(4):
+            beside = neighbour(chain, cell, direction)
+            if walkable(chain, view, w, beside) and distance[beside] == FAR:
+                distance[beside] = distance[cell] + 1
+                queue[size] = beside
+                size += 1

@@ -1,0 +1,273 @@
+"""What each agent does next: the rule that turns its circuit's forecast into a converter to go to.
+
+Times are steps; `now` is the step that is being planned. An agent that faces a converter after d moves, made in steps
+now..now+d-1, can use it in step now+d.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from metta.sim.scripted.compiled import inner
+from metta.sim.constants import GET_ITEMS, NOOP, PUT_ITEMS
+from metta.sim.scripted.chain import ALTAR, BATTERY, GENERATOR, HEART, MINE, ORE, Chain
+from metta.sim.scripted.distances import neighbour
+from metta.sim.scripted.forecast import (
+    first_output_at,
+    next_output_at,
+    outputs_at,
+    part_at,
+    period,
+    starves_at,
+)
+from metta.sim.scripted.state import FAR, NOBODY, NOTHING, Memory, View
+
+WALK = -1
+"""Instead of an action: a move towards the target, chosen in traffic.py."""
+
+MARGIN = 1
+"""Steps of the last walk to the altar that are kept for traffic."""
+
+PATIENCE = 60
+"""Steps that an agent waits at a mine with ore in hand while its generator is still busy."""
+
+
+class Agent(NamedTuple):
+    """An agent in the step that is being planned."""
+
+    index: int
+    cell: int
+    facing: int
+    """Converter in front, or NOTHING."""
+    ore: int
+    battery: int
+
+
+class Ore(NamedTuple):
+    """The ore that could be fed to a generator soonest."""
+
+    mine: int
+    """NOTHING if there is none."""
+    wait: int
+    """Steps of waiting at the mine."""
+    fed: int
+    """When the generator has it."""
+
+
+@inner
+def agent_of(chain: Chain, view: View, w: int, index: int) -> Agent:
+    """An agent as the world has it."""
+    cell = np.int64(view.row[w, index] * chain.width + view.column[w, index])
+    front = neighbour(chain, cell, view.orientation[w, index])
+    facing = NOTHING
+    if front >= 0:
+        facing = max(NOTHING, np.int64(view.cells[w, front]) - 1 - chain.num_agents)
+    return Agent(index, cell, facing, np.int64(view.items[w, index, ORE]), np.int64(view.items[w, index, BATTERY]))
+
+
+@inner
+def moves_to(memory: Memory, w: int, agent: Agent, c: int) -> int:
+    """Moves until the agent faces a converter."""
+    return 0 if agent.facing == c else np.int64(memory.distance[w, c, agent.cell])
+
+
+@inner
+def last_collection(chain: Chain, memory: Memory, w: int, g: int) -> int:
+    """Last step in which a battery taken from a generator still becomes a heart in hand: walk, put, get."""
+    return chain.last_step - 2 - memory.between[w, g, memory.altar_of[w, g]] - MARGIN
+
+
+@inner
+def last_output(chain: Chain, view: View, memory: Memory, w: int, g: int, now: int) -> int:
+    """When a generator's last useful battery appears if it is never short of ore; -1 if there is no more."""
+    end = last_collection(chain, memory, w, g)
+    following = next_output_at(chain, view, w, g, now)
+    if following > end:
+        return -1
+    every = max(1, period(chain, view, w, g))
+    return following + (end - following) // every * every
+
+
+@inner
+def is_done(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, g: int, now: int) -> bool:
+    """Nothing that a generator makes from now on can become a heart in the agent's hand."""
+    end = last_collection(chain, memory, w, g)
+    if now + moves_to(memory, w, agent, g) > end:
+        return True
+    return view.items[w, chain.num_agents + g, BATTERY] == 0 and next_output_at(chain, view, w, g, now) > end
+
+
+@inner
+def neediest_generator(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, now: int) -> int:
+    """The agent's generator that runs out of ore first, or NOTHING when all are done."""
+    best = NOTHING
+    soonest = 0
+    for g in range(view.num_converters[w]):
+        if (
+            memory.owner[w, g] == agent.index
+            and memory.altar_of[w, g] != NOTHING
+            and not is_done(chain, view, memory, w, agent, g, now)
+        ):
+            starves = starves_at(chain, view, w, g, now)
+            if best == NOTHING or starves < soonest:
+                best = g
+                soonest = starves
+    return best
+
+
+@inner
+def soonest_ore(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, g: int, now: int) -> Ore:
+    """The mine of a generator by which the agent can feed it first."""
+    mine = NOTHING
+    wait = 0
+    soonest = FAR
+    for m in range(view.num_converters[w]):
+        if memory.generator_of[w, m] == g:
+            arrival = now + moves_to(memory, w, agent, m)
+            there = max(arrival, first_output_at(chain, view, w, m, now))
+            fed = there + 1 + memory.between[w, m, g]
+            if fed < soonest:
+                mine = m
+                wait = there - arrival
+                soonest = fed
+    return Ore(np.int64(mine), np.int64(wait), np.int64(soonest))
+
+
+@inner
+def useful_ore(chain: Chain, view: View, memory: Memory, w: int, g: int, now: int) -> int:
+    """Ore that a generator can still turn into useful batteries, beyond what is inside."""
+    last_start = last_output(chain, view, memory, w, g, now) - chain.ticks[view.converter_kind[w, g]]
+    starves = starves_at(chain, view, w, g, now)
+    if starves > last_start:
+        return 0
+    return ((last_start - starves) // max(1, period(chain, view, w, g)) + 1) * chain.ore_per_battery
+
+
+@inner
+def choose_target(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, now: int) -> int:
+    """The converter to go to next, or NOTHING."""
+    g = neediest_generator(chain, view, memory, w, agent, now)
+    if g == NOTHING:
+        return final_target(chain, view, memory, w, agent, now)
+    altar = memory.altar_of[w, g]
+    starves = starves_at(chain, view, w, g, now)
+    useful = useful_ore(chain, view, memory, w, g, now)
+    ore = soonest_ore(chain, view, memory, w, agent, g, now)
+    arrival = now + moves_to(memory, w, agent, g)
+    if agent.ore > 0 and useful > 0:
+        in_time = ore.fed <= max(starves, arrival)
+        if useful > agent.ore and ore.mine != NOTHING and in_time and ore.wait <= PATIENCE:
+            return ore.mine
+        return g
+    more = useful > agent.ore and ore.mine != NOTHING
+    at_altar = now + moves_to(memory, w, agent, altar)
+    back = last_collection(chain, memory, w, g)
+    if agent.battery >= chain.battery_per_heart and at_altar + 2 + memory.between[w, altar, g] <= back:
+        if not more or fed_after(chain, view, memory, w, ore, altar, g, at_altar + 2, now) <= max(starves, ore.fed):
+            return altar
+    elif more:
+        ready = outputs_at(chain, view, w, g, now, arrival)
+        if agent.battery + ready >= chain.battery_per_heart and ready > 0:
+            leaves = arrival + 1 + memory.between[w, g, altar] + 2
+            if fed_after(chain, view, memory, w, ore, altar, g, leaves, now) <= max(starves, ore.fed):
+                return g
+    return ore.mine if more else g
+
+
+@inner
+def fed_after(
+    chain: Chain, view: View, memory: Memory, w: int, ore: Ore, altar: int, g: int, leaves: int, now: int
+) -> int:
+    """When the generator has the ore if the agent first leaves the altar in step `leaves`."""
+    there = max(leaves + memory.between[w, altar, ore.mine], first_output_at(chain, view, w, ore.mine, now))
+    return there + 1 + memory.between[w, ore.mine, g]
+
+
+@inner
+def final_target(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, now: int) -> int:
+    """For an agent without a generator or at the end of the episode: bring the last batteries, fetch hearts."""
+    best = NOTHING
+    soonest = FAR
+    for a in range(view.num_converters[w]):
+        if part_at(chain, view, w, a) != ALTAR:
+            continue
+        arrival = now + moves_to(memory, w, agent, a)
+        if arrival > chain.last_step:
+            continue
+        own = is_altar_of(view, memory, w, agent.index, a)
+        brings = agent.battery > 0 and own and arrival < chain.last_step
+        fetches = outputs_at(chain, view, w, a, now, chain.last_step) > 0 and (own or not is_wanted(view, memory, w, agent.index, a))
+        if (brings or fetches) and arrival < soonest:
+            best = a
+            soonest = arrival
+    return best
+
+
+@inner
+def is_altar_of(view: View, memory: Memory, w: int, index: int, a: int) -> bool:
+    """Whether an agent's generators use an altar."""
+    for g in range(view.num_converters[w]):
+        if memory.altar_of[w, g] == a and memory.owner[w, g] == index:
+            return True
+    return False
+
+
+@inner
+def is_wanted(view: View, memory: Memory, w: int, index: int, a: int) -> bool:
+    """Whether somebody else is on the way to an altar or uses it."""
+    for other in range(memory.target.shape[1]):
+        if other != index and memory.target[w, other] == a:
+            return True
+    for g in range(view.num_converters[w]):
+        if memory.altar_of[w, g] == a and memory.owner[w, g] != NOBODY:
+            return True
+    return False
+
+
+@inner
+def action_at(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, c: int, now: int) -> int:
+    """What to do with the converter in front: PUT_ITEMS, GET_ITEMS, or NOOP if there is nothing to do."""
+    inside = view.items[w, chain.num_agents + c]
+    part = part_at(chain, view, w, c)
+    if part == MINE:
+        return GET_ITEMS if inside[ORE] > 0 and agent.ore < chain.room[ORE] else NOOP
+    if part == GENERATOR:
+        if agent.ore > 0 and useful_ore(chain, view, memory, w, c, now) > 0 and inside[ORE] < 250:
+            return PUT_ITEMS
+        if inside[BATTERY] > 0 and agent.battery < chain.room[BATTERY]:
+            is_last = next_output_at(chain, view, w, c, now) > last_collection(chain, memory, w, c)
+            if is_last or agent.battery + inside[BATTERY] >= chain.battery_per_heart:
+                return GET_ITEMS
+        return NOOP
+    if agent.battery > 0 and inside[BATTERY] < 250:
+        return PUT_ITEMS
+    return GET_ITEMS if inside[HEART] > 0 and view.items[w, agent.index, HEART] < chain.room[HEART] else NOOP
+
+
+@inner
+def decide(chain: Chain, view: View, memory: Memory, w: int, index: int, now: int) -> int:
+    """An agent's action, or WALK; updates its target. A target is kept until nothing is left to do there."""
+    agent = agent_of(chain, view, w, index)
+    target = memory.target[w, index]
+    if target != NOTHING and agent.facing != target and not gives_up(chain, view, memory, w, agent, target, now):
+        return WALK
+    if agent.facing != NOTHING and agent.facing == target:
+        action = action_at(chain, view, memory, w, agent, target, now)
+        if action != NOOP:
+            return action
+    target = choose_target(chain, view, memory, w, agent, now)
+    memory.target[w, index] = target
+    if target == NOTHING:
+        return NOOP
+    if agent.facing == target:
+        return action_at(chain, view, memory, w, agent, target, now)
+    return WALK
+
+
+@inner
+def gives_up(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, target: int, now: int) -> bool:
+    """Whether an agent on its way should think again: its generator's last batteries must not be missed."""
+    return now > chain.last_step - 150 or part_at(chain, view, w, target) == ALTAR and agent.battery == 0
+
+
+assert np.int16(FAR) == FAR
