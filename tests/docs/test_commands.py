@@ -1,0 +1,134 @@
+"""Every documented command runs as written, each in its smallest form: few steps, short episodes, one seed."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from metta.lab.provenance import REPOSITORY
+
+SHORT_TRAINING = (
+    *("trainer.total_timesteps=400", "trainer.num_streams=1", "trainer.rollout_steps=16", "trainer.minibatches=1"),
+    *("sim.max_steps=40", "system.threads=1"),
+)
+SHORT_EVALUATION = ("evaluation.worlds=1", "evaluation_environments.basic.max_steps=20", "system.threads=1")
+
+EXTRA_WORDS = {
+    "level_1_basic.train": (*SHORT_TRAINING, *SHORT_EVALUATION[:2]),
+    "level_3_medium.train": (
+        *SHORT_TRAINING,
+        *SHORT_EVALUATION[:2],
+        "evaluation_environments.combat.max_steps=20",
+    ),
+    "level_1_basic.evaluate": SHORT_EVALUATION,
+    "make_env": (),
+    "make_evals": (),
+    "--max-timesteps 500000": (
+        *("--max-timesteps", "400", "--seeds", "1"),
+        *(*SHORT_TRAINING[1:], *SHORT_EVALUATION[:2]),
+    ),
+    "--quick": (*("--max-timesteps", "400", "--seeds", "1"), *(*SHORT_TRAINING[1:-1], *SHORT_EVALUATION[:2])),
+    "--max-timesteps 5000000": ("--dry-run",),
+    "metta.sim.conformance": (),
+}
+"""Part of a documented command -> what is added to make it small; the first part that occurs counts.
+
+A flag or key that is given again by these words replaces the documented one.
+"""
+
+
+def documented_commands() -> list[str]:
+    """The commands of docs/interface.md and of the README's table that have no place-holders, in order."""
+    page = (REPOSITORY / "docs" / "interface.md").read_text(encoding="utf-8")
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    found = re.findall(r"^    (uv run .+)$", page, re.MULTILINE) + re.findall(r"`(uv run [^`]+)`", readme)
+    return list(dict.fromkeys(command for command in found if "<" not in command))
+
+
+def small_form(command: str) -> list[str]:
+    """The words of the command's smallest form, without `uv run`."""
+    extra = next((words for part, words in EXTRA_WORDS.items() if part in command), None)
+    assert extra is not None, f"say how to make this documented command small: {command}"
+    words = shlex.split(command)[2:]
+    given_again = {word.split("=")[0] for word in extra if "=" in word}
+    words = [word for word in words if word.split("=")[0] not in given_again]
+    return [*words, *extra]
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that looks like the repository and takes what the commands write."""
+    folder = tmp_path_factory.mktemp("workplace")
+    for name in ("tools", "experiments", "tests"):
+        (folder / name).symlink_to(REPOSITORY / name)
+    return folder
+
+
+def run(workplace: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run one command with this interpreter, in the place of `uv run`."""
+    words = words[1:] if words[0] == "python" else words
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *words], cwd=workplace, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_commands_are_found() -> None:
+    assert len(documented_commands()) >= 10
+
+
+@pytest.mark.parametrize("command", documented_commands())
+def test_documented_command_runs(workplace: Path, command: str) -> None:
+    done = run(workplace, small_form(command))
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+def test_what_the_commands_left(workplace: Path) -> None:
+    """Runs after the commands above: the files that docs/interface.md promises."""
+    folder = workplace / "train_dir" / "quick_test"
+    for name in ("config.json", "status.json", "metrics.jsonl", "evaluation.json", "log.txt"):
+        assert (folder / name).stat().st_size > 0, name
+    assert list((folder / "checkpoints").glob("step_*/*.safetensors"))
+    quick = json.loads((workplace / "train_dir" / "quick" / "benchmark_results.json").read_text())
+    assert [run["training"]["status"] for run in quick["runs"]] == ["success"] * 3
+    assert [run["evaluation"]["status"] for run in quick["runs"]] == ["success"] * 3
+    assert set(quick["references"]) == {"level_1_basic"}
+    table = (workplace / "train_dir" / "quick" / "benchmark_results.md").read_text()
+    assert all(name in table for name in ("fast", "vit", "memory_free", "random"))
+
+
+def test_a_finished_run_says_so(workplace: Path) -> None:
+    command = next(command for command in documented_commands() if "run=quick_test" in command)
+    done = run(workplace, small_form(command))
+    assert done.returncode == 0
+    assert "finished, nothing to do" in done.stdout
+
+
+def test_best_and_named_checkpoints(workplace: Path) -> None:
+    path = "experiments.recipes.benchmark_architectures.level_1_basic.evaluate"
+    checkpoints = Path("train_dir/quick_test/checkpoints")
+    name = max((workplace / checkpoints).glob("step_*")).name
+    for address in (f"{checkpoints}/{name}", f"file://./{checkpoints}:{name}", "train_dir/quick_test"):
+        done = run(workplace, ["tools/run.py", path, f"policy_uri={address}", *SHORT_EVALUATION])
+        assert done.returncode == 0, done.stderr
+    done = run(workplace, ["tools/run.py", path, f"policy_uri=file://./{checkpoints}:best", *SHORT_EVALUATION])
+    assert done.returncode in (0, 2), done.stderr
+
+
+def test_a_damaged_checkpoint_is_one_sentence(workplace: Path) -> None:
+    checkpoint = max((workplace / "train_dir" / "quick_test" / "checkpoints").glob("step_*"))
+    weights = checkpoint / "policy.safetensors"
+    whole = weights.read_bytes()
+    path = "experiments.recipes.benchmark_architectures.level_1_basic.evaluate"
+    for damaged in (whole[:100], whole[:-1] + bytes([whole[-1] ^ 1]), b""):
+        weights.write_bytes(damaged)
+        done = run(workplace, ["tools/run.py", path, f"policy_uri={checkpoint}", *SHORT_EVALUATION])
+        assert done.returncode == 2
+        assert "damaged" in done.stderr
+        assert done.stderr.count("\n") == 1
+    weights.write_bytes(whole)

@@ -1,0 +1,40 @@
+"""Generated pages are up to date, links lead somewhere, and the pages hold no address of a package index."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from metta.cli.reference import PAGE, settings_page
+from metta.lab.provenance import REPOSITORY
+
+PAGES = sorted(
+    [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md"), *(REPOSITORY / "experiments").rglob("*.md")]
+)
+
+
+def test_settings_page_is_up_to_date() -> None:
+    assert PAGE.read_text(encoding="utf-8") == settings_page(), "run `python3 tasks.py docs`"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_dependency_is_pinned_without_an_index_address() -> None:
+    import tomllib
+
+    text = (REPOSITORY / "pyproject.toml").read_text(encoding="utf-8")
+    project = tomllib.loads(text)
+    pins = project["tool"]["uv"]["constraint-dependencies"]
+    pinned = {re.split(r"[=;\s]", pin)[0] for pin in pins}
+    assert all("==" in pin for pin in pins)
+    assert "http" not in text
+    wanted = [
+        *project["project"]["dependencies"],
+        *(name for group in project["dependency-groups"].values() for name in group),
+    ]
+    assert {re.split(r"[<>=;\s]", name)[0] for name in wanted} <= pinned
