@@ -13,13 +13,14 @@ Offsets are not checked. Numba compiles these for the machine it runs on (one AV
 
 import operator
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from llvmlite import ir
 from numba.core import types
 from numba.core.datamodel.models import PrimitiveModel
 from numba.core.extending import intrinsic as numba_intrinsic
-from numba.core.extending import overload, register_model
+from numba.core.extending import lower_builtin, register_model
+from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 
 WIDTH = 8
 
@@ -174,18 +175,15 @@ def _as_float32(value: float) -> float:
 
 
 def _lane_by_lane(python_operator: Callable[..., Any], instruction: str) -> None:
-    @intrinsic
-    def apply(_: Any, a: Any, b: Any) -> Any:
-        def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return getattr(builder, instruction)(*arguments, flags=_FLAGS)
+    """Give a Python operator its meaning for two lanes."""
 
-        return lanes(lanes, lanes), code
+    @infer_global(python_operator)
+    class _Signature(ConcreteTemplate):
+        cases: ClassVar = [signature(lanes, lanes, lanes)]
 
-    @overload(python_operator, inline="always", strict=False)
-    def _operator(a: Any, b: Any) -> Any:
-        if isinstance(a, LanesType) and isinstance(b, LanesType):
-            return lambda a, b: apply(a, b)
-        return None
+    @lower_builtin(python_operator, LanesType, LanesType)
+    def _code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return getattr(builder, instruction)(*arguments, flags=_FLAGS)
 
 
 _lane_by_lane(operator.add, "fadd")

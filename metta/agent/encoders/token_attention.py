@@ -4,7 +4,7 @@ For vectors u [n or 1, L, K, H] (n observations, L latents, K token width, H hea
 observation, z[n, l, :, h] = sum_m softmax_m(u[n, l, :, h] . x_m) x_m; 0 where no token counts.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -61,26 +61,18 @@ def attend_compiled(u_nLKH: Tensor, tokens_nM3: Tensor, embedding_FE: Tensor, ge
     return result
 
 
-class _Sizes(NamedTuple):
-    num_latents: int
-    num_heads: int
-    embedding_width: int
-    coordinate_width: int
-
-
 class _CompiledAttention(torch.autograd.Function):
     @staticmethod
     def forward(
         context: Any, u_nLKH: Tensor, tokens_nM3: Tensor, embedding_FE: Tensor, geometry: TokenGeometry
     ) -> Tensor:
-        from metta.agent.encoders.token_attention_kernels import kernels
+        from metta.agent.encoders import token_attention_kernels as kernels
 
         _, num_latents, token_width, num_heads = u_nLKH.shape
-        sizes = _Sizes(num_latents, num_heads, embedding_FE.shape[1], geometry.rows32_RP.shape[1])
         u_nLKH, embedding_FE = u_nLKH.contiguous(), embedding_FE.contiguous()
         z_nLKH = torch.empty(len(tokens_nM3), num_latents, token_width, num_heads)
         logsum_nQ = torch.empty(len(tokens_nM3), num_latents * num_heads)
-        kernels(*sizes).forward(
+        kernels.forward(
             tokens_nM3.numpy(),
             u_nLKH.detach().numpy(),
             embedding_FE.detach().numpy(),
@@ -91,17 +83,17 @@ class _CompiledAttention(torch.autograd.Function):
             logsum_nQ.numpy(),
         )
         context.save_for_backward(tokens_nM3, u_nLKH, embedding_FE, z_nLKH, logsum_nQ)
-        context.geometry, context.sizes = geometry, sizes
+        context.geometry = geometry
         return z_nLKH
 
     @staticmethod
     def backward(context: Any, dz_nLKH: Tensor) -> tuple[Tensor, None, Tensor, None]:
-        from metta.agent.encoders.token_attention_kernels import kernels
+        from metta.agent.encoders import token_attention_kernels as kernels
 
         tokens_nM3, u_nLKH, embedding_FE, z_nLKH, logsum_nQ = context.saved_tensors
         geometry: TokenGeometry = context.geometry
         du_nLKH, dembedding_FE = torch.empty_like(u_nLKH), torch.zeros_like(embedding_FE)
-        kernels(*context.sizes).backward(
+        kernels.backward(
             tokens_nM3.numpy(),
             u_nLKH.detach().numpy(),
             embedding_FE.detach().numpy(),

@@ -9,23 +9,12 @@ Axes: n observations, M tokens, L latents, H heads, Q = L * H queries (a multipl
 P per coordinate, 1 value), Z table entries (F features, then R rows, then C columns, then 1 for the value).
 """
 
-from collections.abc import Callable
-from functools import cache
-from typing import NamedTuple
-
 import numba
 import numpy as np
 
 from metta.agent.lanes import WIDTH, exp_nonpositive, greater, load, splat, store, total
 
 _jit = numba.njit(nogil=True, cache=True, error_model="numpy")
-
-
-class Kernels(NamedTuple):
-    """The compiled functions for one set of sizes."""
-
-    forward: Callable[..., None]
-    backward: Callable[..., None]
 
 
 @_jit
@@ -44,203 +33,206 @@ def read_tokens(tokens_nM3, n, F, R, C, reciprocals_F, entries_M3, values_M):  #
     return m
 
 
-@cache
-def kernels(num_latents: int, num_heads: int, embedding_width: int, coordinate_width: int) -> Kernels:
-    """Compile for sizes that the inner loops need to know."""
-    L, H, E, P = num_latents, num_heads, embedding_width, coordinate_width
-    Q, K = L * H, E + 2 * P + 1
+@_jit
+def queries_last(u_nLKH, n, u_KQ):  # type: ignore[no-untyped-def]
+    """Vectors of observation n in the order that the inner loops read."""
+    L, K, H = u_nLKH.shape[1], u_nLKH.shape[2], u_nLKH.shape[3]
+    for latent in range(L):
+        for k in range(K):
+            for h in range(H):
+                u_KQ[k, latent * H + h] = u_nLKH[n, latent, k, h]
 
-    @_jit
-    def queries_last(u_nLKH, n, u_KQ):  # type: ignore[no-untyped-def]
-        """Vectors of observation n in the order that the inner loops read."""
-        for latent in range(L):
-            for k in range(K):
-                for h in range(H):
-                    u_KQ[k, latent * H + h] = u_nLKH[n, latent, k, h]
 
-    @_jit
-    def latents_first(u_KQ, n, u_nLKH):  # type: ignore[no-untyped-def]
-        """The way back."""
-        for latent in range(L):
-            for k in range(K):
-                for h in range(H):
-                    u_nLKH[n, latent, k, h] = u_KQ[k, latent * H + h]
+@_jit
+def latents_first(u_KQ, n, u_nLKH):  # type: ignore[no-untyped-def]
+    """The way back."""
+    L, K, H = u_nLKH.shape[1], u_nLKH.shape[2], u_nLKH.shape[3]
+    for latent in range(L):
+        for k in range(K):
+            for h in range(H):
+                u_nLKH[n, latent, k, h] = u_KQ[k, latent * H + h]
 
-    @_jit
-    def fill_tables(u_KQ, embedding_FE, rows_RP, columns_CP, tables_ZQ):  # type: ignore[no-untyped-def]
-        """Products of the vectors u with every possible part of a token."""
-        F, R, C = embedding_FE.shape[0], rows_RP.shape[0], columns_CP.shape[0]
-        for q in range(0, Q, WIDTH):
-            for f in range(F):
-                s = splat(np.float32(0.0))
-                for e in range(E):
-                    s = s + splat(embedding_FE[f, e]) * load(u_KQ, e * Q + q)
-                store(tables_ZQ, f * Q + q, s)
-            for r in range(R):
-                s = splat(np.float32(0.0))
-                for p in range(P):
-                    s = s + splat(rows_RP[r, p]) * load(u_KQ, (E + p) * Q + q)
-                store(tables_ZQ, (F + r) * Q + q, s)
-            for c in range(C):
-                s = splat(np.float32(0.0))
-                for p in range(P):
-                    s = s + splat(columns_CP[c, p]) * load(u_KQ, (E + P + p) * Q + q)
-                store(tables_ZQ, (F + R + c) * Q + q, s)
-            store(tables_ZQ, (F + R + C) * Q + q, load(u_KQ, (K - 1) * Q + q))
 
-    @_jit
-    def sum_bins(bins_ZQ, embedding_FE, rows_RP, columns_CP, factor_Q, z_KQ):  # type: ignore[no-untyped-def]
-        """The transpose of `fill_tables`: sums per table entry -> sums of token vectors, times a factor per query."""
-        F, R, C = embedding_FE.shape[0], rows_RP.shape[0], columns_CP.shape[0]
-        for q in range(0, Q, WIDTH):
-            factor = load(factor_Q, q)
+@_jit
+def fill_tables(u_KQ, embedding_FE, rows_RP, columns_CP, tables_ZQ):  # type: ignore[no-untyped-def]
+    """Products of the vectors u with every possible part of a token."""
+    F, R, C = embedding_FE.shape[0], rows_RP.shape[0], columns_CP.shape[0]
+    E, P, K, Q = embedding_FE.shape[1], rows_RP.shape[1], u_KQ.shape[0], u_KQ.shape[1]
+    for q in range(0, Q, WIDTH):
+        for f in range(F):
+            s = splat(np.float32(0.0))
             for e in range(E):
-                s = splat(np.float32(0.0))
-                for f in range(F):
-                    s = s + splat(embedding_FE[f, e]) * load(bins_ZQ, f * Q + q)
-                store(z_KQ, e * Q + q, s * factor)
+                s = s + splat(embedding_FE[f, e]) * load(u_KQ, e * Q + q)
+            store(tables_ZQ, f * Q + q, s)
+        for r in range(R):
+            s = splat(np.float32(0.0))
             for p in range(P):
-                s = splat(np.float32(0.0))
-                for r in range(R):
-                    s = s + splat(rows_RP[r, p]) * load(bins_ZQ, (F + r) * Q + q)
-                store(z_KQ, (E + p) * Q + q, s * factor)
-                s = splat(np.float32(0.0))
-                for c in range(C):
-                    s = s + splat(columns_CP[c, p]) * load(bins_ZQ, (F + R + c) * Q + q)
-                store(z_KQ, (E + P + p) * Q + q, s * factor)
-            store(z_KQ, (K - 1) * Q + q, load(bins_ZQ, (F + R + C) * Q + q) * factor)
+                s = s + splat(rows_RP[r, p]) * load(u_KQ, (E + p) * Q + q)
+            store(tables_ZQ, (F + r) * Q + q, s)
+        for c in range(C):
+            s = splat(np.float32(0.0))
+            for p in range(P):
+                s = s + splat(columns_CP[c, p]) * load(u_KQ, (E + P + p) * Q + q)
+            store(tables_ZQ, (F + R + c) * Q + q, s)
+        store(tables_ZQ, (F + R + C) * Q + q, load(u_KQ, (K - 1) * Q + q))
 
-    @_jit
-    def forward(  # type: ignore[no-untyped-def]
-        tokens_nM3, u_nLKH, embedding_FE, rows_RP, columns_CP, reciprocals_F, z_nLKH, logsum_nQ
-    ):
-        """Write the attention-weighted sums of token vectors (0 without tokens) and each query's log of summed exps."""
-        M = tokens_nM3.shape[1]
-        F, R, C = embedding_FE.shape[0], rows_RP.shape[0], columns_CP.shape[0]
-        V = (F + R + C) * Q
-        tables_ZQ = np.empty((F + R + C + 1, Q), np.float32)
-        bins_ZQ = np.empty((F + R + C + 1, Q), np.float32)
-        scores_MQ = np.empty((M, Q), np.float32)
-        u_KQ = np.empty((K, Q), np.float32)
-        z_KQ = np.empty((K, Q), np.float32)
-        top_Q = np.empty(Q, np.float32)
-        sum_Q = np.empty(Q, np.float32)
-        entries_M3 = np.empty((M, 3), np.int64)
-        values_M = np.empty(M, np.float32)
-        for n in range(tokens_nM3.shape[0]):
-            if n < u_nLKH.shape[0]:
-                queries_last(u_nLKH, n, u_KQ)
-                fill_tables(u_KQ, embedding_FE, rows_RP, columns_CP, tables_ZQ)
-            m = read_tokens(tokens_nM3, n, F, R, C, reciprocals_F, entries_M3, values_M)
-            if m == 0:
-                z_nLKH[n] = 0.0
-                logsum_nQ[n] = 0.0
-                continue
-            top_Q[:] = -np.inf
-            sum_Q[:] = 0.0
-            bins_ZQ[:] = 0.0
-            for t in range(m):
-                f, r, c = entries_M3[t, 0] * Q, entries_M3[t, 1] * Q, entries_M3[t, 2] * Q
-                x = splat(values_M[t])
-                for q in range(0, Q, WIDTH):
-                    s = load(tables_ZQ, f + q) + load(tables_ZQ, r + q) + load(tables_ZQ, c + q)
-                    s = s + x * load(tables_ZQ, V + q)
-                    store(scores_MQ, t * Q + q, s)
-                    store(top_Q, q, greater(s, load(top_Q, q)))
-            for t in range(m):
-                f, r, c = entries_M3[t, 0] * Q, entries_M3[t, 1] * Q, entries_M3[t, 2] * Q
-                x = splat(values_M[t])
-                for q in range(0, Q, WIDTH):
-                    w = exp_nonpositive(load(scores_MQ, t * Q + q) - load(top_Q, q))
-                    store(sum_Q, q, load(sum_Q, q) + w)
-                    store(bins_ZQ, f + q, load(bins_ZQ, f + q) + w)
-                    store(bins_ZQ, r + q, load(bins_ZQ, r + q) + w)
-                    store(bins_ZQ, c + q, load(bins_ZQ, c + q) + w)
-                    store(bins_ZQ, V + q, load(bins_ZQ, V + q) + x * w)
-            for q in range(Q):
-                logsum_nQ[n, q] = top_Q[q] + np.log(sum_Q[q])
-                sum_Q[q] = np.float32(1.0) / sum_Q[q]
-            sum_bins(bins_ZQ, embedding_FE, rows_RP, columns_CP, sum_Q, z_KQ)
-            latents_first(z_KQ, n, z_nLKH)
 
-    @_jit
-    def add_embedding_gradient(bins_FQ, v_KQ, dembedding_FE):  # type: ignore[no-untyped-def]
-        """Add the products of each feature's bins with the first E vectors v."""
-        for f in range(dembedding_FE.shape[0]):
-            for e in range(E):
-                s = splat(np.float32(0.0))
-                for q in range(0, Q, WIDTH):
-                    s = s + load(bins_FQ, f * Q + q) * load(v_KQ, e * Q + q)
-                dembedding_FE[f, e] += total(s)
+@_jit
+def sum_bins(bins_ZQ, embedding_FE, rows_RP, columns_CP, factor_Q, z_KQ):  # type: ignore[no-untyped-def]
+    """The transpose of `fill_tables`: sums per table entry -> sums of token vectors, times a factor per query."""
+    F, R, C = embedding_FE.shape[0], rows_RP.shape[0], columns_CP.shape[0]
+    E, P, K, Q = embedding_FE.shape[1], rows_RP.shape[1], z_KQ.shape[0], z_KQ.shape[1]
+    for q in range(0, Q, WIDTH):
+        factor = load(factor_Q, q)
+        for e in range(E):
+            s = splat(np.float32(0.0))
+            for f in range(F):
+                s = s + splat(embedding_FE[f, e]) * load(bins_ZQ, f * Q + q)
+            store(z_KQ, e * Q + q, s * factor)
+        for p in range(P):
+            s = splat(np.float32(0.0))
+            for r in range(R):
+                s = s + splat(rows_RP[r, p]) * load(bins_ZQ, (F + r) * Q + q)
+            store(z_KQ, (E + p) * Q + q, s * factor)
+            s = splat(np.float32(0.0))
+            for c in range(C):
+                s = s + splat(columns_CP[c, p]) * load(bins_ZQ, (F + R + c) * Q + q)
+            store(z_KQ, (E + P + p) * Q + q, s * factor)
+        store(z_KQ, (K - 1) * Q + q, load(bins_ZQ, (F + R + C) * Q + q) * factor)
 
-    @_jit
-    def backward(  # type: ignore[no-untyped-def]
-        tokens_nM3,
-        u_nLKH,
-        embedding_FE,
-        rows_RP,
-        columns_CP,
-        reciprocals_F,
-        z_nLKH,
-        logsum_nQ,
-        dz_nLKH,
-        du_nLKH,
-        dembedding_FE,
-    ):
-        """Write the gradients of u and add those of the embedding; the weights are computed again."""
-        M = tokens_nM3.shape[1]
-        F, R, C = embedding_FE.shape[0], rows_RP.shape[0], columns_CP.shape[0]
-        V = (F + R + C) * Q
-        tables_ZQ = np.empty((F + R + C + 1, Q), np.float32)
-        dtables_ZQ = np.empty((F + R + C + 1, Q), np.float32)
-        dbins_ZQ = np.zeros((F + R + C + 1, Q), np.float32)
-        bins_FQ = np.empty((F, Q), np.float32)
-        u_KQ = np.empty((K, Q), np.float32)
-        du_KQ = np.empty((K, Q), np.float32)
-        z_KQ = np.empty((K, Q), np.float32)
-        dz_KQ = np.empty((K, Q), np.float32)
-        inner_Q = np.empty(Q, np.float32)
-        one_Q = np.ones(Q, np.float32)
-        entries_M3 = np.empty((M, 3), np.int64)
-        values_M = np.empty(M, np.float32)
-        shared = u_nLKH.shape[0] < tokens_nM3.shape[0]
-        for n in range(tokens_nM3.shape[0]):
-            if n < u_nLKH.shape[0]:
-                queries_last(u_nLKH, n, u_KQ)
-                fill_tables(u_KQ, embedding_FE, rows_RP, columns_CP, tables_ZQ)
-            queries_last(z_nLKH, n, z_KQ)
-            queries_last(dz_nLKH, n, dz_KQ)
-            fill_tables(dz_KQ, embedding_FE, rows_RP, columns_CP, dtables_ZQ)
-            m = read_tokens(tokens_nM3, n, F, R, C, reciprocals_F, entries_M3, values_M)
+
+@_jit
+def forward(  # type: ignore[no-untyped-def]
+    tokens_nM3, u_nLKH, embedding_FE, rows_RP, columns_CP, reciprocals_F, z_nLKH, logsum_nQ
+):
+    """Write the attention-weighted sums of token vectors (0 without tokens) and each query's log of summed exps."""
+    M, K, Q = tokens_nM3.shape[1], u_nLKH.shape[2], logsum_nQ.shape[1]
+    F, R, C = embedding_FE.shape[0], rows_RP.shape[0], columns_CP.shape[0]
+    V = (F + R + C) * Q
+    tables_ZQ = np.empty((F + R + C + 1, Q), np.float32)
+    bins_ZQ = np.empty((F + R + C + 1, Q), np.float32)
+    scores_MQ = np.empty((M, Q), np.float32)
+    u_KQ = np.empty((K, Q), np.float32)
+    z_KQ = np.empty((K, Q), np.float32)
+    top_Q = np.empty(Q, np.float32)
+    sum_Q = np.empty(Q, np.float32)
+    entries_M3 = np.empty((M, 3), np.int64)
+    values_M = np.empty(M, np.float32)
+    for n in range(tokens_nM3.shape[0]):
+        if n < u_nLKH.shape[0]:
+            queries_last(u_nLKH, n, u_KQ)
+            fill_tables(u_KQ, embedding_FE, rows_RP, columns_CP, tables_ZQ)
+        m = read_tokens(tokens_nM3, n, F, R, C, reciprocals_F, entries_M3, values_M)
+        if m == 0:
+            z_nLKH[n] = 0.0
+            logsum_nQ[n] = 0.0
+            continue
+        top_Q[:] = -np.inf
+        sum_Q[:] = 0.0
+        bins_ZQ[:] = 0.0
+        for t in range(m):
+            f, r, c = entries_M3[t, 0] * Q, entries_M3[t, 1] * Q, entries_M3[t, 2] * Q
+            x = splat(values_M[t])
             for q in range(0, Q, WIDTH):
-                s = splat(np.float32(0.0))
-                for k in range(K):
-                    s = s + load(dz_KQ, k * Q + q) * load(z_KQ, k * Q + q)
-                store(inner_Q, q, s)
-            bins_FQ[:] = 0.0
-            for t in range(m):
-                f, r, c = entries_M3[t, 0] * Q, entries_M3[t, 1] * Q, entries_M3[t, 2] * Q
-                x = splat(values_M[t])
-                for q in range(0, Q, WIDTH):
-                    s = load(tables_ZQ, f + q) + load(tables_ZQ, r + q) + load(tables_ZQ, c + q)
-                    s = s + x * load(tables_ZQ, V + q)
-                    w = exp_nonpositive(s - load(logsum_nQ, n * Q + q))
-                    d = load(dtables_ZQ, f + q) + load(dtables_ZQ, r + q) + load(dtables_ZQ, c + q)
-                    d = w * (d + x * load(dtables_ZQ, V + q) - load(inner_Q, q))
-                    store(bins_FQ, f + q, load(bins_FQ, f + q) + w)
-                    store(dbins_ZQ, f + q, load(dbins_ZQ, f + q) + d)
-                    store(dbins_ZQ, r + q, load(dbins_ZQ, r + q) + d)
-                    store(dbins_ZQ, c + q, load(dbins_ZQ, c + q) + d)
-                    store(dbins_ZQ, V + q, load(dbins_ZQ, V + q) + x * d)
-            add_embedding_gradient(bins_FQ, dz_KQ, dembedding_FE)
-            if not shared:
-                sum_bins(dbins_ZQ, embedding_FE, rows_RP, columns_CP, one_Q, du_KQ)
-                latents_first(du_KQ, n, du_nLKH)
-                add_embedding_gradient(dbins_ZQ, u_KQ, dembedding_FE)
-                dbins_ZQ[:] = 0.0
-        if shared:
-            sum_bins(dbins_ZQ, embedding_FE, rows_RP, columns_CP, one_Q, du_KQ)
-            latents_first(du_KQ, 0, du_nLKH)
-            add_embedding_gradient(dbins_ZQ, u_KQ, dembedding_FE)
+                s = load(tables_ZQ, f + q) + load(tables_ZQ, r + q) + load(tables_ZQ, c + q)
+                s = s + x * load(tables_ZQ, V + q)
+                store(scores_MQ, t * Q + q, s)
+                store(top_Q, q, greater(s, load(top_Q, q)))
+        for t in range(m):
+            f, r, c = entries_M3[t, 0] * Q, entries_M3[t, 1] * Q, entries_M3[t, 2] * Q
+            x = splat(values_M[t])
+            for q in range(0, Q, WIDTH):
+                w = exp_nonpositive(load(scores_MQ, t * Q + q) - load(top_Q, q))
+                store(sum_Q, q, load(sum_Q, q) + w)
+                store(bins_ZQ, f + q, load(bins_ZQ, f + q) + w)
+                store(bins_ZQ, r + q, load(bins_ZQ, r + q) + w)
+                store(bins_ZQ, c + q, load(bins_ZQ, c + q) + w)
+                store(bins_ZQ, V + q, load(bins_ZQ, V + q) + x * w)
+        for q in range(Q):
+            logsum_nQ[n, q] = top_Q[q] + np.log(sum_Q[q])
+            sum_Q[q] = np.float32(1.0) / sum_Q[q]
+        sum_bins(bins_ZQ, embedding_FE, rows_RP, columns_CP, sum_Q, z_KQ)
+        latents_first(z_KQ, n, z_nLKH)
 
-    return Kernels(forward, backward)
+
+@_jit
+def add_embedding_gradient(bins_FQ, v_KQ, dembedding_FE):  # type: ignore[no-untyped-def]
+    """Add the products of each feature's bins with the first E vectors v."""
+    E, Q = dembedding_FE.shape[1], v_KQ.shape[1]
+    for f in range(dembedding_FE.shape[0]):
+        for e in range(E):
+            s = splat(np.float32(0.0))
+            for q in range(0, Q, WIDTH):
+                s = s + load(bins_FQ, f * Q + q) * load(v_KQ, e * Q + q)
+            dembedding_FE[f, e] += total(s)
+
+
+@_jit
+def backward(  # type: ignore[no-untyped-def]
+    tokens_nM3,
+    u_nLKH,
+    embedding_FE,
+    rows_RP,
+    columns_CP,
+    reciprocals_F,
+    z_nLKH,
+    logsum_nQ,
+    dz_nLKH,
+    du_nLKH,
+    dembedding_FE,
+):
+    """Write the gradients of u and add those of the embedding; the weights are computed again."""
+    M, K, Q = tokens_nM3.shape[1], u_nLKH.shape[2], logsum_nQ.shape[1]
+    F, R, C = embedding_FE.shape[0], rows_RP.shape[0], columns_CP.shape[0]
+    V = (F + R + C) * Q
+    tables_ZQ = np.empty((F + R + C + 1, Q), np.float32)
+    dtables_ZQ = np.empty((F + R + C + 1, Q), np.float32)
+    dbins_ZQ = np.zeros((F + R + C + 1, Q), np.float32)
+    bins_FQ = np.empty((F, Q), np.float32)
+    u_KQ = np.empty((K, Q), np.float32)
+    du_KQ = np.empty((K, Q), np.float32)
+    z_KQ = np.empty((K, Q), np.float32)
+    dz_KQ = np.empty((K, Q), np.float32)
+    inner_Q = np.empty(Q, np.float32)
+    one_Q = np.ones(Q, np.float32)
+    entries_M3 = np.empty((M, 3), np.int64)
+    values_M = np.empty(M, np.float32)
+    shared = u_nLKH.shape[0] < tokens_nM3.shape[0]
+    for n in range(tokens_nM3.shape[0]):
+        if n < u_nLKH.shape[0]:
+            queries_last(u_nLKH, n, u_KQ)
+            fill_tables(u_KQ, embedding_FE, rows_RP, columns_CP, tables_ZQ)
+        queries_last(z_nLKH, n, z_KQ)
+        queries_last(dz_nLKH, n, dz_KQ)
+        fill_tables(dz_KQ, embedding_FE, rows_RP, columns_CP, dtables_ZQ)
+        m = read_tokens(tokens_nM3, n, F, R, C, reciprocals_F, entries_M3, values_M)
+        for q in range(0, Q, WIDTH):
+            s = splat(np.float32(0.0))
+            for k in range(K):
+                s = s + load(dz_KQ, k * Q + q) * load(z_KQ, k * Q + q)
+            store(inner_Q, q, s)
+        bins_FQ[:] = 0.0
+        for t in range(m):
+            f, r, c = entries_M3[t, 0] * Q, entries_M3[t, 1] * Q, entries_M3[t, 2] * Q
+            x = splat(values_M[t])
+            for q in range(0, Q, WIDTH):
+                s = load(tables_ZQ, f + q) + load(tables_ZQ, r + q) + load(tables_ZQ, c + q)
+                s = s + x * load(tables_ZQ, V + q)
+                w = exp_nonpositive(s - load(logsum_nQ, n * Q + q))
+                d = load(dtables_ZQ, f + q) + load(dtables_ZQ, r + q) + load(dtables_ZQ, c + q)
+                d = w * (d + x * load(dtables_ZQ, V + q) - load(inner_Q, q))
+                store(bins_FQ, f + q, load(bins_FQ, f + q) + w)
+                store(dbins_ZQ, f + q, load(dbins_ZQ, f + q) + d)
+                store(dbins_ZQ, r + q, load(dbins_ZQ, r + q) + d)
+                store(dbins_ZQ, c + q, load(dbins_ZQ, c + q) + d)
+                store(dbins_ZQ, V + q, load(dbins_ZQ, V + q) + x * d)
+        add_embedding_gradient(bins_FQ, dz_KQ, dembedding_FE)
+        if not shared:
+            sum_bins(dbins_ZQ, embedding_FE, rows_RP, columns_CP, one_Q, du_KQ)
+            latents_first(du_KQ, n, du_nLKH)
+            add_embedding_gradient(dbins_ZQ, u_KQ, dembedding_FE)
+            dbins_ZQ[:] = 0.0
+    if shared:
+        sum_bins(dbins_ZQ, embedding_FE, rows_RP, columns_CP, one_Q, du_KQ)
+        latents_first(du_KQ, 0, du_nLKH)
+        add_embedding_gradient(dbins_ZQ, u_KQ, dembedding_FE)
