@@ -15,8 +15,9 @@ from numba.extending import intrinsic, overload
 
 
 def inner(function: Callable[..., Any]) -> Any:
-    """A compiled part of a kernel."""
-    return numba.njit(nogil=True, error_model="numpy", _nrt=False)(function)
+    """A compiled part of a kernel. Python never calls it, so it gets no wrappers, which halves the compile time."""
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return numba.njit(nogil=True, error_model="numpy", _nrt=False, **options)(function)
 
 
 def entry(function: Callable[..., Any]) -> Any:
