@@ -1,0 +1,157 @@
+"""The results record is read back whole or refused by name; the table says what the numbers support."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from metta.analysis.results import (
+    BenchmarkResults,
+    EnvironmentResult,
+    EvaluationRecord,
+    RunRecord,
+    TrainingRecord,
+    environment_result,
+    read_results,
+    write_results,
+)
+from metta.analysis.summary import summary_csv, summary_markdown, summary_rows, verdict
+from metta.base.errors import InputError
+
+
+def evaluated(hearts: list[float], worlds_hash: str = "maps") -> EnvironmentResult:
+    """Results with these hearts in the episodes."""
+    spread = {"standard_deviation": 0.0, "minimum": min(hearts), "maximum": max(hearts)}
+    mean = sum(hearts) / len(hearts)
+    return environment_result(
+        {
+            "reward": mean,
+            "hearts_per_agent": mean,
+            "episodes": len(hearts),
+            "spread": {"reward": spread, "hearts_per_agent": spread},
+            "worlds_hash": worlds_hash,
+            "per_episode": [{"hearts": [value, value]} for value in hearts],
+        }
+    )
+
+
+def run(architecture: str, seed: int, result: EnvironmentResult | None) -> RunRecord:
+    """A run with this result, or a failed one."""
+    training = TrainingRecord(
+        architecture=architecture,
+        level="level_1_basic",
+        seed=seed,
+        run_name=f"x.{architecture}.level_1_basic.s{seed}",
+        command="uv run ...",
+        start_time="2026-01-01T00:00:00+00:00",
+        status="success" if result else "failed",
+        duration_seconds=10.0 + seed,
+        error=None if result else "the loss became NaN.",
+        timesteps=1000,
+        run_folder="x",
+    )
+    evaluation = EvaluationRecord(
+        status="success" if result else "skipped",
+        duration_seconds=1.0 if result else None,
+        results={"basic": result} if result else {},
+        error=None,
+    )
+    return RunRecord(run_number=seed + 1, total_runs=4, training=training, evaluation=evaluation)
+
+
+RANDOM = evaluated([0.0, 0.1, 0.2, 0.1])
+
+
+def results() -> BenchmarkResults:
+    """Two architectures, two seeds, one failed run."""
+    return BenchmarkResults(
+        start_time="2026-01-01T00:00:00+00:00",
+        end_time=None,
+        max_timesteps=1000,
+        architectures=["vit", "fast"],
+        levels=["level_1_basic"],
+        seeds=[0, 1],
+        command="run_benchmark.py",
+        references={"level_1_basic": {"basic": RANDOM}},
+        runs=[
+            run("vit", 0, evaluated([1.0, 1.2, 1.1, 0.9])),
+            run("vit", 1, None),
+            run("fast", 0, evaluated([2.0, 2.2, 2.1, 1.9])),
+            run("fast", 1, evaluated([2.0, 2.2, 2.1, 2.0])),
+        ],
+        provenance={},
+    )
+
+
+def test_read_back(tmp_path: Path) -> None:
+    write_results(tmp_path / "r.json", results())
+    assert read_results(tmp_path / "r.json") == results()
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (lambda record: record.pop("runs"), r"r\.json is damaged: 'runs' is missing"),
+        (lambda record: record.update(format=99), r"'format' is 99; this version reads format 1"),
+        (lambda record: record["runs"][0]["training"].update(status="odd"), r"runs\.0\.training\.status"),
+        (lambda record: record["runs"][0]["training"].update(extra=1), r"unknown key 'runs\.0\.training\.extra'"),
+    ],
+)
+def test_damage_is_named_by_file_and_field(tmp_path: Path, damage: object, sentence: str) -> None:
+    record = results().model_dump(mode="json")
+    damage(record)  # type: ignore[operator]
+    (tmp_path / "r.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match=sentence):
+        read_results(tmp_path / "r.json")
+
+
+def test_rows_best_first_with_the_floor_last() -> None:
+    rows = summary_rows(results())
+    assert [row.architecture for row in rows] == ["fast", "vit", "random"]
+    assert [row.seeds for row in rows] == [2, 1, 0]
+    assert rows[0].hearts.mean == pytest.approx((2.05 + 2.075) / 2)
+    assert rows[0].training_seconds == 10.5
+    assert rows[1].hearts.low is None
+
+
+def test_markdown_and_csv() -> None:
+    text = summary_markdown(results())
+    assert "3 of 4 runs evaluated so far." in text
+    assert "run 2 `x.vit.level_1_basic.s1`: the loss became NaN." in text
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({len(line) for line in lines}) == 1
+    assert len(lines) == 5
+    table = list(csv.DictReader(summary_csv(results()).splitlines()))
+    assert table[0]["architecture"] == "fast"
+    assert float(table[0]["hearts_per_agent"]) == pytest.approx(2.0625)
+    assert table[1]["hearts_low"] == ""
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [
+        ([[2.0, 2.2, 2.1, 2.0], [2.0, 2.1, 2.1, 2.1]], "above random (95 % intervals apart)"),
+        ([[2.0, 2.2, 2.1, 2.0], [1.0, 1.2, 1.1, 1.0]], "above random in each of 2 seeds"),
+        ([[2.0, 2.2, 2.1, 2.0]], "above random in each of 1 seed"),
+        ([[2.0, 2.2, 2.1, 2.0], [0.0, 0.1, 0.2, 0.1]], "not distinguishable from random with 2 seeds"),
+        ([[0.1, 0.0, 0.2, 0.1]], "not distinguishable from random with 1 seed"),
+    ],
+)
+def test_verdicts(seeds: list[list[float]], words: str) -> None:
+    assert verdict([evaluated(hearts) for hearts in seeds], RANDOM) == words
+
+
+def test_below_random() -> None:
+    floor = evaluated([1.0, 1.1, 1.2, 1.1])
+    assert verdict([evaluated([0.0, 0.1]), evaluated([0.1, 0.0])], floor) == "below random (95 % intervals apart)"
+
+
+def test_episodes_on_other_maps_are_not_paired() -> None:
+    other = evaluated([2.0, 2.2, 2.1, 2.0], worlds_hash="other maps")
+    assert verdict([other], RANDOM) == "not distinguishable from random with 1 seed"
+
+
+def test_a_benchmark_without_results_has_an_empty_table() -> None:
+    empty = results().model_copy(update={"runs": [], "references": {}})
+    assert "0 of 4 runs evaluated so far." in summary_markdown(empty)
