@@ -28,8 +28,8 @@ WALK = -1
 MARGIN = 1
 """Steps of the last walk to the altar that are kept for traffic."""
 
-PATIENCE = 60
-"""Steps that an agent waits at a mine with ore in hand while its generator is still busy."""
+PATIENCE = 8
+"""Steps that an agent with ore in hand waits for more while its generator is busy."""
 
 
 class Agent(NamedTuple):
@@ -154,24 +154,30 @@ def choose_target(chain: Chain, view: View, memory: Memory, w: int, agent: Agent
     useful = useful_ore(chain, view, memory, w, g, now)
     ore = soonest_ore(chain, view, memory, w, agent, g, now)
     arrival = now + moves_to(memory, w, agent, g)
-    if agent.ore > 0 and useful > 0:
-        in_time = ore.fed <= max(starves, arrival)
-        if useful > agent.ore and ore.mine != NOTHING and in_time and ore.wait <= PATIENCE:
-            return ore.mine
-        return g
     more = useful > agent.ore and ore.mine != NOTHING
     at_altar = now + moves_to(memory, w, agent, altar)
-    back = last_collection(chain, memory, w, g)
-    if agent.battery >= chain.battery_per_heart and at_altar + 2 + memory.between[w, altar, g] <= back:
-        if not more or fed_after(chain, view, memory, w, ore, altar, g, at_altar + 2, now) <= max(starves, ore.fed):
+    returns = at_altar + 2 + memory.between[w, altar, g]
+    has_heart = agent.battery >= chain.battery_per_heart and returns <= last_collection(chain, memory, w, g)
+    if agent.ore > 0 and useful > 0:
+        latest = max(starves, arrival)
+        if has_heart and returns <= latest:
             return altar
-    elif more:
-        ready = outputs_at(chain, view, w, g, now, arrival)
-        if agent.battery + ready >= chain.battery_per_heart and ready > 0:
-            leaves = arrival + 1 + memory.between[w, g, altar] + 2
-            if fed_after(chain, view, memory, w, ore, altar, g, leaves, now) <= max(starves, ore.fed):
-                return g
-    return ore.mine if more else g
+        if more and ore.wait <= PATIENCE and ore.fed <= latest:
+            return ore.mine
+        return g
+    if not more:
+        return altar if has_heart else g
+    latest = max(starves, ore.fed)
+    if has_heart:
+        if fed_after(chain, view, memory, w, ore, altar, g, at_altar + 2, now) <= latest:
+            return altar
+        return ore.mine
+    ready = outputs_at(chain, view, w, g, now, arrival)
+    if ready > 0 and agent.battery + ready >= chain.battery_per_heart:
+        leaves = arrival + 1 + memory.between[w, g, altar] + 2
+        if fed_after(chain, view, memory, w, ore, altar, g, leaves, now) <= latest:
+            return g
+    return ore.mine
 
 
 @inner

@@ -10,11 +10,11 @@ from metta.sim.scripted.compiled import inner
 from metta.sim.constants import FIRST_MOVE, LAST_MOVE, NOOP
 from metta.sim.scripted.chain import Chain
 from metta.sim.scripted.distances import converter_cell, neighbour, walkable
-from metta.sim.scripted.state import Memory, View
+from metta.sim.scripted.state import NOTHING, Memory, View
 from metta.sim.scripted.tasks import WALK
 
 DETOUR = 8
-"""Moves that a way around others may be longer than the shortest way."""
+"""Moves that a way around others may be longer than the shortest way; more the longer an agent is blocked."""
 
 IMPATIENT = 4
 """Value of `blocked` from which an agent pushes others that have work to do; each blocked step adds 2."""
@@ -38,7 +38,7 @@ def walk(chain: Chain, view: View, memory: Memory, w: int, actions: np.ndarray) 
         if actions[agent] == WALK:
             actions[agent] = NOOP
             memory.blocked[w, agent] = min(MOST_BLOCKED, memory.blocked[w, agent] + 2)
-            push(chain, view, memory, w, agent, actions, taken)
+            push(chain, view, memory, w, agent, actions, taken, queue, first)
 
 
 @inner
@@ -105,7 +105,8 @@ def towards(
         return following
     if mover_ahead and memory.blocked[w, agent] == 0:
         return -1
-    return detour(chain, view, w, agent, place, cell, np.int64(distance[cell]) + DETOUR, taken, queue, first)
+    longest = np.int64(distance[cell]) + DETOUR * (1 + memory.blocked[w, agent] // 2)
+    return detour(chain, view, w, place, cell, longest, taken, queue, first)
 
 
 @inner
@@ -113,7 +114,6 @@ def detour(
     chain: Chain,
     view: View,
     w: int,
-    agent: int,
     place: int,
     cell: int,
     longest: int,
@@ -148,30 +148,84 @@ def detour(
 
 @inner
 def push(
-    chain: Chain, view: View, memory: Memory, w: int, agent: int, actions: np.ndarray, taken: np.ndarray
+    chain: Chain,
+    view: View,
+    memory: Memory,
+    w: int,
+    agent: int,
+    actions: np.ndarray,
+    taken: np.ndarray,
+    queue: np.ndarray,
+    first: np.ndarray,
 ) -> None:
-    """Have somebody who stands in a blocked agent's way step aside, as far from that way as possible."""
+    """Have whoever stands in a blocked agent's way move on, and push others in turn, towards the nearest free cell.
+
+    A search from the cell in the way, through cells of agents that can be pushed, to a free cell; everybody on the way
+    there moves one cell along it.
+    """
     distance = memory.distance[w, memory.target[w, agent]]
     cell = cell_of(chain, view, w, agent)
     for direction in range(4):
-        beside = neighbour(chain, cell, direction)
-        if not walkable(chain, view, w, beside) or distance[beside] >= max(2, distance[cell]):
+        start = neighbour(chain, cell, direction)
+        if not walkable(chain, view, w, start) or distance[start] >= max(2, distance[cell]):
             continue
-        other = view.cells[w, beside] - 1
-        if other < 0 or view.frozen[w, other] > 0 or moves_away(chain, actions, other):
+        if not can_push(view, memory, w, agent, view.cells[w, start] - 1, actions):
             continue
-        waits = actions[other] == NOOP or actions[other] == WALK
-        if not waits or (memory.target[w, other] >= 0 and memory.blocked[w, agent] < IMPATIENT):
-            continue
-        if other < agent and memory.blocked[w, other] >= IMPATIENT:
-            continue
-        aside = -1
-        for way in range(4):
-            free = neighbour(chain, beside, way)
-            if walkable(chain, view, w, free) and view.cells[w, free] == 0 and not taken[free]:
-                if aside < 0 or distance[free] > distance[neighbour(chain, beside, aside)]:
-                    aside = way
-        if aside >= 0:
-            actions[other] = FIRST_MOVE + aside
-            taken[neighbour(chain, beside, aside)] = True
-            return
+        first[:] = -1
+        first[cell] = 4
+        first[start] = 4
+        queue[0] = start
+        size = 1
+        done = 0
+        while done < size:
+            here = queue[done]
+            done += 1
+            for turn in range(4):
+                way = (direction + 2 + turn) % 4
+                beside = neighbour(chain, here, way)
+                if not walkable(chain, view, w, beside) or first[beside] >= 0 or taken[beside]:
+                    continue
+                first[beside] = way
+                other = view.cells[w, beside] - 1
+                if other < 0:
+                    shift(chain, view, memory, w, start, beside, actions, taken, first)
+                    return
+                if can_push(view, memory, w, agent, other, actions):
+                    queue[size] = beside
+                    size += 1
+
+
+@inner
+def can_push(view: View, memory: Memory, w: int, agent: int, other: int, actions: np.ndarray) -> bool:
+    """Whether a blocked agent may move another one that stands in its way."""
+    if other < 0 or other == agent or view.frozen[w, other] > 0:
+        return False
+    if actions[other] != NOOP and actions[other] != WALK:
+        return False
+    if memory.target[w, other] == NOTHING:
+        return True
+    if memory.blocked[w, agent] < IMPATIENT:
+        return False
+    return other > agent or memory.blocked[w, other] < IMPATIENT
+
+
+@inner
+def shift(
+    chain: Chain,
+    view: View,
+    memory: Memory,
+    w: int,
+    start: int,
+    free: int,
+    actions: np.ndarray,
+    taken: np.ndarray,
+    first: np.ndarray,
+) -> None:
+    """Move everybody on the way from `start` to a free cell by one cell; `first` has the direction into each."""
+    cell = free
+    while cell != start:
+        way = first[cell]
+        taken[cell] = True
+        opposite = way ^ 1
+        cell = neighbour(chain, cell, opposite)
+        actions[view.cells[w, cell] - 1] = FIRST_MOVE + way
