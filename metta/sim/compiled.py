@@ -16,7 +16,7 @@ from numba.extending import intrinsic, overload
 
 def inner(function: Callable[..., Any]) -> Any:
     """A compiled part of a kernel. Python never calls it, so it gets no wrappers, which halves the compile time."""
-    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
     return numba.njit(nogil=True, error_model="numpy", _nrt=False, **options)(function)
 
 
