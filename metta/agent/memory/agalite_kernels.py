@@ -131,7 +131,7 @@ def segment_backward(
     epsilon, r = dtype.type(EPSILON), weights.sum()
     m, p = np.empty(5 * d, dtype), np.empty(3 * E, dtype)
     psi, phi, G = np.empty(X, dtype), np.empty(X, dtype), np.empty(X, dtype)
-    d_psi, d_phi, d_G = np.empty(X, dtype), np.empty(X, dtype), np.empty(X, dtype)
+    d_psi, d_phi, d_G, total = np.empty(X, dtype), np.empty(X, dtype), np.empty(X, dtype), np.empty(X, dtype)
     for b in range(B):
         for h in range(H):
             dS = d_state[b, h]
@@ -161,8 +161,11 @@ def segment_backward(
                     strength = weights[f] * _dot(after[f], phi) * scale
                     for j in range(d):
                         dv[j] += strength * dy[j]
+                    for j in range(d):
                         d_values[j] += dv[j] * beta[j] * c
+                    for j in range(d):
                         d_beta[j] += dv[j] * (c * v[j] - stay * old[j])
+                    for j in range(d):
                         dv[j] *= (one - beta[j]) * stay
                 for f in range(F + 1):
                     if f < F:
@@ -172,12 +175,18 @@ def segment_backward(
                         c = one
                         d_strength = -two * r * scale * _dot(dy, out[b, t, h])
                     old, new, ds = before[f], after[f], dS[f]
+                    # One array is written per loop: with more, the compiler cannot rule out overlaps and gives up
+                    # vectorising.
                     for x in range(X):
                         d_phi[x] += d_strength * new[x]
-                        total = ds[x] + d_strength * phi[x]
-                        d_psi[x] += total * c * G[x]
-                        d_G[x] += total * (c * psi[x] - stay * old[x])
-                        ds[x] = total * (one - G[x]) * stay
+                    for x in range(X):
+                        total[x] = ds[x] + d_strength * phi[x]
+                    for x in range(X):
+                        d_psi[x] += total[x] * (c * G[x])
+                    for x in range(X):
+                        d_G[x] += total[x] * (c * psi[x] - stay * old[x])
+                    for x in range(X):
+                        ds[x] = total[x] * (one - G[x]) * stay
                 for j in range(d):
                     d_beta[j] *= beta[j] * (one - beta[j])
                     dm[j] = zero
