@@ -32,6 +32,9 @@ class Learner:
 def make_learner(policy: Policy, config: TrainerConfig) -> Learner:
     """Adam over every parameter of the policy."""
     parameters = [parameter for parameter in policy.parameters() if parameter.requires_grad]
+    # Fused Adam walks parameters, gradients and moments in the order of memory, so all must lie in it alike: plainly.
+    for parameter in parameters:
+        parameter.data = parameter.data.contiguous()
     optimizer = torch.optim.Adam(
         parameters,
         lr=config.learning_rate,
@@ -124,7 +127,8 @@ def _step(
     results = shards.map(differentiate, split(chosen_B.numel(), shards.threads))
     losses = [loss for loss, _ in results]
     for parameter, *gradients in zip(learner.parameters, *(gradients for _, gradients in results), strict=True):
-        parameter.grad = gradients[0] if len(gradients) == 1 else torch.stack(gradients).sum(0)
+        total = gradients[0] if len(gradients) == 1 else torch.stack(gradients).sum(0)
+        parameter.grad = total.contiguous()
     norm = torch.nn.utils.clip_grad_norm_(learner.parameters, config.max_gradient_norm)
     parts = {name: sum(float(loss.parts[name]) for loss in losses) for name in losses[0].parts}
     parts["loss/total"] = sum(float(loss.total.detach()) for loss in losses)

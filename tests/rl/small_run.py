@@ -1,4 +1,4 @@
-"""A run small enough for tests, and a program that trains it: `python -m tests.rl.small_run FOLDER [SEED]`."""
+"""A run small enough for tests, and a program that trains it: `python -m tests.rl.small_run FOLDER UPDATES`."""
 
 import sys
 from pathlib import Path
@@ -42,7 +42,7 @@ def small_run(
         level="test",
         architecture="fast",
         seed=seed,
-        policy=policy or FastConfig(),
+        policy=policy or FastConfig(width=32, num_layers=1, actor={"hidden": (16,)}, critic={"hidden": (16,)}),
         sim=SIM,
         evaluation_environments={"basic": SIM},
         trainer=TrainerConfig(**settings),
