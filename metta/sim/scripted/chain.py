@@ -41,6 +41,8 @@ class Chain(NamedTuple):
     battery_per_heart: int
     mines_per_generator: int
     """Mines that keep one generator busy."""
+    generators_per_altar: int
+    """Generators whose batteries one altar can take."""
     room: NDArray[np.int32]
     """[10] most an agent holds."""
 
@@ -84,6 +86,7 @@ def make_chain(config: SimConfig) -> Chain:
     limits = config.agent.resource_limits
     demand = (mine.conversion_ticks + mine.cooldown) * ore_per_battery
     supply = max(1, generator.conversion_ticks + generator.cooldown)
+    altar_period = max(1, altar.conversion_ticks + altar.cooldown)
     return Chain(
         num_agents=config.num_agents,
         height=config.map_height,
@@ -96,6 +99,7 @@ def make_chain(config: SimConfig) -> Chain:
         ore_per_battery=ore_per_battery,
         battery_per_heart=altar.input_resources[RESOURCES[BATTERY]],
         mines_per_generator=max(1, -(-demand // supply)),
+        generators_per_altar=max(1, supply * altar.input_resources[RESOURCES[BATTERY]] // altar_period),
         room=np.array([limits.get(name, config.agent.default_resource_limit) for name in RESOURCES], np.int32),
     )
 

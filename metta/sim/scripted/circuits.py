@@ -12,6 +12,12 @@ from metta.sim.scripted.forecast import first_output_at, part_at
 from metta.sim.scripted.matching import match
 from metta.sim.scripted.state import FAR, NOBODY, NOTHING, Memory, View
 
+EVEN = 8
+"""A walk of n moves from mine to generator counts n * (n + EVEN): two middling walks rather than a short and a long."""
+
+MOST_LOAD = 40
+"""Steps per period of the mines that an agent may spend on its mines; the rest is for batteries and hearts."""
+
 ALTAR_COST = 6
 """Moves that a generator may be farther from its altar to save an altar: batteries that are left over at the end of
 an episode are lost once per altar."""
@@ -40,7 +46,11 @@ def plan_circuits(chain: Chain, view: View, memory: Memory, w: int) -> None:
     altars = places_of(chain, view, w, ALTAR)
     share_mines(chain, memory, w, mines, generators)
     share_generators(chain, view, memory, w, mines, generators)
-    share_altars(chain, memory, w, generators, altars)
+    hand_over_far_mines(chain, view, memory, w, mines)
+    if chain.battery_per_heart > 1:
+        share_altars(memory, w, generators, altars)
+    else:
+        spread_altars(chain, memory, w, generators, altars)
 
 
 @inner
@@ -48,14 +58,16 @@ def share_mines(chain: Chain, memory: Memory, w: int, mines: np.ndarray, generat
     """Give each generator its mines so that the walks are short in sum; the first of them matter most."""
     slots = generators.shape[0] * chain.mines_per_generator
     columns = max(slots, mines.shape[0])
-    cost = np.full((slots, columns), FAR, np.int64)
+    cost_of_none = FAR * EVEN
+    cost = np.full((slots, columns), cost_of_none, np.int64)
     for slot in range(slots):
         for m in range(mines.shape[0]):
-            cost[slot, m] = memory.between[w, mines[m], generators[slot % generators.shape[0]]]
+            way = np.int64(memory.between[w, mines[m], generators[slot % generators.shape[0]]])
+            cost[slot, m] = way * (way + EVEN)
     chosen = match(cost)
     for slot in range(slots):
         m = chosen[slot]
-        if m < mines.shape[0] and cost[slot, m] < FAR:
+        if m < mines.shape[0] and cost[slot, m] < cost_of_none:
             memory.generator_of[w, mines[m]] = generators[slot % generators.shape[0]]
 
 
@@ -89,16 +101,80 @@ def share_generators(
 
 
 @inner
-def share_altars(chain: Chain, memory: Memory, w: int, generators: np.ndarray, altars: np.ndarray) -> None:
+def hand_over_far_mines(chain: Chain, view: View, memory: Memory, w: int, mines: np.ndarray) -> None:
+    """Give the farthest mines of the busiest agents to agents that have nothing to do."""
+    load = np.zeros(chain.num_agents, np.int64)
+    for m in mines:
+        if memory.owner[w, m] != NOBODY:
+            load[memory.owner[w, m]] += mine_load(memory, w, m)
+    given = np.zeros(view.num_converters[w], np.bool_)
+    while True:
+        farthest = NOTHING
+        for m in mines:
+            owner = memory.owner[w, m]
+            if owner == NOBODY or given[m] or load[owner] <= MOST_LOAD:
+                continue
+            if farthest == NOTHING or mine_load(memory, w, m) > mine_load(memory, w, farthest):
+                farthest = m
+        if farthest == NOTHING:
+            return
+        given[farthest] = True
+        more = mine_load(memory, w, farthest)
+        owner = memory.owner[w, farthest]
+        best = NOBODY
+        least = load[owner]
+        for agent in range(chain.num_agents):
+            cell = view.row[w, agent] * chain.width + view.column[w, agent]
+            if memory.distance[w, farthest, cell] < FAR and not serves_generator(view, memory, w, agent):
+                if load[agent] + more < least:
+                    best = agent
+                    least = load[agent] + more
+        if best != NOBODY:
+            memory.owner[w, farthest] = best
+            load[owner] -= more
+            load[best] += more
+
+
+@inner
+def mine_load(memory: Memory, w: int, m: int) -> int:
+    """Steps that one round to a mine takes: there, back, get and put."""
+    return 2 * np.int64(memory.between[w, m, memory.generator_of[w, m]]) + 2
+
+
+@inner
+def serves_generator(view: View, memory: Memory, w: int, agent: int) -> bool:
+    """Whether an agent has a generator of its own."""
+    for c in range(view.num_converters[w]):
+        if memory.owner[w, c] == agent and memory.generator_of[w, c] == NOTHING:
+            return True
+    return False
+
+
+@inner
+def spread_altars(chain: Chain, memory: Memory, w: int, generators: np.ndarray, altars: np.ndarray) -> None:
+    """Give each generator an altar so that the walks are short in sum and no altar gets more than it can take."""
+    places = chain.generators_per_altar
+    columns = max(generators.shape[0], altars.shape[0] * places)
+    cost = np.full((generators.shape[0], columns), FAR, np.int64)
+    for g in range(generators.shape[0]):
+        for column in range(altars.shape[0] * places):
+            cost[g, column] = memory.between[w, generators[g], altars[column // places]]
+    chosen = match(cost)
+    for g in range(generators.shape[0]):
+        if memory.owner[w, generators[g]] != NOBODY and cost[g, chosen[g]] < FAR:
+            memory.altar_of[w, generators[g]] = altars[chosen[g] // places]
+
+
+@inner
+def share_altars(memory: Memory, w: int, generators: np.ndarray, altars: np.ndarray) -> None:
     """Give each generator a near altar, and close altars whose generators can go elsewhere at little cost."""
     is_open = np.ones(altars.shape[0], np.bool_)
-    closing_pays = chain.battery_per_heart > 1
     while True:
         choose_altars(memory, w, generators, altars, is_open)
         best = -1
         best_gain = 0
         for a in range(altars.shape[0]):
-            if closing_pays and is_open[a]:
+            if is_open[a]:
                 gain = closing_gain(memory, w, generators, altars, is_open, a)
                 if gain > best_gain:
                     best = a

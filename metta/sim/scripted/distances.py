@@ -32,19 +32,56 @@ def converter_cell(chain: Chain, view: View, w: int, c: int) -> int:
 
 @inner
 def measure(chain: Chain, view: View, memory: Memory, w: int) -> None:
-    """Fill `distance` and `between` of a world."""
+    """Fill `distance` and `between` of a world; agents leave a converter on the side where most agents are."""
     queue = np.empty(chain.height * chain.width, np.int32)
     for c in range(view.num_converters[w]):
         flood(chain, view, w, c, memory.distance[w, c], queue)
+    home = main_region(chain, view, w, queue)
     for a in range(view.num_converters[w]):
         place = converter_cell(chain, view, w, a)
+        has_home = False
+        for direction in range(4):
+            beside = neighbour(chain, place, direction)
+            has_home = has_home or (beside >= 0 and home[beside])
         for b in range(view.num_converters[w]):
             best = FAR
             for direction in range(4):
                 beside = neighbour(chain, place, direction)
-                if walkable(chain, view, w, beside):
+                if walkable(chain, view, w, beside) and (home[beside] or not has_home):
                     best = min(best, np.int64(memory.distance[w, b, beside]))
             memory.between[w, a, b] = best
+
+
+@inner
+def main_region(chain: Chain, view: View, w: int, queue: np.ndarray) -> np.ndarray:
+    """bool [cells]: the connected cells that hold most agents."""
+    best = np.zeros(chain.height * chain.width, np.bool_)
+    most = 0
+    for agent in range(chain.num_agents):
+        start = view.row[w, agent] * chain.width + view.column[w, agent]
+        if best[start]:
+            continue
+        seen = np.zeros(chain.height * chain.width, np.bool_)
+        seen[start] = True
+        queue[0] = start
+        size = 1
+        done = 0
+        agents = 0
+        while done < size:
+            cell = queue[done]
+            done += 1
+            if view.cells[w, cell] > 0:
+                agents += 1
+            for direction in range(4):
+                beside = neighbour(chain, cell, direction)
+                if walkable(chain, view, w, beside) and not seen[beside]:
+                    seen[beside] = True
+                    queue[size] = beside
+                    size += 1
+        if agents > most:
+            most = agents
+            best = seen
+    return best
 
 
 @inner

@@ -99,13 +99,13 @@ def is_done(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, g: i
 
 @inner
 def neediest_generator(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, now: int) -> int:
-    """The agent's generator that runs out of ore first, or NOTHING when all are done."""
+    """The generator that runs out of ore first of those that the agent serves or feeds; NOTHING when all are done."""
     best = NOTHING
     soonest = 0
     for g in range(view.num_converters[w]):
         if (
-            memory.owner[w, g] == agent.index
-            and memory.altar_of[w, g] != NOTHING
+            memory.altar_of[w, g] != NOTHING
+            and (memory.owner[w, g] == agent.index or feeds(view, memory, w, agent.index, g))
             and not is_done(chain, view, memory, w, agent, g, now)
         ):
             starves = starves_at(chain, view, w, g, now)
@@ -116,13 +116,22 @@ def neediest_generator(chain: Chain, view: View, memory: Memory, w: int, agent: 
 
 
 @inner
+def feeds(view: View, memory: Memory, w: int, index: int, g: int) -> bool:
+    """Whether an agent has a mine for a generator."""
+    for m in range(view.num_converters[w]):
+        if memory.generator_of[w, m] == g and memory.owner[w, m] == index:
+            return True
+    return False
+
+
+@inner
 def soonest_ore(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, g: int, now: int) -> Ore:
-    """The mine of a generator by which the agent can feed it first."""
+    """The agent's mine for a generator by which it can feed it first."""
     mine = NOTHING
     wait = 0
     soonest = FAR
     for m in range(view.num_converters[w]):
-        if memory.generator_of[w, m] == g:
+        if memory.generator_of[w, m] == g and memory.owner[w, m] == agent.index:
             arrival = now + moves_to(memory, w, agent, m)
             there = max(arrival, first_output_at(chain, view, w, m, now))
             fed = there + 1 + memory.between[w, m, g]
@@ -166,6 +175,8 @@ def choose_target(chain: Chain, view: View, memory: Memory, w: int, agent: Agent
             return ore.mine
         return g
     if not more:
+        if memory.owner[w, g] != agent.index:
+            return NOTHING
         return altar if has_heart else g
     latest = max(starves, ore.fed)
     if has_heart:
@@ -173,7 +184,7 @@ def choose_target(chain: Chain, view: View, memory: Memory, w: int, agent: Agent
             return altar
         return ore.mine
     ready = outputs_at(chain, view, w, g, now, arrival)
-    if ready > 0 and agent.battery + ready >= chain.battery_per_heart:
+    if memory.owner[w, g] == agent.index and ready > 0 and agent.battery + ready >= chain.battery_per_heart:
         leaves = arrival + 1 + memory.between[w, g, altar] + 2
         if fed_after(chain, view, memory, w, ore, altar, g, leaves, now) <= latest:
             return g
@@ -240,7 +251,7 @@ def action_at(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, c:
     if part == GENERATOR:
         if agent.ore > 0 and useful_ore(chain, view, memory, w, c, now) > 0 and inside[ORE] < 250:
             return PUT_ITEMS
-        if inside[BATTERY] > 0 and agent.battery < chain.room[BATTERY]:
+        if memory.owner[w, c] == agent.index and inside[BATTERY] > 0 and agent.battery < chain.room[BATTERY]:
             is_last = next_output_at(chain, view, w, c, now) > last_collection(chain, memory, w, c)
             if is_last or agent.battery + inside[BATTERY] >= chain.battery_per_heart:
                 return GET_ITEMS

@@ -1,6 +1,6 @@
 """How agents walk without standing in each other's way: the shortest way, a detour, or a push.
 
-Cells are addressed as row * width + column. Agents decide in the order of their ids; a cell that somebody is about to
+Cells are addressed as row * width + column. Agents decide in the order of their ids, blocked ones first; a cell that somebody is about to
 enter is taken.
 """
 
@@ -29,16 +29,20 @@ def walk(chain: Chain, view: View, memory: Memory, w: int, actions: np.ndarray) 
     taken = np.zeros(cells, np.bool_)
     queue = np.empty(cells, np.int32)
     first = np.empty(cells, np.int32)
+    stuck = np.zeros(chain.num_agents, np.bool_)
+    for calm in range(2):
+        for agent in range(chain.num_agents):
+            if actions[agent] == WALK and (memory.blocked[w, agent] < IMPATIENT) == (calm == 1):
+                direction = towards(chain, view, memory, w, agent, actions, taken, queue, first)
+                if direction >= 0:
+                    go(chain, view, memory, w, agent, direction, actions, taken)
     for agent in range(chain.num_agents):
         if actions[agent] == WALK:
-            direction = towards(chain, view, memory, w, agent, actions, taken, queue, first)
-            if direction >= 0:
-                go(chain, view, memory, w, agent, direction, actions, taken)
+            memory.blocked[w, agent] = min(MOST_BLOCKED, memory.blocked[w, agent] + 2)
+            stuck[agent] = not push(chain, view, memory, w, agent, actions, taken, stuck, queue, first)
     for agent in range(chain.num_agents):
         if actions[agent] == WALK:
             actions[agent] = NOOP
-            memory.blocked[w, agent] = min(MOST_BLOCKED, memory.blocked[w, agent] + 2)
-            push(chain, view, memory, w, agent, actions, taken, queue, first)
 
 
 @inner
@@ -155,13 +159,14 @@ def push(
     agent: int,
     actions: np.ndarray,
     taken: np.ndarray,
+    stuck: np.ndarray,
     queue: np.ndarray,
     first: np.ndarray,
-) -> None:
+) -> bool:
     """Have whoever stands in a blocked agent's way move on, and push others in turn, towards the nearest free cell.
 
     A search from the cell in the way, through cells of agents that can be pushed, to a free cell; everybody on the way
-    there moves one cell along it.
+    there moves one cell along it. False if there is no such cell.
     """
     distance = memory.distance[w, memory.target[w, agent]]
     cell = cell_of(chain, view, w, agent)
@@ -169,7 +174,7 @@ def push(
         start = neighbour(chain, cell, direction)
         if not walkable(chain, view, w, start) or distance[start] >= max(2, distance[cell]):
             continue
-        if not can_push(view, memory, w, agent, view.cells[w, start] - 1, actions):
+        if not can_push(view, memory, w, agent, view.cells[w, start] - 1, actions, stuck):
             continue
         first[:] = -1
         first[cell] = 4
@@ -189,14 +194,17 @@ def push(
                 other = view.cells[w, beside] - 1
                 if other < 0:
                     shift(chain, view, memory, w, start, beside, actions, taken, first)
-                    return
-                if can_push(view, memory, w, agent, other, actions):
+                    return True
+                if can_push(view, memory, w, agent, other, actions, stuck):
                     queue[size] = beside
                     size += 1
+    return False
 
 
 @inner
-def can_push(view: View, memory: Memory, w: int, agent: int, other: int, actions: np.ndarray) -> bool:
+def can_push(
+    view: View, memory: Memory, w: int, agent: int, other: int, actions: np.ndarray, stuck: np.ndarray
+) -> bool:
     """Whether a blocked agent may move another one that stands in its way."""
     if other < 0 or other == agent or view.frozen[w, other] > 0:
         return False
@@ -206,7 +214,7 @@ def can_push(view: View, memory: Memory, w: int, agent: int, other: int, actions
         return True
     if memory.blocked[w, agent] < IMPATIENT:
         return False
-    return other > agent or memory.blocked[w, other] < IMPATIENT
+    return other > agent or stuck[other] or memory.blocked[w, other] < IMPATIENT
 
 
 @inner
@@ -228,4 +236,6 @@ def shift(
         taken[cell] = True
         opposite = way ^ 1
         cell = neighbour(chain, cell, opposite)
-        actions[view.cells[w, cell] - 1] = FIRST_MOVE + way
+        other = view.cells[w, cell] - 1
+        actions[other] = FIRST_MOVE + way
+        memory.blocked[w, other] = 0
