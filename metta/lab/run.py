@@ -197,6 +197,10 @@ class Heartbeat:
         self._ended.set()
         self._thread.join()
 
+    def start_clock(self) -> None:
+        """Count the time in training from here on, without what was needed to get ready."""
+        self._started = time.monotonic()
+
     def update(self, write: bool = True, **changes: Any) -> None:
         """Change fields of the status; `write=False` leaves the writing to the next beat."""
         with self._guard:

@@ -72,6 +72,7 @@ class TrainJob(Job):
         verb = "Continuing" if heartbeat.status.starts > 1 else "Training"
         log.say(f"{verb} {doing}: {config.trainer.total_timesteps:,} agent-steps, in {folder.path}")
         line = ProgressLine(log)
+        heartbeat.start_clock()
 
         def on_update(progress: "Progress") -> None:
             heartbeat.update(

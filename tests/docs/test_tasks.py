@@ -1,0 +1,30 @@
+"""The task runner says what it needs, and continuous integration calls what the README names."""
+
+import re
+import subprocess
+import sys
+
+from metta.lab.provenance import REPOSITORY
+
+
+def test_an_older_python_gets_one_sentence() -> None:
+    program = "import runpy, sys; sys.version_info = (3, 10, 4); runpy.run_path('tasks.py', run_name='__main__')"
+    done = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("tasks.py needs Python 3.11, 3.12 or 3.13; this is Python 3.10.")
+    assert done.stderr.count("\n") == 1
+
+
+def test_help_names_every_verb() -> None:
+    done = subprocess.run(
+        [sys.executable, "tasks.py", "--help"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    for verb in ("quick", "test", "check", "bench", "docs", "pin"):
+        assert re.search(rf"^  {verb} +\w", done.stdout, re.MULTILINE), verb
+
+
+def test_continuous_integration_runs_the_readme_s_test_command() -> None:
+    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^    (python3 tasks\.py \w+)", readme, re.MULTILINE)
+    assert commands == ["python3 tasks.py quick", "python3 tasks.py test"]
+    assert "\npython3 tasks.py test\n" in (REPOSITORY / ".ci" / "run").read_text(encoding="utf-8")
