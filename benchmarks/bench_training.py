@@ -77,15 +77,15 @@ def measure_trainer(name: str, options: argparse.Namespace) -> dict[str, object]
     from metta.rl.update import make_learner, update
     from metta.sim.vector_env import VectorEnv
 
-    level = importlib.import_module(f"{RECIPES}.{options.level}").LEVEL
+    sim = importlib.import_module(f"{RECIPES}.{options.level}").LEVEL.make_env()
     registry = importlib.import_module(f"{RECIPES}.level_1_basic").ARCHITECTURES
     trainer = TrainerConfig(num_streams=options.streams) if options.streams else TrainerConfig()
     device = choose_device(SystemConfig())
     shards = Shards(options.threads if device.type == "cpu" else 1)
-    worlds = max(1, round(trainer.num_streams / level.sim.num_agents))
-    env = VectorEnv(level.sim, num_worlds=worlds, seed=derive_seed(0, "worlds"), desynchronise=True)
+    worlds = max(1, round(trainer.num_streams / sim.num_agents))
+    env = VectorEnv(sim, num_worlds=worlds, seed=derive_seed(0, "worlds"), desynchronise=True)
     env.reset()
-    policy = registry[name].build(spec_of(level.sim), derive_seed(0, "weights")).to(device)
+    policy = registry[name].build(spec_of(sim), derive_seed(0, "weights")).to(device)
     learner = make_learner(policy, trainer)
     collector = Collector(env, policy, trainer.rollout_steps, device, shards)
     steps = env.num_streams * trainer.rollout_steps
@@ -109,8 +109,8 @@ def measure_plain_loop(options: argparse.Namespace) -> dict[str, object]:
     """The same network as `fast`, in a plain eager loop."""
     from benchmarks.plain_loop import PlainLoop
 
-    level = importlib.import_module(f"{RECIPES}.{options.level}").LEVEL
-    loop = PlainLoop(level.sim, options.threads, options.streams)
+    sim = importlib.import_module(f"{RECIPES}.{options.level}").LEVEL.make_env()
+    loop = PlainLoop(sim, options.threads, options.streams)
     return _measured(PLAIN, options.threads, loop.steps_per_update, loop.one_update, options.repeats)
 
 

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import torch
 
+from metta.base.allocator import keep_freed_memory
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -20,6 +22,7 @@ class Shards:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
+        keep_freed_memory()
         torch.set_num_threads(1)
         self._pool = (
             ThreadPoolExecutor(threads, thread_name_prefix="shard", initializer=torch.set_num_threads, initargs=(1,))
