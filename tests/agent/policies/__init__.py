@@ -1,0 +1,1 @@
+"""Tests of metta.agent.policies."""

@@ -1,0 +1,190 @@
+"""The seven laws of a policy over every registered architecture, and that each law catches what breaks it."""
+
+from typing import Literal
+
+import pytest
+import torch
+from torch import nn
+
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from metta.agent import laws
+from metta.agent.memory.config import LSTMConfig, NoMemoryConfig
+from metta.agent.parts import MemoryConfig
+from metta.agent.policies.config import PolicyConfig
+from metta.agent.policies.fast import FastConfig
+from metta.agent.spec import arena_spec
+
+SPEC = arena_spec()
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_all_laws(name):
+    verdicts = list(laws.check(name, ARCHITECTURES[name], ARCHITECTURES, SPEC))
+    assert [verdict.number for verdict in verdicts] == [1, 2, 3, 4, 5, 6, 7]
+    assert all(verdict.passed for verdict in verdicts), [v for v in verdicts if not v.passed]
+
+
+def test_the_registry_has_the_documented_thirteen():
+    documented = "vit vit_sliding vit_reset transformer fast fast_lstm_reset fast_dynamics memory_free agalite gtrxl"
+    assert list(ARCHITECTURES) == [*documented.split(), "trxl", "trxl_nvidia", "puffer"]
+
+
+class Faulty(nn.Module):
+    """A running sum of perceptions with one fault of choice."""
+
+    extra_inputs = 0
+
+    def __init__(self, fault, width):
+        super().__init__()
+        self.fault, self.width = fault, width
+        self.weight = nn.Parameter(torch.ones(width))
+        self.unused = nn.Parameter(torch.ones(1))
+        self.hidden = None
+
+    def initial_state(self, batch, device=None, dtype=None):
+        return (torch.zeros(batch, self.width, device=device, dtype=dtype),)
+
+    def forward(self, x, resets, state):
+        (total,) = state
+        if self.fault == "hidden state" and self.hidden is not None:
+            total = self.hidden[: len(total)].expand(len(total), -1)
+        outputs = []
+        for t in range(x.shape[1]):
+            keep = (~resets[:, t]).to(x.dtype).unsqueeze(-1)
+            if self.fault == "ignores resets":
+                keep = torch.ones_like(keep)
+            elif self.fault == "resets a step late" and t:
+                keep = (~resets[:, t - 1]).to(x.dtype).unsqueeze(-1)
+            total = total * keep * 0.9 + (0.0 if self.fault == "forgets" else x[:, t])
+            if self.fault == "gradient leaks":
+                total = total + (x[:, max(t - 1, 0)] - x[:, max(t - 1, 0)].detach())
+            mixed = total.mean(0, keepdim=True) if self.fault == "mixes rows" else 0.0
+            offset = 0.0 if self.fault == "parameter without a use" else self.unused
+            outputs.append(x[:, t] + self.weight * total + mixed + offset)
+        if self.fault == "hidden state":
+            self.hidden = total.detach()
+        if self.fault == "infinite in bfloat16" and x.dtype == torch.bfloat16:
+            outputs[0] = outputs[0] / 0.0
+        elif self.fault == "loses precision":
+            total = total * 1.01
+        return torch.stack(outputs, 1), (total,)
+
+
+class FaultyConfig(MemoryConfig):
+    """Configuration of the faulty memory."""
+
+    kind: Literal["faulty"] = "faulty"
+    fault: str = "none"
+
+    def output_width(self, input_width):
+        return input_width
+
+    def build(self, input_width):
+        return Faulty(self.fault, input_width)
+
+
+class FaultyCarryConfig(FaultyConfig):
+    """The same, said to carry memory over episode ends."""
+
+    kind: Literal["faulty_carry"] = "faulty_carry"
+
+    @property
+    def carries_over_resets(self):
+        return True
+
+
+def faulty(fault):
+    return FastConfig(memory=FaultyConfig(fault=fault))
+
+
+@pytest.mark.parametrize(
+    ("law", "fault"),
+    [
+        (laws.stepping_equals_one_pass, "hidden state"),
+        (laws.stepping_equals_one_pass, "loses precision"),
+        (laws.stepping_equals_one_pass, "forgets"),
+        (laws.stepping_equals_one_pass, "resets a step late"),
+        (laws.resets_start_afresh, "ignores resets"),
+        (laws.resets_start_afresh, "resets a step late"),
+        (laws.resets_start_afresh, "forgets"),
+        (laws.resets_start_afresh, "gradient leaks"),
+        (laws.rows_are_independent, "mixes rows"),
+        (laws.every_parameter_learns, "parameter without a use"),
+        (laws.state_and_precision_survive, "infinite in bfloat16"),
+    ],
+)
+def test_each_law_catches_what_breaks_it(law, fault):
+    assert not law(faulty(fault), SPEC).passed
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        laws.stepping_equals_one_pass,
+        laws.resets_start_afresh,
+        laws.rows_are_independent,
+        laws.every_parameter_learns,
+        laws.state_and_precision_survive,
+        laws.rebuilt_from_checkpoint,
+    ],
+)
+def test_the_same_memory_without_the_fault_passes(law):
+    verdict = law(faulty("none"), SPEC)
+    assert verdict.passed, verdict
+
+
+def test_memory_said_to_carry_over_must_carry_over():
+    assert not laws.resets_start_afresh(FastConfig(memory=FaultyCarryConfig()), SPEC).passed
+    assert laws.resets_start_afresh(FastConfig(memory=FaultyCarryConfig(fault="ignores resets")), SPEC).passed
+
+
+def test_a_renamed_copy_is_the_same_computation():
+    class Renamed(FastConfig):
+        """fast under another name."""
+
+    others = {"fast": FastConfig()}
+    assert not laws.computes_its_own("renamed", Renamed(), others, SPEC).passed
+    assert laws.computes_its_own("narrow", FastConfig(actor={"hidden": (64,)}), others, SPEC).passed
+    assert laws.computes_its_own("fast", FastConfig(), others, SPEC).passed
+
+
+def test_any_memory_goes_with_any_perception():
+    memories = [config.memory for config in ARCHITECTURES.values()]
+    perceptions = [ARCHITECTURES[name].encoder for name in ("gtrxl", "fast", "puffer")]
+    inputs = laws.sequences(SPEC)
+    for memory in {type(memory): memory for memory in memories}.values():
+        for perception in perceptions:
+            policy = PolicyConfig(encoder=perception, memory=memory).build(SPEC, seed=0)
+            observations, resets = inputs.observations[:, :4], inputs.resets[:, :4]
+            with torch.no_grad():
+                output = policy(observations, resets, policy.initial_state(len(resets)))
+            assert output.logits.shape == (laws.BATCH, 4, SPEC.num_actions)
+            assert torch.isfinite(output.logits).all()
+
+
+def test_weights_depend_on_the_seed_alone():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    first = FastConfig().build(SPEC, seed=3)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(6)
+    again, other = FastConfig().build(SPEC, seed=3), FastConfig().build(SPEC, seed=4)
+    for name, tensor in first.state_dict().items():
+        assert torch.equal(tensor, again.state_dict()[name])
+    assert any(not torch.equal(t, other.state_dict()[n]) for n, t in first.state_dict().items())
+
+
+def test_plain_and_reset_lstm_have_the_same_first_weights():
+    plain = FastConfig().build(SPEC, seed=3).state_dict()
+    other_memory = FastConfig(memory=NoMemoryConfig()).build(SPEC, seed=3).state_dict()
+    reset = FastConfig(memory=LSTMConfig(width=128, num_layers=2)).build(SPEC, seed=3).state_dict()
+    assert all(torch.equal(plain[name], reset[name]) for name in plain)
+    assert all(torch.equal(plain[name], other_memory[name]) for name in plain if name.startswith("encoder."))
