@@ -234,7 +234,7 @@ def set_random_rules(rng: np.random.Generator, case: dict[str, Any]) -> None:
         attack["defense_resources"] = {}
     case["obs_height"] = int(rng.integers(1, 16))
     case["obs_width"] = int(rng.integers(1, 16))
-    case["num_observation_tokens"] = int(rng.choice([7, 20, 50, 100, 200, 300]))
+    case["num_observation_tokens"] = int(rng.choice([3, 7, 20, 50, 100, 200, 300]))
 
 
 def random_actions(rng: np.random.Generator, flavour: Flavour, steps: int, agents: int) -> np.ndarray:

@@ -1,14 +1,48 @@
 """The fast simulator equals its slow twin, bit for bit, over random configurations, maps and actions."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from metta.sim.arena import arena_config
 from metta.sim.vector_env import VectorEnv
-from tests.reference.cases import FLAVOURS, LARGE, Flavour, arena_case, random_actions, random_case
+from tests.reference.cases import ACTION, FLAVOURS, LARGE, Flavour, arena_case, random_actions, random_case
 from tests.sim.lockstep import config_of, run_lockstep
 
 SEEDS = 10  # per flavour; 50 times as many in the slow sweep
+
+
+EAST, PUT, GET, NOOP = ACTION["move_east"], ACTION["put_items"], ACTION["get_items"], ACTION["noop"]
+
+
+def full_converter() -> dict[str, Any]:
+    """A recipe of 200, so that the second deposit reaches the most that a converter holds."""
+    case = arena_case(["@n"], agent__initial_inventory={"ore_red": 255}, agent__resource_limits={"ore_red": 255})
+    case["objects"]["generator_red"] |= {"max_conversions": 0, "input_resources": {"ore_red": 200}}
+    return case
+
+
+def boundless_mine() -> dict[str, Any]:
+    """Outputs of 100 without limit or cooldown, so that the third reaches the most that a converter holds."""
+    case = arena_case(["@m"])
+    case["objects"]["mine_red"] |= {"max_output": -1, "cooldown": 0, "output_resources": {"ore_red": 100}}
+    return case
+
+
+DIRECTED = {
+    "full converter": (full_converter(), [EAST, PUT, PUT, PUT]),
+    "boundless mine": (boundless_mine(), [EAST, NOOP, NOOP, NOOP, GET, GET]),
+    "64 columns": (arena_case(["@" + "." * 50 + "mn#_So" + "." * 7], obs_width=15, obs_height=3), [EAST] * 55),
+    **{f"{n} tokens": (arena_case(["@m#"], num_observation_tokens=n), [EAST, GET, EAST]) for n in range(1, 12)},
+}
+
+
+@pytest.mark.parametrize("name", DIRECTED)
+def test_directed_cases(name: str) -> None:
+    case, actions = DIRECTED[name]
+    env = VectorEnv(config_of(case), num_worlds=1, seed=0)
+    run_lockstep(env, case, np.array(actions, np.int32)[:, None])
 
 
 def compare(flavour: Flavour, seed: int) -> None:
