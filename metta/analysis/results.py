@@ -1,5 +1,6 @@
 """`benchmark_results.json`: the record of a benchmark, versioned, read and written as a whole (docs/interface.md)."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +10,8 @@ from metta.base.files import read_json, write_json
 
 FORMAT = 1
 FILE_NAME = "benchmark_results.json"
+RANDOM, SCRIPTED = "random", "scripted"
+"""The reference players: 0 and 1 of the normalised score."""
 
 
 class TrainingRecord(Config):
@@ -96,8 +99,8 @@ class BenchmarkResults(Config):
     levels: list[str]
     seeds: list[int]
     command: str
-    references: dict[str, dict[str, EnvironmentResult]]
-    """Results of the random player by level and evaluation environment."""
+    references: dict[str, dict[str, dict[str, EnvironmentResult]]]
+    """Results of the reference players by level, player and evaluation environment."""
     runs: list[RunRecord]
     provenance: dict[str, Any]
     """Code version, package versions, machine of the last start."""
@@ -118,6 +121,26 @@ def environment_result(evaluated: dict[str, Any]) -> EnvironmentResult:
             "worlds_hash": evaluated["worlds_hash"],
         }
     )
+
+
+def scored(
+    result: EnvironmentResult, environment: str, references: Mapping[str, Mapping[str, EnvironmentResult]]
+) -> EnvironmentResult:
+    """`result` with its normalised score, where both reference players played the same episodes.
+
+    Args:
+        result: a policy's result.
+        environment: the evaluation environment it is from.
+        references: the level's reference players: name -> environment -> result.
+    """
+    low, high = (references.get(player, {}).get(environment) for player in (RANDOM, SCRIPTED))
+    if low is None or high is None or not result.worlds_hash == low.worlds_hash == high.worlds_hash:
+        return result
+    span = high.hearts_per_agent - low.hearts_per_agent
+    if span <= 0:
+        return result
+    score = (result.hearts_per_agent - low.hearts_per_agent) / span
+    return result.model_copy(update={"normalised_score": score})
 
 
 def read_results(path: Path) -> BenchmarkResults:

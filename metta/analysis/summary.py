@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from metta.analysis.intervals import Interval, mean_interval
-from metta.analysis.results import BenchmarkResults, EnvironmentResult, RunRecord
+from metta.analysis.results import RANDOM, SCRIPTED, BenchmarkResults, EnvironmentResult, RunRecord
 
 MARKDOWN_NAME = "benchmark_results.md"
 CSV_NAME = "benchmark_results.csv"
@@ -26,20 +26,24 @@ class Row(NamedTuple):
 
 
 def summary_rows(results: BenchmarkResults) -> list[Row]:
-    """A row for the random player of each level and for everything that has a result, best first within a level."""
+    """A row for everything that has a result, best first within a level, then the reference players."""
     rows = []
     for level in results.levels:
         references = results.references.get(level, {})
+        random = references.get(RANDOM, {})
         runs = [run for run in results.runs if run.training.level == level]
-        environments = dict.fromkeys([*references, *(name for run in runs for name in run.evaluation.results)])
+        environments = dict.fromkeys([*random, *(name for run in runs for name in run.evaluation.results)])
         for environment in environments:
             found = [
-                _architecture_row(architecture, level, environment, runs, references.get(environment))
+                _architecture_row(architecture, level, environment, runs, random.get(environment))
                 for architecture in results.architectures
             ]
             rows += sorted((row for row in found if row is not None), key=lambda row: -row.hearts.mean)
-            if environment in references:
-                rows.append(_random_row(level, environment, references[environment]))
+            rows += [
+                _reference_row(player, level, environment, found[environment])
+                for player, found in sorted(references.items(), reverse=True)
+                if environment in found
+            ]
     return rows
 
 
@@ -63,17 +67,21 @@ def _architecture_row(
     )
 
 
-def _random_row(level: str, environment: str, random: EnvironmentResult) -> Row:
+def _reference_row(player: str, level: str, environment: str, result: EnvironmentResult) -> Row:
     return Row(
-        "random",
+        player,
         level,
         environment,
         0,
-        mean_interval(random.hearts_of_episodes),
-        Interval(random.reward, None, None),
+        mean_interval(result.hearts_of_episodes),
+        Interval(result.reward, None, None),
         None,
-        "the floor",
+        REFERENCE_WORDS.get(player, "a reference"),
     )
+
+
+REFERENCE_WORDS = {RANDOM: "the floor", SCRIPTED: "the yardstick"}
+"""What the table says of the reference players."""
 
 
 def verdict(seeds: Sequence[EnvironmentResult], random: EnvironmentResult) -> str:

@@ -15,6 +15,7 @@ from metta.analysis.results import (
     TrainingRecord,
     environment_result,
     read_results,
+    scored,
     write_results,
 )
 from metta.analysis.summary import CSV_NAME, MARKDOWN_NAME, summary_csv, summary_markdown
@@ -46,13 +47,19 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class PlannedReference:
-    """The evaluation of the random player on one level."""
+    """The evaluation of a reference player on one level."""
 
+    player: str
     level: str
     file: Path
     words: tuple[str, ...]
     evaluation: Mapping[str, Any]
     """The evaluation settings that the file must have been made with."""
+
+    @property
+    def name(self) -> str:
+        """For logs and messages."""
+        return f"{self.player} on {self.level}"
 
     def is_done(self) -> bool:
         """Whether the file is there and was made with these settings."""
@@ -138,7 +145,7 @@ class Benchmark:
     def _open_commands(self) -> list[Command]:
         """The commands of everything that is not finished; what is finished is recorded at once."""
         commands = [
-            Command(f"random.{item.level}", item.words, item.file.with_suffix(".log"), self.threads)
+            Command(item.name, item.words, item.file.with_suffix(".log"), self.threads)
             for item in self.references
             if not item.is_done()
         ]
@@ -158,7 +165,7 @@ class Benchmark:
         line.clear()
         run = by_name.get(command.name)
         if run is None:
-            self.say(f"The random player on {command.name.partition('.')[2]} ...")
+            self.say(f"Reference player {command.name}: evaluating ...")
             return
         verb = "training and evaluating" if self.train else "evaluating"
         spec = run.spec
@@ -189,6 +196,10 @@ class Benchmark:
         ]
         total = len(self.runs) + len(kept)
         records = [record.model_copy(update={"total_runs": total}) for record in planned + kept]
+        references: dict[str, dict[str, dict[str, EnvironmentResult]]] = {}
+        for item in self.references:
+            if item.is_done():
+                references.setdefault(item.level, {})[item.player] = _results_in(item.file)
         named = [(run.spec.architecture, run.spec.level, run.spec.seed) for run in self.runs]
         named += [(record.training.architecture, record.training.level, record.training.seed) for record in kept]
         return BenchmarkResults(
@@ -199,8 +210,8 @@ class Benchmark:
             levels=sorted({level for _, level, _ in named}),
             seeds=sorted({seed for _, _, seed in named}),
             command=self.command,
-            references={item.level: _results_in(item.file) for item in self.references if item.is_done()},
-            runs=records,
+            references=references,
+            runs=[_scored(record, references.get(record.training.level, {})) for record in records],
             provenance=provenance(),
         )
 
@@ -215,6 +226,12 @@ class Benchmark:
             if final:
                 raise
             print(f"warning: {error} The benchmark goes on.", file=sys.stderr)
+
+
+def _scored(record: RunRecord, references: Mapping[str, Mapping[str, EnvironmentResult]]) -> RunRecord:
+    """The record with normalised scores where the reference players allow them."""
+    results = {name: scored(result, name, references) for name, result in record.evaluation.results.items()}
+    return record.model_copy(update={"evaluation": record.evaluation.model_copy(update={"results": results})})
 
 
 def run_record(run: PlannedRun, total: int, trained_here: bool, fault: str | None) -> RunRecord:

@@ -16,8 +16,8 @@ from metta.lab.run import RunFolder
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.sim.config import SimConfig
 
-RANDOM = "random"
-"""Address of the player that marks the floor."""
+PLAYERS = ("random",)
+"""Reference players; each name is an address, too."""
 
 
 class EvaluateConfig(Config):
@@ -31,7 +31,7 @@ class EvaluateConfig(Config):
     """If given, a checkpoint of another architecture is refused."""
     output: str | None = None
     """File for the results; none: evaluation.json in the run's folder (for another checkpoint than the newest, or
-    another level than the run's own, evaluation.<level>.<checkpoint>.json), and nowhere for `random`."""
+    another level than the run's own, evaluation.<level>.<checkpoint>.json), and nowhere for reference players."""
     evaluation_environments: dict[str, SimConfig]
     """Evaluation environments by name, e.g. basic, combat."""
     evaluation: EvaluationConfig = EvaluationConfig()
@@ -71,7 +71,7 @@ class EvaluateJob(Job):
     def _output(self) -> Path | None:
         if self.config.output is not None:
             return Path(self.config.output)
-        if self.config.policy_uri == RANDOM:
+        if self.config.policy_uri in PLAYERS:
             return None
         address = checkpoint_address(self.config.policy_uri)
         run = RunFolder(address.folder.parent)
@@ -83,9 +83,9 @@ class EvaluateJob(Job):
 
 def evaluate_into(output: Path | None, config: EvaluateConfig) -> dict[str, Any]:
     """Evaluate and write the record to `output`: whose results, on which level, results per environment, provenance."""
-    player: Path | str = RANDOM
-    checkpoint: dict[str, Any] = {"architecture": RANDOM, "timesteps": 0}
-    if config.policy_uri != RANDOM:
+    player: Path | str = config.policy_uri
+    checkpoint: dict[str, Any] = {"architecture": config.policy_uri, "timesteps": 0}
+    if config.policy_uri not in PLAYERS:
         player = find_checkpoint(checkpoint_address(config.policy_uri))
         checkpoint = read_json(player / "policy.json")
         if config.architecture not in (None, checkpoint.get("architecture")):

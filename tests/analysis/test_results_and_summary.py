@@ -14,6 +14,7 @@ from metta.analysis.results import (
     TrainingRecord,
     environment_result,
     read_results,
+    scored,
     write_results,
 )
 from metta.analysis.summary import summary_csv, summary_markdown, summary_rows, verdict
@@ -73,7 +74,7 @@ def results() -> BenchmarkResults:
         levels=["level_1_basic"],
         seeds=[0, 1],
         command="run_benchmark.py",
-        references={"level_1_basic": {"basic": RANDOM}},
+        references={"level_1_basic": {"random": {"basic": RANDOM}}},
         runs=[
             run("vit", 0, evaluated([1.0, 1.2, 1.1, 0.9])),
             run("vit", 1, None),
@@ -155,3 +156,14 @@ def test_episodes_on_other_maps_are_not_paired() -> None:
 def test_a_benchmark_without_results_has_an_empty_table() -> None:
     empty = results().model_copy(update={"runs": [], "references": {}})
     assert "0 of 4 runs evaluated so far." in summary_markdown(empty)
+
+
+def test_score_is_0_at_random_and_1_at_scripted() -> None:
+    own, scripted = evaluated([1.0, 1.2, 1.1, 0.9]), evaluated([4.0, 4.2, 4.1, 4.1])
+    references = {"random": {"basic": RANDOM}, "scripted": {"basic": scripted}}
+    assert scored(own, "basic", references).normalised_score == pytest.approx((1.05 - 0.1) / (4.1 - 0.1))
+    assert scored(RANDOM, "basic", references).normalised_score == 0.0
+    assert scored(scripted, "basic", references).normalised_score == 1.0
+    assert scored(own, "combat", references).normalised_score is None
+    assert scored(own, "basic", {"random": {"basic": RANDOM}}).normalised_score is None
+    assert scored(evaluated([1.0], "other maps"), "basic", references).normalised_score is None

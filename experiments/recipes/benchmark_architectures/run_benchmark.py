@@ -16,7 +16,7 @@ from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTU
 from metta.base.errors import InputError
 from metta.cli.main import report_errors, resolve
 from metta.lab.benchmark import Benchmark, PlannedReference, PlannedRun
-from metta.lab.evaluation import RANDOM, EvaluateJob
+from metta.lab.evaluation import PLAYERS, EvaluateJob
 from metta.lab.plan import RunSpec, id_part, plan
 from metta.lab.provenance import cores
 from metta.lab.training import TrainJob
@@ -150,7 +150,7 @@ def build_benchmark(given: argparse.Namespace, command: str) -> Benchmark:
     return Benchmark(
         output=output,
         runs=[_planned_run(number, spec, output, settings) for number, spec in enumerate(specs, start=1)],
-        references=[_planned_reference(level, output, settings) for level in levels],
+        references=[_planned_reference(player, level, output, settings) for level in levels for player in PLAYERS],
         max_timesteps=extent.max_timesteps,
         parallel=extent.parallel,
         threads=threads,
@@ -185,12 +185,12 @@ def _planned_run(number: int, spec: RunSpec, output: Path, settings: Sequence[st
     return PlannedRun(number, spec, job, tuple(train), (*evaluate, *_evaluation_settings(settings)))
 
 
-def _planned_reference(level: str, output: Path, settings: Sequence[str]) -> PlannedReference:
-    file = output / "references" / f"{level}.{RANDOM}.json"
-    words = [f"{PACKAGE}.{level}.evaluate", f"policy_uri={RANDOM}", f"output={file}", *_evaluation_settings(settings)]
+def _planned_reference(player: str, level: str, output: Path, settings: Sequence[str]) -> PlannedReference:
+    file = output / "references" / f"{level}.{player}.json"
+    words = [f"{PACKAGE}.{level}.evaluate", f"policy_uri={player}", f"output={file}", *_evaluation_settings(settings)]
     job = resolve(words)
     assert isinstance(job, EvaluateJob)
-    return PlannedReference(level, file, tuple(words), job.config.evaluation.model_dump(mode="json"))
+    return PlannedReference(player, level, file, tuple(words), job.config.evaluation.model_dump(mode="json"))
 
 
 def _evaluation_settings(settings: Sequence[str]) -> list[str]:
