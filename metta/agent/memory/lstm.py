@@ -115,7 +115,7 @@ class _Layer(torch.autograd.Function):
                 before, cell_before = hiddens[t] * cut[t], (cells[t] * cut[t]).numpy()
             else:
                 before, cell_before = hiddens[t], cells_np[t]
-            gates[t].addmm_(before, recurrent)
+            torch.addmm(gates[t], before, recurrent, out=gates[t])
             step_forward(gates_np[t], cell_before, cells_np[t + 1], tanh_np[t], hiddens_np[t + 1])
         ctx.save_for_backward(x_TBD, keep_TB, weight_ih, weight_hh, gates, hiddens, cells, tanh_cells)
         return hiddens[1:], cells[T]
