@@ -14,6 +14,7 @@ from metta.base.config import Config
 from metta.base.errors import InputError, RunError
 from metta.base.files import make_folder, read_json, write_atomically, write_json
 from metta.lab.provenance import now, provenance
+from metta.lab.stopping import runner_is_gone, stop_this_process
 
 FORMAT = 1
 HEARTBEAT_SECONDS = 5.0
@@ -161,7 +162,7 @@ class Heartbeat:
     """Keeps status.json current while a run works: on every change of state and every few seconds besides.
 
     Use as a context manager around the work. A heartbeat that cannot be written (full disk) is reported once through
-    `warn` and does not end the run.
+    `warn` and does not end the run. A run whose runner has died stops itself.
     """
 
     def __init__(self, folder: RunFolder, total_timesteps: int, warn: Callable[[str], None]) -> None:
@@ -211,6 +212,9 @@ class Heartbeat:
 
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT_SECONDS):
+            if runner_is_gone():
+                stop_this_process()
+                return
             with self._guard:
                 self._write()
 

@@ -14,6 +14,7 @@ from typing import IO
 
 from metta.base.files import disk_faults
 from metta.lab.provenance import REPOSITORY
+from metta.lab.stopping import RUNNER_VARIABLE, terminable
 
 POLL_SECONDS = 0.1
 SECONDS_TO_STOP = 30.0
@@ -79,29 +80,31 @@ def run_commands(
 ) -> None:
     """Run all commands in order, at most `parallel` at a time; faults are reported to `on_end`, never raised.
 
-    An interrupt (Ctrl-C) asks the running commands to stop, waits for them and is raised again; no process is left.
+    An interrupt (Ctrl-C or SIGTERM) asks the running commands to stop, waits for them and is raised again; no process
+    is left. If this process is killed, the commands notice and stop by themselves.
     """
     waiting = deque(commands)
     running: list[tuple[Command, subprocess.Popen[bytes]]] = []
     try:
-        while waiting or running:
-            while waiting and len(running) < parallel:
-                command = waiting.popleft()
-                on_start(command)
-                running.append((command, _start(command)))
-            time.sleep(POLL_SECONDS)
-            while_waiting([command for command, _ in running])
-            for command, process in list(running):
-                status = process.poll()
-                if status is not None:
-                    running.remove((command, process))
-                    on_end(Ended(command, status))
+        with terminable():
+            while waiting or running:
+                while waiting and len(running) < parallel:
+                    command = waiting.popleft()
+                    on_start(command)
+                    running.append((command, _start(command)))
+                time.sleep(POLL_SECONDS)
+                while_waiting([command for command, _ in running])
+                for command, process in list(running):
+                    status = process.poll()
+                    if status is not None:
+                        running.remove((command, process))
+                        on_end(Ended(command, status))
     finally:
         _stop([process for _, process in running])
 
 
 def _start(command: Command) -> "subprocess.Popen[bytes]":
-    environment = dict(os.environ)
+    environment = {**os.environ, RUNNER_VARIABLE: str(os.getpid())}
     if command.threads:
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             environment[name] = str(command.threads)

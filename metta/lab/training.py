@@ -1,12 +1,9 @@
 """Training one run in its folder: new, continued or already finished; evaluated at the end."""
 
-import signal
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, ClassVar
 
 from metta.base.errors import InputError, RunError
@@ -15,6 +12,7 @@ from metta.lab.evaluation import EvaluateConfig, evaluate_into, result_sentences
 from metta.lab.job import STOPPED, Job
 from metta.lab.log import ProgressLine, RunLog
 from metta.lab.run import Heartbeat, RunFolder
+from metta.lab.stopping import terminable
 from metta.rl.config import RunConfig
 
 if TYPE_CHECKING:
@@ -104,7 +102,7 @@ class TrainJob(Job):
 def _guarded(work: Callable[[], None], heartbeat: Heartbeat, log: RunLog) -> int:
     """Run `work` so that the folder says how it ended, whatever happened; returns the exit status."""
     try:
-        with _terminable():
+        with terminable():
             work()
     except KeyboardInterrupt:
         heartbeat.update(state="stopped")
@@ -120,17 +118,3 @@ def _guarded(work: Callable[[], None], heartbeat: Heartbeat, log: RunLog) -> int
         log.keep(traceback.format_exc())
         raise RunError(f"the run failed with {sentence} (details in {log.path}).") from error
     return 0
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Treat a polite request to end (SIGTERM) like Ctrl-C."""
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from metta.lab import runner
+from metta.cli.main import resolve
+from metta.lab import run, runner, stopping
+from metta.lab.job import STOPPED
 from metta.lab.runner import Command, Ended, command_text, run_commands
+from tests.lab.stand_ins import Bench
 
 SCRIPT = """
 import os, signal, sys, time
@@ -89,6 +92,20 @@ def test_an_interrupt_leaves_no_process(tmp_path: Path, doing: str, monkeypatch:
     for each in (first, second):
         with pytest.raises(ProcessLookupError):
             os.kill(int(runner.tail(each.log_file)[1]), 0)
+
+
+def test_commands_know_whom_not_to_outlive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
+    """The stand-in trainer waits; its parent is not the runner that the environment names, as after a kill."""
+    monkeypatch.setattr(run, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setenv(stopping.RUNNER_VARIABLE, "1" if os.getppid() != 1 else "2")
+    bench.on_step = lambda timesteps: time.sleep(20)
+    words = [
+        "experiments.recipes.benchmark_architectures.level_1_basic.train",
+        *("run=r", "trainer.total_timesteps=500"),
+    ]
+    before = time.monotonic()
+    assert resolve(words).execute() == STOPPED
+    assert time.monotonic() - before < 15
 
 
 def test_commands_can_be_typed() -> None:

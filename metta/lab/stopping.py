@@ -1,0 +1,35 @@
+"""How work is asked to stop: Ctrl-C, a polite request (SIGTERM), or the death of the runner that started it."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+RUNNER_VARIABLE = "METTA_RUNNER_PID"
+"""Environment variable with the process id of the runner that a job must not outlive; unset for jobs by hand."""
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Treat a request to end (SIGTERM) like Ctrl-C: `KeyboardInterrupt` is raised in the main thread."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def runner_is_gone() -> bool:
+    """Whether this process was started by a runner that has ended since (then another process is its parent)."""
+    runner = os.environ.get(RUNNER_VARIABLE)
+    return runner is not None and os.getppid() != int(runner)
+
+
+def stop_this_process() -> None:
+    """Ask this process to stop, from any of its threads."""
+    os.kill(os.getpid(), signal.SIGTERM)
