@@ -153,6 +153,21 @@ def test_relative_memories(kind, steps_before):
             close(torch.stack(slots), torch.stack(twin_slots), 2e-6)
 
 
+def test_fused_takes_the_plain_weights_and_gives_the_plain_outputs():
+    plain, fused = (build(MEMORIES[kind], torch.float32) for kind in ("transformer_xl", "transformer_xl_fused"))
+    with torch.no_grad():
+        for parameter in fused.parameters():
+            parameter.zero_()
+    fused.load_state_dict(plain.state_dict())
+    x, resets = segment(plain, 4, 40, torch.float32)
+    y, end = plain(x, resets, plain.initial_state(4))
+    z, fused_end = fused(x, resets, fused.initial_state(4))
+    close(z, y, 1e-5)
+    for ours, other in zip(end[0], fused_end[0], strict=True):
+        close(other, ours, 1e-5)
+    assert torch.equal(end[1], fused_end[1])
+
+
 @pytest.mark.parametrize(("r", "eta"), [(2, 4), (3, 1), (5, 2), (6, 2)])
 def test_agalite(r, eta):
     config = AGaLiTeConfig(width=6, num_heads=2, head_width=4, feed_forward=8, num_layers=2, oscillations=r, eta=eta)
