@@ -12,17 +12,31 @@ from metta.sim.constants import (
     GET_ITEMS,
     LAST_ATTACK,
     LAST_MOVE,
+    MAX_AMOUNT,
     NOOP,
     NUM_RESOURCES,
     PUT_ITEMS,
     ROW_STEP,
 )
-from metta.sim.converters import put_recipe, start_if_possible
+from metta.sim.converters import start_if_possible
 from metta.sim.episodes import ATTACKS_TRIED, FAILED_ACTIONS, MOVES, STEPS_FROZEN
 from metta.sim.faces import draw_converter
 from metta.sim.inventory import can_pay, gain, lose, pay, room_for
 from metta.sim.occupancy import flip
-from metta.sim.world_arrays import Rules, Worlds
+from metta.sim.window import Window
+from metta.sim.world_arrays import (
+    COLUMN,
+    FACE_STALE,
+    FROZEN,
+    ITEMS,
+    KIND,
+    ORIENTATION,
+    RECIPE_IN,
+    RECIPE_OUT,
+    ROW,
+    Rules,
+    World,
+)
 
 GROUP_NOOP = ACTION_GROUPS.index("noop")
 GROUP_MOVE = ACTION_GROUPS.index("move")
@@ -45,29 +59,29 @@ def is_valid(action: int) -> bool:
 
 
 @inner
-def act(rules: Rules, worlds: Worlds, w: int, agent: int, action: int, rewards: np.ndarray) -> bool:
+def act(rules: Rules, world: World, window: Window, agent: int, action: int, rewards: np.ndarray) -> bool:
     """Carry out a valid action; False if it failed. `rewards` [A] is the world's part."""
-    if worlds.frozen[w, agent] > 0:
-        worlds.frozen[w, agent] -= 1
-        worlds.face_stale[w, agent] = True
-        worlds.counters[w, agent, STEPS_FROZEN] += 1
-        worlds.counters[w, agent, FAILED_ACTIONS] += 1
+    if world.entities[agent, FROZEN] > 0:
+        world.entities[agent, FROZEN] -= 1
+        world.entities[agent, FACE_STALE] = 1
+        world.counters[agent, STEPS_FROZEN] += 1
+        world.counters[agent, FAILED_ACTIONS] += 1
         return False
     group = group_of(action)
     if group == GROUP_ATTACK:
-        worlds.counters[w, agent, ATTACKS_TRIED] += 1
-    if can_pay(rules, worlds, w, agent, group) and carry_out(rules, worlds, w, agent, action, group):
-        pay(rules, worlds, w, agent, group)
+        world.counters[agent, ATTACKS_TRIED] += 1
+    if can_pay(rules, world, agent, group) and carry_out(rules, world, window, agent, action, group):
+        pay(rules, world, agent, group)
         return True
-    worlds.counters[w, agent, FAILED_ACTIONS] += 1
+    world.counters[agent, FAILED_ACTIONS] += 1
     rewards[agent] -= rules.failure_penalty
     return False
 
 
 @inner
-def refuse(rules: Rules, worlds: Worlds, w: int, agent: int, rewards: np.ndarray) -> None:
+def refuse(rules: Rules, world: World, agent: int, rewards: np.ndarray) -> None:
     """An action that does not exist fails once per priority, also for a frozen agent, which stays as frozen."""
-    worlds.counters[w, agent, FAILED_ACTIONS] += 1
+    world.counters[agent, FAILED_ACTIONS] += 1
     rewards[agent] -= rules.failure_penalty
     rewards[agent] -= rules.failure_penalty
 
@@ -87,89 +101,91 @@ def group_of(action: int) -> int:
 
 
 @inner
-def carry_out(rules: Rules, worlds: Worlds, w: int, agent: int, action: int, group: int) -> bool:
+def carry_out(rules: Rules, world: World, window: Window, agent: int, action: int, group: int) -> bool:
     """The effect of an action; False if it failed."""
     if group == GROUP_MOVE:
-        return move(rules, worlds, w, agent, action - FIRST_MOVE)
+        return move(rules, world, window, agent, action - FIRST_MOVE)
     if group == GROUP_PUT:
-        return put_items(rules, worlds, w, agent)
+        return put_items(rules, world, agent)
     if group == GROUP_GET:
-        return get_items(rules, worlds, w, agent)
+        return get_items(rules, world, agent)
     if group == GROUP_ATTACK:
-        return attack(rules, worlds, w, agent, action - FIRST_ATTACK)
+        return attack(rules, world, agent, action - FIRST_ATTACK)
     return True
 
 
 @inner
-def move(rules: Rules, worlds: Worlds, w: int, agent: int, orientation: int) -> bool:
+def move(rules: Rules, world: World, window: Window, agent: int, orientation: int) -> bool:
     """Turn, then step if the cell is free; another agent in the way is a success without a step."""
-    worlds.orientation[w, agent] = orientation
-    worlds.face_stale[w, agent] = True
-    row = np.int64(worlds.row[w, agent])
-    column = np.int64(worlds.column[w, agent])
+    world.entities[agent, ORIENTATION] = orientation
+    world.entities[agent, FACE_STALE] = 1
+    row = world.entities[agent, ROW]
+    column = world.entities[agent, COLUMN]
     new_row = row + ROW_STEP[orientation]
     new_column = column + COLUMN_STEP[orientation]
     if not (0 <= new_row < rules.height and 0 <= new_column < rules.width):
         return False
-    occupant = worlds.cells[w, new_row * rules.width + new_column]
+    occupant = world.cells[new_row * rules.width + new_column]
     if occupant != 0:
         return 1 <= occupant <= rules.num_agents
-    worlds.cells[w, row * rules.width + column] = 0
-    worlds.cells[w, new_row * rules.width + new_column] = 1 + agent
-    flip(rules, worlds, w, row, column)
-    flip(rules, worlds, w, new_row, new_column)
-    worlds.row[w, agent] = new_row
-    worlds.column[w, agent] = new_column
-    worlds.counters[w, agent, MOVES] += 1
+    world.cells[row * rules.width + column] = 0
+    world.cells[new_row * rules.width + new_column] = 1 + agent
+    flip(world, window, row, column)
+    flip(world, window, new_row, new_column)
+    world.entities[agent, ROW] = new_row
+    world.entities[agent, COLUMN] = new_column
+    world.counters[agent, MOVES] += 1
     return True
 
 
 @inner
-def converter_in_front(rules: Rules, worlds: Worlds, w: int, agent: int) -> int:
-    """The converter an agent faces, or NO_CONVERTER."""
-    row = worlds.row[w, agent] + ROW_STEP[worlds.orientation[w, agent]]
-    column = worlds.column[w, agent] + COLUMN_STEP[worlds.orientation[w, agent]]
+def converter_in_front(rules: Rules, world: World, agent: int) -> int:
+    """The entity of the converter that an agent faces, or NO_CONVERTER."""
+    row = world.entities[agent, ROW] + ROW_STEP[world.entities[agent, ORIENTATION]]
+    column = world.entities[agent, COLUMN] + COLUMN_STEP[world.entities[agent, ORIENTATION]]
     if not (0 <= row < rules.height and 0 <= column < rules.width):
         return NO_CONVERTER
-    return max(worlds.cells[w, row * rules.width + column] - 1 - rules.num_agents, NO_CONVERTER)
+    entity = world.cells[row * rules.width + column] - 1
+    return entity if entity >= rules.num_agents else NO_CONVERTER
 
 
 @inner
-def put_items(rules: Rules, worlds: Worlds, w: int, agent: int) -> bool:
+def put_items(rules: Rules, world: World, agent: int) -> bool:
     """Put one recipe's worth of inputs, or what is held of it, into the converter in front."""
-    c = converter_in_front(rules, worlds, w, agent)
-    if c == NO_CONVERTER:
+    entity = converter_in_front(rules, world, agent)
+    if entity == NO_CONVERTER:
         return False
+    kind = world.entities[entity, KIND]
     moved = False
     for item in range(NUM_RESOURCES):
-        amount = put_recipe(rules, worlds, w, c, item, np.int64(worlds.items[w, agent, item]))
+        room = MAX_AMOUNT - world.entities[entity, ITEMS + item]
+        amount = min(rules.kinds[kind, RECIPE_IN + item], world.entities[agent, ITEMS + item], room)
         if amount > 0:
-            lose(worlds, w, agent, item, amount)
-            worlds.items[w, rules.num_agents + c, item] += np.uint8(amount)
-            start_if_possible(rules, worlds, w, c)
+            lose(world, agent, item, amount)
+            world.entities[entity, ITEMS + item] += amount
+            start_if_possible(rules, world, entity)
             moved = True
     if moved:
-        draw_converter(rules, worlds, w, c)
+        draw_converter(rules, world, entity)
     return moved
 
 
 @inner
-def get_items(rules: Rules, worlds: Worlds, w: int, agent: int) -> bool:
+def get_items(rules: Rules, world: World, agent: int) -> bool:
     """Take all of each output of the converter in front that there is room for."""
-    c = converter_in_front(rules, worlds, w, agent)
-    if c == NO_CONVERTER:
+    entity = converter_in_front(rules, world, agent)
+    if entity == NO_CONVERTER:
         return False
-    kind = worlds.converter_kind[w, c]
-    entity = rules.num_agents + c
+    kind = world.entities[entity, KIND]
     moved = False
     for item in range(NUM_RESOURCES):
-        if rules.recipe_out[kind, item] > 0:
-            amount = min(np.int64(worlds.items[w, entity, item]), room_for(rules, worlds, w, agent, item))
+        if rules.kinds[kind, RECIPE_OUT + item] > 0:
+            amount = min(world.entities[entity, ITEMS + item], room_for(rules, world, agent, item))
             if amount > 0:
-                worlds.items[w, entity, item] -= np.uint8(amount)
-                gain(worlds, w, agent, item, amount)
-                start_if_possible(rules, worlds, w, c)
+                world.entities[entity, ITEMS + item] -= amount
+                gain(world, agent, item, amount)
+                start_if_possible(rules, world, entity)
                 moved = True
     if moved:
-        draw_converter(rules, worlds, w, c)
+        draw_converter(rules, world, entity)
     return moved

@@ -25,7 +25,7 @@ from metta.sim.constants import (
 )
 
 OBJECTS_PER_SIX_AGENTS = {"wall": 10, "altar": 5, "mine_red": 10, "generator_red": 5, "lasery": 1, "armory": 1}
-"""Contents of a room, rounded to the nearest whole and at least 1 of each."""
+"""Contents of a room for each group of six agents; the number of groups is rounded to the nearest whole, at least 1."""
 
 REWARDED = {"ore": "ore_red", "battery": "battery_red", "laser": "laser", "armor": "armor", "blueprint": "blueprint"}
 """Short name in a level's reward table -> resource."""
@@ -119,11 +119,11 @@ def arena_config(
         world=RoomConfig(
             height=size,
             width=size,
-            objects={name: _share(count, num_agents) for name, count in OBJECTS_PER_SIX_AGENTS.items()},
+            objects={name: count * groups_of_six(num_agents) for name, count in OBJECTS_PER_SIX_AGENTS.items()},
         ),
     )
 
 
-def _share(per_six: int, num_agents: int) -> int:
-    """Objects for this many agents: proportional, rounded to the nearest whole (halves up), at least 1."""
-    return max(1, (2 * per_six * num_agents + 6) // 12)
+def groups_of_six(num_agents: int) -> int:
+    """How many times a room holds `OBJECTS_PER_SIX_AGENTS`: agents / 6 to the nearest whole, halves up, at least 1."""
+    return max(1, (num_agents + 3) // 6)

@@ -1,97 +1,106 @@
 """Converters: when a conversion starts, when its output appears, and when the next one may start."""
 
-import numpy as np
-
 from metta.sim.compiled import inner
 from metta.sim.constants import MAX_AMOUNT, NUM_RESOURCES
 from metta.sim.faces import draw_converter
-from metta.sim.world_arrays import NEVER, Rules, Worlds
+from metta.sim.world_arrays import (
+    CONVERSIONS,
+    CONVERTING,
+    COOLDOWN,
+    COOLING,
+    DUE,
+    ITEMS,
+    KIND,
+    MAX_CONVERSIONS,
+    MAX_OUTPUT,
+    NEVER,
+    NEXT_DUE,
+    NUM_CONVERTERS,
+    RECIPE_IN,
+    RECIPE_OUT,
+    STEP,
+    TICKS,
+    Rules,
+    World,
+)
 
 
 @inner
-def happen_events(rules: Rules, worlds: Worlds, w: int) -> None:
+def happen_events(rules: Rules, world: World) -> None:
     """Finish every conversion and cooldown of a world that is due now."""
-    now = worlds.step[w]
-    if worlds.next_due[w] > now:
+    now = world.clock[STEP]
+    if world.clock[NEXT_DUE] > now:
         return
     next_due = NEVER
-    for c in range(worlds.num_converters[w]):
-        if worlds.due[w, c] <= now:
-            happen(rules, worlds, w, c)
-            draw_converter(rules, worlds, w, c)
-        next_due = min(next_due, worlds.due[w, c])
-    worlds.next_due[w] = next_due
+    for entity in range(rules.num_agents, rules.num_agents + world.clock[NUM_CONVERTERS]):
+        if world.entities[entity, DUE] <= now:
+            happen(rules, world, entity)
+            draw_converter(rules, world, entity)
+        next_due = min(next_due, world.entities[entity, DUE])
+    world.clock[NEXT_DUE] = next_due
 
 
 @inner
-def happen(rules: Rules, worlds: Worlds, w: int, c: int) -> None:
+def happen(rules: Rules, world: World, entity: int) -> None:
     """The event that a converter waited for: its conversion or its cooldown ends."""
-    worlds.due[w, c] = NEVER
-    if worlds.converting[w, c]:
-        finish_conversion(rules, worlds, w, c)
+    world.entities[entity, DUE] = NEVER
+    if world.entities[entity, CONVERTING] != 0:
+        finish_conversion(rules, world, entity)
     else:
-        worlds.cooling[w, c] = False
-    start_if_possible(rules, worlds, w, c)
+        world.entities[entity, COOLING] = 0
+    start_if_possible(rules, world, entity)
 
 
 @inner
-def start_if_possible(rules: Rules, worlds: Worlds, w: int, c: int) -> None:
+def start_if_possible(rules: Rules, world: World, entity: int) -> None:
     """Start a conversion if nothing is in the way. One without duration and cooldown leads to the next at once."""
-    entity = rules.num_agents + c
-    kind = worlds.converter_kind[w, c]
-    while can_start(rules, worlds, w, c):
+    kind = world.entities[entity, KIND]
+    while can_start(rules, world, entity):
         for item in range(NUM_RESOURCES):
-            worlds.items[w, entity, item] -= np.uint8(rules.recipe_in[kind, item])
-        worlds.converting[w, c] = True
-        if rules.conversion_ticks[kind] > 0:
-            wait(worlds, w, c, rules.conversion_ticks[kind])
+            world.entities[entity, ITEMS + item] -= rules.kinds[kind, RECIPE_IN + item]
+        world.entities[entity, CONVERTING] = 1
+        if rules.kinds[kind, TICKS] > 0:
+            wait(world, entity, rules.kinds[kind, TICKS])
         else:
-            finish_conversion(rules, worlds, w, c)
+            finish_conversion(rules, world, entity)
 
 
 @inner
-def can_start(rules: Rules, worlds: Worlds, w: int, c: int) -> bool:
+def can_start(rules: Rules, world: World, entity: int) -> bool:
     """Idle, conversions left, room for output, and every input of the recipe inside."""
-    if worlds.converting[w, c] or worlds.cooling[w, c]:
+    if world.entities[entity, CONVERTING] != 0 or world.entities[entity, COOLING] != 0:
         return False
-    entity = rules.num_agents + c
-    kind = worlds.converter_kind[w, c]
-    if rules.max_conversions[kind] >= 0 and worlds.conversions[w, c] >= rules.max_conversions[kind]:
+    kind = world.entities[entity, KIND]
+    conversions_left = rules.kinds[kind, MAX_CONVERSIONS] - world.entities[entity, CONVERSIONS]
+    if rules.kinds[kind, MAX_CONVERSIONS] >= 0 and conversions_left <= 0:
         return False
     outputs = 0
     for item in range(NUM_RESOURCES):
-        if worlds.items[w, entity, item] < rules.recipe_in[kind, item]:
+        inside = world.entities[entity, ITEMS + item]
+        if inside < rules.kinds[kind, RECIPE_IN + item]:
             return False
-        if rules.recipe_out[kind, item] > 0:
-            outputs += np.int64(worlds.items[w, entity, item])
-    return rules.max_output[kind] < 0 or outputs < rules.max_output[kind]
+        if rules.kinds[kind, RECIPE_OUT + item] > 0:
+            outputs += inside
+    return rules.kinds[kind, MAX_OUTPUT] < 0 or outputs < rules.kinds[kind, MAX_OUTPUT]
 
 
 @inner
-def finish_conversion(rules: Rules, worlds: Worlds, w: int, c: int) -> None:
+def finish_conversion(rules: Rules, world: World, entity: int) -> None:
     """Put the output inside and start the cooldown, if there is one."""
-    entity = rules.num_agents + c
-    kind = worlds.converter_kind[w, c]
-    worlds.converting[w, c] = False
-    worlds.conversions[w, c] += 1
+    kind = world.entities[entity, KIND]
+    world.entities[entity, CONVERTING] = 0
+    world.entities[entity, CONVERSIONS] += 1
     for item in range(NUM_RESOURCES):
-        inside = np.int64(worlds.items[w, entity, item]) + rules.recipe_out[kind, item]
-        worlds.items[w, entity, item] = np.uint8(min(inside, MAX_AMOUNT))
-    if rules.cooldown[kind] > 0:
-        worlds.cooling[w, c] = True
-        wait(worlds, w, c, rules.cooldown[kind])
+        inside = world.entities[entity, ITEMS + item] + rules.kinds[kind, RECIPE_OUT + item]
+        world.entities[entity, ITEMS + item] = min(inside, MAX_AMOUNT)
+    if rules.kinds[kind, COOLDOWN] > 0:
+        world.entities[entity, COOLING] = 1
+        wait(world, entity, rules.kinds[kind, COOLDOWN])
 
 
 @inner
-def wait(worlds: Worlds, w: int, c: int, steps: int) -> None:
+def wait(world: World, entity: int, steps: int) -> None:
     """Have the next event of a converter so many steps from now."""
-    due = min(np.int64(worlds.step[w]) + steps, NEVER)
-    worlds.due[w, c] = due
-    worlds.next_due[w] = min(np.int64(worlds.next_due[w]), due)
-
-
-@inner
-def put_recipe(rules: Rules, worlds: Worlds, w: int, c: int, item: int, held: int) -> int:
-    """How many of an item somebody who holds `held` can put in at once: one recipe's worth, capped by room."""
-    inside = np.int64(worlds.items[w, rules.num_agents + c, item])
-    return min(min(np.int64(rules.recipe_in[worlds.converter_kind[w, c], item]), held), MAX_AMOUNT - inside)
+    due = min(world.clock[STEP] + steps, NEVER)
+    world.entities[entity, DUE] = due
+    world.clock[NEXT_DUE] = min(world.clock[NEXT_DUE], due)

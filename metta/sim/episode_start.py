@@ -9,99 +9,138 @@ from metta.sim.faces import draw_agent, draw_converter, draw_wall
 from metta.sim.map_generation import draw_room
 from metta.sim.occupancy import flip
 from metta.sim.randomness import PURPOSE_FIRST_LENGTH, PURPOSE_MAP, PURPOSE_ORDER, below, stream
-from metta.sim.world_arrays import AGENT_CODE, EMPTY_CODE, FIRST_KIND_CODE, NEVER, Rules, Worlds
+from metta.sim.window import Window
+from metta.sim.world_arrays import (
+    AGENT_CODE,
+    COLUMN,
+    CONVERSIONS,
+    CONVERTING,
+    CONVERTS,
+    COOLING,
+    DUE,
+    EMPTY_CODE,
+    EPISODE,
+    FACE_STALE,
+    FIRST_KIND_CODE,
+    FROZEN,
+    INITIAL,
+    ITEMS,
+    ITEMS_CHANGED,
+    KIND,
+    LAST_STEP,
+    NEVER,
+    NEXT_DUE,
+    NUM_CONVERTERS,
+    ORDER_STATE,
+    ORIENTATION,
+    POTENTIAL,
+    RECIPE_OUT,
+    RETURN,
+    ROW,
+    SEED,
+    SHOWN_ACTION,
+    START_ITEMS,
+    STEP,
+    WORLD_INDEX,
+    Rules,
+    World,
+)
 
 
 @inner
 def start_episode(
-    rules: Rules, worlds: Worlds, w: int, episode: int, random_length: bool, scratch: np.ndarray
+    rules: Rules,
+    world: World,
+    window: Window,
+    start_cells: np.ndarray,
+    episode: int,
+    random_length: bool,
+    scratch: np.ndarray,
 ) -> bool:
-    """Start an episode of a world; False if no map could be drawn. A random length is 1 to max_steps."""
-    seed = worlds.seed[0]
-    world = worlds.world_index[w]
-    if not draw_map(rules, stream(seed, world, episode, PURPOSE_MAP), worlds.start_cells[w], scratch):
+    """Start an episode of a world; False if no map could be drawn.
+
+    Args:
+        start_cells: uint8 [H, V] codes of the start map; drawn anew for rooms, as it is for a fixed map.
+        random_length: end the episode after 1 to max_steps steps instead of max_steps.
+        scratch: int32 [2 * H * V + K] of any content.
+    """
+    seed = np.uint64(world.clock[SEED])
+    index = world.clock[WORLD_INDEX]
+    map_state = stream(seed, index, episode, PURPOSE_MAP)
+    if rules.random_maps and not draw_room(rules, map_state, start_cells, scratch):
         return False
-    worlds.episode[w] = episode
-    worlds.order_state[w] = stream(seed, world, episode, PURPOSE_ORDER)
-    worlds.step[w] = 0
-    worlds.last_step[w] = rules.max_steps
+    world.clock[EPISODE] = episode
+    world.clock[ORDER_STATE] = np.int64(stream(seed, index, episode, PURPOSE_ORDER))
+    world.clock[STEP] = 0
+    world.clock[LAST_STEP] = rules.max_steps
     if random_length:
-        worlds.last_step[w] = 1 + below(stream(seed, world, episode, PURPOSE_FIRST_LENGTH), rules.max_steps)
-    worlds.shown_action[w] = 0
-    worlds.returns[w] = 0.0
-    worlds.counters[w] = 0
-    build(rules, worlds, w)
+        length_state = stream(seed, index, episode, PURPOSE_FIRST_LENGTH)
+        world.clock[LAST_STEP] = 1 + below(length_state, rules.max_steps)
+    build(rules, world, window, start_cells)
     return True
 
 
 @inner
-def draw_map(rules: Rules, state: np.uint64, cells: np.ndarray, scratch: np.ndarray) -> bool:
-    """Write the codes of the fixed map, or of a random room."""
-    if rules.start_cells.shape[0] > 0:
-        for row in range(rules.height):
-            for column in range(rules.width):
-                cells[row, column] = rules.start_cells[row, column]
-        return True
-    return draw_room(rules, state, cells, scratch)
-
-
-@inner
-def build(rules: Rules, worlds: Worlds, w: int) -> None:
+def build(rules: Rules, world: World, window: Window, start_cells: np.ndarray) -> None:
     """Put the objects of the start map into a world; agents and converters are numbered in row-major order."""
-    worlds.cells[w] = 0
-    worlds.occupied[w] = 0
-    worlds.next_due[w] = NEVER
+    world.cells[:] = 0
+    world.occupied[:] = 0
+    world.clock[NEXT_DUE] = NEVER
     agents = 0
     converters = 0
     for row in range(rules.height):
         for column in range(rules.width):
-            code = np.int64(worlds.start_cells[w, row, column])
+            code = np.int64(start_cells[row, column])
             if code == EMPTY_CODE:
                 continue
-            flip(rules, worlds, w, row, column)
+            flip(world, window, row, column)
             cell = row * rules.width + column
             kind = code - FIRST_KIND_CODE
             if code == AGENT_CODE:
-                worlds.cells[w, cell] = 1 + agents
-                add_agent(rules, worlds, w, agents, row, column)
+                world.cells[cell] = 1 + agents
+                add_agent(rules, world, agents, row, column)
                 agents += 1
-            elif rules.kind_converts[kind]:
-                worlds.cells[w, cell] = 1 + rules.num_agents + converters
-                add_converter(rules, worlds, w, converters, kind, row, column)
+            elif rules.kinds[kind, CONVERTS] != 0:
+                entity = rules.num_agents + converters
+                world.cells[cell] = 1 + entity
+                add_converter(rules, world, entity, kind, row, column)
                 converters += 1
             else:
-                worlds.cells[w, cell] = -1 - kind
-                draw_wall(rules, worlds, w, cell, kind)
-    worlds.num_converters[w] = converters
+                world.cells[cell] = -1 - kind
+                draw_wall(rules, world, cell, kind)
+    world.clock[NUM_CONVERTERS] = converters
 
 
 @inner
-def add_agent(rules: Rules, worlds: Worlds, w: int, agent: int, row: int, column: int) -> None:
+def add_agent(rules: Rules, world: World, agent: int, row: int, column: int) -> None:
     """An agent that faces north, holds what the rules give it, and was paid for nothing yet."""
-    worlds.row[w, agent] = row
-    worlds.column[w, agent] = column
-    worlds.orientation[w, agent] = NORTH
-    worlds.frozen[w, agent] = 0
+    world.entities[agent, ROW] = row
+    world.entities[agent, COLUMN] = column
+    world.entities[agent, ORIENTATION] = NORTH
+    world.entities[agent, FROZEN] = 0
+    world.entities[agent, SHOWN_ACTION] = 0
+    world.entities[agent, FACE_STALE] = 0
+    world.entities[agent, ITEMS_CHANGED] = 1
     for item in range(NUM_RESOURCES):
-        worlds.items[w, agent, item] = rules.start_items[agent, item]
-    worlds.potential[w, agent] = 0.0
-    worlds.items_changed[w, agent] = True
-    worlds.face_stale[w, agent] = False
-    draw_agent(rules, worlds, w, agent)
+        world.entities[agent, ITEMS + item] = rules.amounts[START_ITEMS + agent, item]
+    world.account[agent, POTENTIAL] = 0.0
+    world.account[agent, RETURN] = 0.0
+    world.counters[agent] = 0
+    draw_agent(rules, world, agent)
 
 
 @inner
-def add_converter(rules: Rules, worlds: Worlds, w: int, c: int, kind: int, row: int, column: int) -> None:
+def add_converter(rules: Rules, world: World, entity: int, kind: int, row: int, column: int) -> None:
     """A converter with its initial outputs; it tries to start at once."""
-    entity = rules.num_agents + c
-    worlds.row[w, entity] = row
-    worlds.column[w, entity] = column
-    worlds.converter_kind[w, c] = kind
-    worlds.converting[w, c] = False
-    worlds.cooling[w, c] = False
-    worlds.due[w, c] = NEVER
-    worlds.conversions[w, c] = 0
+    world.entities[entity, ROW] = row
+    world.entities[entity, COLUMN] = column
+    world.entities[entity, KIND] = kind
+    world.entities[entity, CONVERTING] = 0
+    world.entities[entity, COOLING] = 0
+    world.entities[entity, DUE] = NEVER
+    world.entities[entity, CONVERSIONS] = 0
     for item in range(NUM_RESOURCES):
-        worlds.items[w, entity, item] = rules.initial_count[kind] if rules.recipe_out[kind, item] > 0 else 0
-    start_if_possible(rules, worlds, w, c)
-    draw_converter(rules, worlds, w, c)
+        is_output = rules.kinds[kind, RECIPE_OUT + item] > 0
+        world.entities[entity, ITEMS + item] = rules.kinds[kind, INITIAL] if is_output else 0
+    start_if_possible(rules, world, entity)
+    draw_converter(rules, world, entity)

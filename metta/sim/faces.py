@@ -18,7 +18,21 @@ from metta.sim.constants import (
     NUM_RESOURCES,
     TYPE_AGENT,
 )
-from metta.sim.world_arrays import FACE_TOKENS, LONG_FACE_WORDS, Rules, Worlds
+from metta.sim.world_arrays import (
+    COLUMN,
+    CONVERTING,
+    COOLING,
+    FACE_TOKENS,
+    FROZEN,
+    ITEMS,
+    KIND,
+    LONG_FACE_WORDS,
+    ORIENTATION,
+    ROW,
+    TYPE_ID,
+    Rules,
+    World,
+)
 
 COUNT_SHIFT = np.uint64(56)
 _WITHOUT_COUNT = np.uint64((1 << 56) - 1)
@@ -51,11 +65,11 @@ def put_items(words: np.ndarray, token: int, items: np.ndarray) -> int:
 
 
 @inner
-def show_in_cell(worlds: Worlds, w: int, entity: int, cell: int, tokens: int) -> None:
+def show_in_cell(world: World, entity: int, cell: int, tokens: int) -> None:
     """Copy the start of an entity's long face to its cell."""
-    words = worlds.long_faces[w, entity]
-    worlds.faces[w, cell, 0] = words[0]
-    worlds.faces[w, cell, 1] = (words[1] & _WITHOUT_COUNT) | (np.uint64(tokens) << COUNT_SHIFT)
+    words = world.long_faces[entity]
+    world.faces[2 * cell] = words[0]
+    world.faces[2 * cell + 1] = (words[1] & _WITHOUT_COUNT) | (np.uint64(tokens) << COUNT_SHIFT)
 
 
 @inner
@@ -66,39 +80,38 @@ def clear(words: np.ndarray) -> None:
 
 
 @inner
-def draw_agent(rules: Rules, worlds: Worlds, w: int, agent: int) -> None:
+def draw_agent(rules: Rules, world: World, agent: int) -> None:
     """Encode an agent."""
-    words = worlds.long_faces[w, agent]
+    words = world.long_faces[agent]
     clear(words)
     put_token(words, 0, FEATURE_TYPE, TYPE_AGENT)
     put_token(words, 1, FEATURE_GROUP, GROUP)
-    put_token(words, 2, FEATURE_FROZEN, 1 if worlds.frozen[w, agent] > 0 else 0)
-    put_token(words, 3, FEATURE_ORIENTATION, worlds.orientation[w, agent])
-    tokens = put_items(words, 4, worlds.items[w, agent])
-    cell = worlds.row[w, agent] * rules.width + worlds.column[w, agent]
-    show_in_cell(worlds, w, agent, cell, tokens)
+    put_token(words, 2, FEATURE_FROZEN, 1 if world.entities[agent, FROZEN] > 0 else 0)
+    put_token(words, 3, FEATURE_ORIENTATION, world.entities[agent, ORIENTATION])
+    tokens = put_items(words, 4, world.entities[agent, ITEMS : ITEMS + NUM_RESOURCES])
+    cell = world.entities[agent, ROW] * rules.width + world.entities[agent, COLUMN]
+    show_in_cell(world, agent, cell, tokens)
 
 
 @inner
-def draw_converter(rules: Rules, worlds: Worlds, w: int, c: int) -> None:
+def draw_converter(rules: Rules, world: World, entity: int) -> None:
     """Encode a converter."""
-    entity = rules.num_agents + c
-    words = worlds.long_faces[w, entity]
+    words = world.long_faces[entity]
     clear(words)
-    busy = worlds.converting[w, c] or worlds.cooling[w, c]
-    put_token(words, 0, FEATURE_TYPE, rules.kind_type_id[worlds.converter_kind[w, c]])
-    put_token(words, 1, FEATURE_CONVERTING, 1 if busy else 0)
-    tokens = put_items(words, 2, worlds.items[w, entity])
-    cell = worlds.row[w, entity] * rules.width + worlds.column[w, entity]
-    show_in_cell(worlds, w, entity, cell, tokens)
+    busy = world.entities[entity, CONVERTING] + world.entities[entity, COOLING]
+    put_token(words, 0, FEATURE_TYPE, rules.kinds[world.entities[entity, KIND], TYPE_ID])
+    put_token(words, 1, FEATURE_CONVERTING, busy)
+    tokens = put_items(words, 2, world.entities[entity, ITEMS : ITEMS + NUM_RESOURCES])
+    cell = world.entities[entity, ROW] * rules.width + world.entities[entity, COLUMN]
+    show_in_cell(world, entity, cell, tokens)
 
 
 @inner
-def draw_wall(rules: Rules, worlds: Worlds, w: int, cell: int, kind: int) -> None:
+def draw_wall(rules: Rules, world: World, cell: int, kind: int) -> None:
     """Encode a wall."""
-    value = np.uint64(rules.kind_type_id[kind]) & _BYTE
-    worlds.faces[w, cell, 0] = (np.uint64(FEATURE_TYPE) << np.uint64(8)) | (value << np.uint64(16))
-    worlds.faces[w, cell, 1] = np.uint64(1) << COUNT_SHIFT
+    value = np.uint64(rules.kinds[kind, TYPE_ID]) & _BYTE
+    world.faces[2 * cell] = (np.uint64(FEATURE_TYPE) << np.uint64(8)) | (value << np.uint64(16))
+    world.faces[2 * cell + 1] = np.uint64(1) << COUNT_SHIFT
 
 
 assert 3 * FACE_TOKENS == 15

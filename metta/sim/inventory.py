@@ -1,51 +1,48 @@
 """What agents hold: every change goes through here, so that counters, faces and potentials notice."""
 
-import numpy as np
-
 from metta.sim.compiled import inner
+from metta.sim.constants import NUM_RESOURCES
 from metta.sim.episodes import GAINED, LOST
-from metta.sim.world_arrays import Rules, Worlds
+from metta.sim.world_arrays import ACTION_COST, FACE_STALE, HELD_LIMIT, ITEMS, ITEMS_CHANGED, Rules, World
 
 
 @inner
-def gain(worlds: Worlds, w: int, agent: int, item: int, amount: int) -> None:
+def gain(world: World, agent: int, item: int, amount: int) -> None:
     """Put into an agent's hands what has room there."""
-    worlds.items[w, agent, item] += np.uint8(amount)
-    worlds.counters[w, agent, GAINED + item] += np.int32(amount)
-    worlds.face_stale[w, agent] = True
-    worlds.items_changed[w, agent] = True
+    world.entities[agent, ITEMS + item] += amount
+    world.counters[agent, GAINED + item] += amount
+    world.entities[agent, FACE_STALE] = 1
+    world.entities[agent, ITEMS_CHANGED] = 1
 
 
 @inner
-def lose(worlds: Worlds, w: int, agent: int, item: int, amount: int) -> None:
+def lose(world: World, agent: int, item: int, amount: int) -> None:
     """Take from an agent's hands what is there."""
-    worlds.items[w, agent, item] -= np.uint8(amount)
-    worlds.counters[w, agent, LOST + item] += np.int32(amount)
-    worlds.face_stale[w, agent] = True
-    worlds.items_changed[w, agent] = True
+    world.entities[agent, ITEMS + item] -= amount
+    world.counters[agent, LOST + item] += amount
+    world.entities[agent, FACE_STALE] = 1
+    world.entities[agent, ITEMS_CHANGED] = 1
 
 
 @inner
-def room_for(rules: Rules, worlds: Worlds, w: int, agent: int, item: int) -> int:
+def room_for(rules: Rules, world: World, agent: int, item: int) -> int:
     """How many more of an item an agent can hold."""
-    return rules.held_limit[item] - np.int64(worlds.items[w, agent, item])
+    return rules.amounts[HELD_LIMIT, item] - world.entities[agent, ITEMS + item]
 
 
 @inner
-def can_pay(rules: Rules, worlds: Worlds, w: int, agent: int, group: int) -> bool:
+def can_pay(rules: Rules, world: World, agent: int, group: int) -> bool:
     """Whether an agent holds what an action of this group costs."""
-    if rules.action_has_cost[group]:
-        for item in range(rules.held_limit.shape[0]):
-            if worlds.items[w, agent, item] < rules.action_cost[group, item]:
-                return False
+    for item in range(NUM_RESOURCES):
+        if world.entities[agent, ITEMS + item] < rules.amounts[ACTION_COST + group, item]:
+            return False
     return True
 
 
 @inner
-def pay(rules: Rules, worlds: Worlds, w: int, agent: int, group: int) -> None:
+def pay(rules: Rules, world: World, agent: int, group: int) -> None:
     """Take an action's cost, as far as it is still there (an agent that hit itself may have lost some)."""
-    if rules.action_has_cost[group]:
-        for item in range(rules.held_limit.shape[0]):
-            amount = min(rules.action_cost[group, item], np.int32(worlds.items[w, agent, item]))
-            if amount > 0:
-                lose(worlds, w, agent, item, amount)
+    for item in range(NUM_RESOURCES):
+        amount = min(rules.amounts[ACTION_COST + group, item], world.entities[agent, ITEMS + item])
+        if amount > 0:
+            lose(world, agent, item, amount)

@@ -5,7 +5,7 @@ import numpy as np
 from metta.sim.compiled import inner
 from metta.sim.constants import COLUMN_STEP, ROW_STEP
 from metta.sim.randomness import GOLDEN, below
-from metta.sim.world_arrays import AGENT_CODE, EMPTY_CODE, FIRST_KIND_CODE, Rules
+from metta.sim.world_arrays import AGENT_CODE, CONVERTS, EMPTY_CODE, FIRST_KIND_CODE, ROOM_COUNT, Rules
 
 MAX_ATTEMPTS = 10_000
 """Rooms drawn before giving up; the levels need one or two."""
@@ -19,8 +19,8 @@ def draw_room(rules: Rules, state: np.uint64, cells: np.ndarray, scratch: np.nda
     """
     for _ in range(MAX_ATTEMPTS):
         draw_border(rules, cells)
-        for kind in range(rules.room_counts.shape[0]):
-            state = scatter(state, cells, FIRST_KIND_CODE + kind, rules.room_counts[kind])
+        for kind in range(rules.kinds.shape[0]):
+            state = scatter(state, cells, FIRST_KIND_CODE + kind, rules.kinds[kind, ROOM_COUNT])
         state = scatter(state, cells, AGENT_CODE, rules.num_agents)
         if everything_reachable(rules, cells, scratch):
             return True
@@ -57,8 +57,8 @@ def everything_reachable(rules: Rules, cells: np.ndarray, scratch: np.ndarray) -
     """Whether every agent can walk (through other agents' cells) to a cell beside at least one of each converter."""
     height, width = cells.shape
     wanted = 0
-    for kind in range(rules.room_counts.shape[0]):
-        if rules.kind_converts[kind] and rules.room_counts[kind] > 0:
+    for kind in range(rules.kinds.shape[0]):
+        if rules.kinds[kind, CONVERTS] != 0 and rules.kinds[kind, ROOM_COUNT] > 0:
             wanted += 1
     stack = scratch[: height * width]
     visited = scratch[height * width : 2 * height * width]
@@ -92,7 +92,7 @@ def converters_around(
             code = cells[next_row, next_column]
             if code >= FIRST_KIND_CODE:
                 kind = code - FIRST_KIND_CODE
-                if rules.kind_converts[kind] and met[kind] == 0:
+                if rules.kinds[kind, CONVERTS] != 0 and met[kind] == 0:
                     met[kind] = 1
                     kinds += 1
             elif visited[next_row * width + next_column] == 0:

@@ -1,5 +1,7 @@
 """Observations: the tokens of what an agent sees, nearest first."""
 
+from typing import Any
+
 import numpy as np
 
 from metta.sim.compiled import inner, trailing_zeros
@@ -15,9 +17,10 @@ from metta.sim.constants import (
     TOKEN_BYTES,
 )
 from metta.sim.faces import COUNT_SHIFT
-from metta.sim.window import COLUMNS_PER_WORD
-from metta.sim.world_arrays import FACE_TOKENS, Rules, Worlds
+from metta.sim.window import COLUMNS_PER_WORD, Window
+from metta.sim.world_arrays import COLUMN, FACE_TOKENS, ROW, SHOWN_ACTION, STEP, Rules, World
 
+GLOBAL_TOKENS = 4
 FACE_BYTES = 16
 # Every third byte of a face is a location; where they lie in a word depends on the word's place modulo 3.
 _HOLES_0 = np.uint64(1 | 1 << 24 | 1 << 48)
@@ -28,17 +31,19 @@ _ONE = np.uint64(1)
 
 
 @inner
-def observe_world(rules: Rules, worlds: Worlds, w: int, rewards: np.ndarray, observations: np.ndarray) -> None:
+def observe_world(rules: Rules, world: World, window: Window, rewards: np.ndarray, observations: np.ndarray) -> None:
     """Write observations uint8 [A, 3 * M] of a world's agents; `rewards` [A] are those so far."""
-    completion = completion_value(worlds.step[w], rules.max_steps)
+    completion = completion_value(world.clock[STEP], rules.max_steps)
     for agent in range(rules.num_agents):
-        observe(rules, worlds, w, agent, completion, last_reward_value(rewards[agent]), observations[agent])
+        out = observations[agent]
+        put_global_tokens(world, window, agent, completion, last_reward_value(rewards[agent]), out)
+        put_objects(world, window, agent, rules.width, out)
 
 
 @inner
 def completion_value(step: int, max_steps: int) -> int:
     """step / max_steps * 255 to the nearest whole, halves up."""
-    return (2 * 255 * np.int64(step) + max_steps) // (2 * max_steps)
+    return (2 * 255 * step + max_steps) // (2 * max_steps)
 
 
 @inner
@@ -49,7 +54,7 @@ def last_reward_value(reward: np.float32) -> int:
     hundredfold = np.float32(reward * np.float32(100.0))
     whole = np.floor(np.abs(np.float64(hundredfold)) + 0.5)
     signed = -whole if hundredfold < 0 else whole
-    return np.int64(signed - 256.0 * np.floor(signed / 256.0))
+    return int(signed - 256.0 * np.floor(signed / 256.0))
 
 
 @inner
@@ -86,44 +91,46 @@ def put_token(out: np.ndarray, token: int, location: int, feature: int, value: i
 
 
 @inner
-def observe(
-    rules: Rules, worlds: Worlds, w: int, agent: int, completion: int, last_reward: int, out: np.ndarray
+def put_global_tokens(
+    world: World, window: Window, agent: int, completion: int, last_reward: int, out: np.ndarray
 ) -> None:
-    """Write one agent's observation: global tokens, then every object in the window by rank, then padding."""
-    window = rules.window
+    """Write the four tokens about the episode and the agent's last step."""
     here = (window.center_row << 4) | window.center_column
-    action = np.int64(worlds.shown_action[w, agent])
+    action = world.entities[agent, SHOWN_ACTION]
     put_token(out, 0, here, FEATURE_EPISODE_COMPLETION, completion)
     put_token(out, 1, here, FEATURE_LAST_ACTION, action)
     put_token(out, 2, here, FEATURE_LAST_ACTION_ARGUMENT, shown_argument(action))
     put_token(out, 3, here, FEATURE_LAST_REWARD, last_reward)
-    position = 4 * TOKEN_BYTES
 
-    cell = np.int64(worlds.row[w, agent]) * rules.width + worlds.column[w, agent]
+
+@inner
+def put_objects(world: World, window: Window, agent: int, width: int, out: np.ndarray) -> None:
+    """Write the tokens of every object in the window, by rank, then the padding. `width` is the map's."""
+    cell = world.entities[agent, ROW] * width + world.entities[agent, COLUMN]
+    position = GLOBAL_TOKENS * TOKEN_BYTES
     for group in range(window.num_rank_words):
-        ranks = ranks_in_view(rules, worlds, w, agent, group)
+        ranks = ranks_in_view(world, window, agent, group)
         while ranks != np.uint64(0):
             rank = np.int64(trailing_zeros(ranks)) + 64 * group
             ranks &= ranks - _ONE
             there = cell + window.rank_cell[rank]
-            position = show(rules, worlds, w, there, window.rank_location[rank], out, position)
+            position = show(world, there, window.rank_location[rank], out, position)
     for i in range(position, out.shape[0]):
         out[i] = np.uint8(PADDING)
 
 
 @inner
-def ranks_in_view(rules: Rules, worlds: Worlds, w: int, agent: int, group: int) -> np.uint64:
+def ranks_in_view(world: World, window: Window, agent: int, group: int) -> np.uint64:
     """Bit set of the ranks 64 * group .. 64 * group + 63 whose cells are taken."""
-    window = rules.window
-    row = np.int64(worlds.row[w, agent])
-    column = np.int64(worlds.column[w, agent])
+    row = world.entities[agent, ROW]
+    column = world.entities[agent, COLUMN]
     word = column // COLUMNS_PER_WORD
     shift = column % COLUMNS_PER_WORD
     low_mask = (1 << window.half_bits) - 1
     high_mask = (1 << (window.columns - window.half_bits)) - 1
     ranks = np.uint64(0)
     for r in range(window.rows):
-        bits = np.int64(worlds.occupied[w, row + r, word]) >> shift
+        bits = np.int64(world.occupied[row + r, word]) >> shift
         low = (((2 * r) << window.half_bits) + (bits & low_mask)) * window.num_rank_words
         high = (((2 * r + 1) << window.half_bits) + ((bits >> window.half_bits) & high_mask)) * window.num_rank_words
         ranks |= window.rank_words[low + group] | window.rank_words[high + group]
@@ -131,10 +138,10 @@ def ranks_in_view(rules: Rules, worlds: Worlds, w: int, agent: int, group: int) 
 
 
 @inner
-def show(rules: Rules, worlds: Worlds, w: int, cell: int, location: np.uint64, out: np.ndarray, position: int) -> int:
+def show(world: World, cell: int, location: np.uint64, out: np.ndarray, position: int) -> Any:
     """Write the tokens of what stands in a cell, cut at the end of `out`; returns the position behind them."""
-    first = worlds.faces[w, cell, 0]
-    second = worlds.faces[w, cell, 1]
+    first = world.faces[2 * cell]
+    second = world.faces[2 * cell + 1]
     tokens = np.int64(second >> COUNT_SHIFT)
     if tokens <= FACE_TOKENS and position + FACE_BYTES <= out.shape[0]:
         # Bytes behind the object's tokens are written too; what follows overwrites them.
@@ -142,8 +149,8 @@ def show(rules: Rules, worlds: Worlds, w: int, cell: int, location: np.uint64, o
         store_word(out, position + 8, second | location * _HOLES_SHORT_1)
         return position + TOKEN_BYTES * tokens
     if tokens <= FACE_TOKENS:
-        return show_bytewise(worlds.faces[w, cell], tokens, location, out, position)
-    return show_bytewise(worlds.long_faces[w, worlds.cells[w, cell] - 1], tokens, location, out, position)
+        return show_bytewise(world.faces[2 * cell : 2 * cell + 2], tokens, location, out, position)
+    return show_bytewise(world.long_faces[world.cells[cell] - 1], tokens, location, out, position)
 
 
 @inner

@@ -39,6 +39,6 @@ def stream(seed: np.uint64, world: int, episode: int, purpose: np.uint64) -> np.
 
 
 @inner
-def below(state: np.uint64, bound: int) -> int:
+def below(state: np.uint64, bound: int) -> np.int64:
     """An integer in 0..bound-1 from the state's high half (bound < 2**32; bias below 2**-32 * bound)."""
     return np.int64(((mix(state) >> _S32) * np.uint64(bound)) >> _S32)

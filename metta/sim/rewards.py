@@ -3,26 +3,27 @@
 import numpy as np
 
 from metta.sim.compiled import inner
-from metta.sim.world_arrays import Rules, Worlds
+from metta.sim.world_arrays import CAP, ITEMS, ITEMS_CHANGED, POTENTIAL, RETURN, WEIGHT, Rules, World
 
 
 @inner
-def potential(rules: Rules, worlds: Worlds, w: int, agent: int) -> np.float32:
+def potential(rules: Rules, world: World, agent: int) -> np.float32:
     """Sum of min(held * weight, cap) in float32, in alphabetical order of the resource names."""
     total = np.float32(0.0)
     for r in range(rules.rewarded.shape[0]):
-        worth = np.float32(worlds.items[w, agent, rules.rewarded[r]]) * rules.reward_weight[r]
-        total = np.float32(total + min(worth, rules.reward_cap[r]))
+        worth = np.float32(world.entities[agent, ITEMS + rules.rewarded[r]]) * rules.rewards[r, WEIGHT]
+        total = np.float32(total + min(worth, rules.rewards[r, CAP]))
     return total
 
 
 @inner
-def pay_changes(rules: Rules, worlds: Worlds, w: int, rewards: np.ndarray) -> None:
+def pay_changes(rules: Rules, world: World, rewards: np.ndarray) -> None:
     """Add each agent's change of potential to its reward; `rewards` [A] is the world's part."""
     for agent in range(rules.num_agents):
-        if worlds.items_changed[w, agent]:
-            worlds.items_changed[w, agent] = False
-            new = potential(rules, worlds, w, agent)
-            rewards[agent] = np.float32(rewards[agent] + np.float32(new - worlds.potential[w, agent]))
-            worlds.potential[w, agent] = new
-        worlds.returns[w, agent] += rewards[agent]
+        if world.entities[agent, ITEMS_CHANGED] != 0:
+            world.entities[agent, ITEMS_CHANGED] = 0
+            new = potential(rules, world, agent)
+            change = np.float32(new - np.float32(world.account[agent, POTENTIAL]))
+            rewards[agent] = np.float32(rewards[agent] + change)
+            world.account[agent, POTENTIAL] = new
+        world.account[agent, RETURN] += rewards[agent]

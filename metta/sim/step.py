@@ -17,14 +17,26 @@ from metta.sim.faces import draw_agent
 from metta.sim.observations import observe_world
 from metta.sim.randomness import GOLDEN, below
 from metta.sim.rewards import pay_changes
-from metta.sim.world_arrays import Rules, Worlds
+from metta.sim.window import Window
+from metta.sim.world_arrays import (
+    FACE_STALE,
+    LAST_STEP,
+    LIFETIME,
+    ORDER_STATE,
+    PLACE,
+    SHOWN_ACTION,
+    STEP,
+    Rules,
+    World,
+    Worlds,
+)
 
 
 @inner
 def tick(
     rules: Rules,
-    worlds: Worlds,
-    w: int,
+    world: World,
+    window: Window,
     actions: np.ndarray,
     rewards: np.ndarray,
     success: np.ndarray,
@@ -32,73 +44,89 @@ def tick(
 ) -> None:
     """One step of one world: actions int32 [A]; writes rewards float32 [A], success bool [A], observations."""
     rewards[:] = np.float32(0.0)
-    worlds.step[w] += 1
-    worlds.lifetime[w] += 1
-    happen_events(rules, worlds, w)
-    draw_order(rules, worlds, w)
-    attacks_first(rules, worlds, w, actions, rewards, success)
-    other_actions(rules, worlds, w, actions, rewards, success)
-    redraw_agents(rules, worlds, w)
-    observe_world(rules, worlds, w, rewards, observations)
-    pay_changes(rules, worlds, w, rewards)
+    world.clock[STEP] += 1
+    world.clock[LIFETIME] += 1
+    happen_events(rules, world)
+    draw_order(rules, world)
+    attacks_first(rules, world, window, actions, rewards, success)
+    other_actions(rules, world, window, actions, rewards, success)
+    redraw_agents(rules, world)
+    observe_world(rules, world, window, rewards, observations)
+    pay_changes(rules, world, rewards)
 
 
 @inner
-def draw_order(rules: Rules, worlds: Worlds, w: int) -> None:
+def draw_order(rules: Rules, world: World) -> None:
     """A uniformly random permutation of the agents (inside-out shuffle)."""
-    state = worlds.order_state[w]
+    state = np.uint64(world.clock[ORDER_STATE])
     for place in range(rules.num_agents):
         state += GOLDEN
         other = below(state, place + 1)
-        worlds.order[w, place] = worlds.order[w, other]
-        worlds.order[w, other] = place
-    worlds.order_state[w] = state
+        world.entities[place, PLACE] = world.entities[other, PLACE]
+        world.entities[other, PLACE] = place
+    world.clock[ORDER_STATE] = np.int64(state)
 
 
 @inner
 def attacks_first(
-    rules: Rules, worlds: Worlds, w: int, actions: np.ndarray, rewards: np.ndarray, success: np.ndarray
+    rules: Rules, world: World, window: Window, actions: np.ndarray, rewards: np.ndarray, success: np.ndarray
 ) -> None:
     """The actions of the first priority, in this step's order."""
     for place in range(rules.num_agents):
-        agent = worlds.order[w, place]
+        agent = world.entities[place, PLACE]
         if is_attack(actions[agent]):
-            success[agent] = act(rules, worlds, w, agent, actions[agent], rewards)
+            success[agent] = act(rules, world, window, agent, actions[agent], rewards)
 
 
 @inner
 def other_actions(
-    rules: Rules, worlds: Worlds, w: int, actions: np.ndarray, rewards: np.ndarray, success: np.ndarray
+    rules: Rules, world: World, window: Window, actions: np.ndarray, rewards: np.ndarray, success: np.ndarray
 ) -> None:
     """All other actions in the same order, and what the observation will show of every action."""
     for place in range(rules.num_agents):
-        agent = worlds.order[w, place]
+        agent = world.entities[place, PLACE]
         action = actions[agent]
         if not is_valid(action):
-            refuse(rules, worlds, w, agent, rewards)
+            refuse(rules, world, agent, rewards)
             success[agent] = False
             action = NOOP
         elif not is_attack(action):
-            success[agent] = act(rules, worlds, w, agent, action, rewards)
-        worlds.shown_action[w, agent] = action
+            success[agent] = act(rules, world, window, agent, action, rewards)
+        world.entities[agent, SHOWN_ACTION] = action
 
 
 @inner
-def redraw_agents(rules: Rules, worlds: Worlds, w: int) -> None:
+def redraw_agents(rules: Rules, world: World) -> None:
     """Encode every agent whose look or place changed."""
     for agent in range(rules.num_agents):
-        if worlds.face_stale[w, agent]:
-            worlds.face_stale[w, agent] = False
-            draw_agent(rules, worlds, w, agent)
+        if world.entities[agent, FACE_STALE] != 0:
+            world.entities[agent, FACE_STALE] = 0
+            draw_agent(rules, world, agent)
+
+
+@inner
+def one_world(worlds: Worlds, w: int) -> World:
+    """The arrays of one world."""
+    return World(
+        worlds.clock[w],
+        worlds.cells[w],
+        worlds.occupied[w],
+        worlds.faces[w],
+        worlds.long_faces[w],
+        worlds.entities[w],
+        worlds.account[w],
+        worlds.counters[w],
+    )
 
 
 def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The kernels, their caches on disk named by the digest of the sources."""
+    """The kernels; that they use the digest of the sources keeps their caches on disk apart."""
 
     @entry
     def step_worlds(
         rules: Rules,
         worlds: Worlds,
+        window: Window,
         first: int,
         last: int,
         actions: np.ndarray,
@@ -114,10 +142,11 @@ def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
             return digest
         ended = 0
         for w in range(first, last):
+            world = one_world(worlds, w)
             streams = slice(w * rules.num_agents, (w + 1) * rules.num_agents)
-            tick(rules, worlds, w, actions[streams], rewards[streams], success[streams], observations[streams])
-            ends = worlds.step[w] >= worlds.last_step[w]
-            cut = rules.truncates or worlds.last_step[w] < rules.max_steps
+            tick(rules, world, window, actions[streams], rewards[streams], success[streams], observations[streams])
+            ends = world.clock[STEP] >= world.clock[LAST_STEP]
+            cut = rules.truncates or world.clock[LAST_STEP] < rules.max_steps
             terminals[streams] = ends and not cut
             truncations[streams] = ends and cut
             resets[streams] = False
@@ -129,6 +158,8 @@ def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def start_episodes(
         rules: Rules,
         worlds: Worlds,
+        window: Window,
+        start_cells: np.ndarray,
         chosen: np.ndarray,
         episodes: np.ndarray,
         random_length: bool,
@@ -139,16 +170,17 @@ def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     ) -> int:
         """Start an episode in each chosen world int64 [n] and observe it; returns a world without a map, or -1.
 
-        `rewards` is float32 [A] of zeros, `scratch` int32 [2 * H * V + K].
+        `start_cells` is uint8 [W, H, V], `rewards` float32 [A] of zeros, `scratch` int32 [2 * H * V + K].
         """
         if digest < 0:
             return digest
         for i in range(chosen.shape[0]):
             w = chosen[i]
+            world = one_world(worlds, w)
             streams = slice(w * rules.num_agents, (w + 1) * rules.num_agents)
-            if not start_episode(rules, worlds, w, episodes[i], random_length, scratch):
+            if not start_episode(rules, world, window, start_cells[w], episodes[i], random_length, scratch):
                 return w
-            observe_world(rules, worlds, w, rewards, observations[streams])
+            observe_world(rules, world, window, rewards, observations[streams])
             resets[streams] = True
         return -1
 

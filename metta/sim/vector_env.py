@@ -14,11 +14,35 @@ from numpy.typing import NDArray
 from metta.base.errors import RunError
 from metta.base.seeding import derive_seed
 from metta.sim.config import SimConfig
-from metta.sim.constants import HEART
+from metta.sim.constants import HEART, NUM_RESOURCES
 from metta.sim.episodes import EpisodeRecord
 from metta.sim.map_text import map_characters
 from metta.sim.step import start_episodes, step_worlds
-from metta.sim.world_arrays import AGENT_CODE, EMPTY_CODE, make_rules, make_worlds
+from metta.sim.window import window_tables
+from metta.sim.world_arrays import (
+    AGENT_CODE,
+    COLUMN,
+    CONVERTING,
+    COOLING,
+    EMPTY_CODE,
+    EPISODE,
+    FROZEN,
+    ITEMS,
+    KIND,
+    LAST_STEP,
+    LIFETIME,
+    NUM_CONVERTERS,
+    ORIENTATION,
+    PLACE,
+    RETURN,
+    ROW,
+    SEED,
+    STEP,
+    WORLD_INDEX,
+    fixed_cells,
+    make_rules,
+    make_worlds,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +128,11 @@ class VectorEnv:
                 raise ValueError(f"buffers.{field.name} must be a contiguous {wanted.dtype} array {wanted.shape}")
         self._rows = self.buffers.observations.reshape(self.num_streams, -1)
         self._rules = make_rules(config)
-        self._worlds = make_worlds(config, self._rules, num_worlds, first_world)
+        self._window = window_tables(config.obs_height, config.obs_width, config.map_width)
+        self._worlds = make_worlds(config, num_worlds, first_world)
+        self._start_cells = np.zeros((num_worlds, config.map_height, config.map_width), np.uint8)
+        if not self._rules.random_maps:
+            self._start_cells[:] = fixed_cells(config)
         self._names = list(config.objects)
         self._characters = map_characters(config)
         self._episodes: list[EpisodeRecord] = []
@@ -123,9 +151,9 @@ class VectorEnv:
         """
         if seed is not None:
             self.seed = seed
-        self._worlds.seed[0] = derive_seed(self.seed, "worlds")
-        self._worlds.lifetime[:] = 0
-        self._worlds.order[:] = np.arange(self.num_agents)
+        self._worlds.clock[:, SEED] = derive_seed(self.seed, "worlds")
+        self._worlds.clock[:, LIFETIME] = 0
+        self._worlds.entities[:, : self.num_agents, PLACE] = np.arange(self.num_agents)
         self._episodes.clear()
         for field in fields(Buffers):
             getattr(self.buffers, field.name)[...] = 0
@@ -160,6 +188,7 @@ class VectorEnv:
         ended = step_worlds(
             self._rules,
             self._worlds,
+            self._window,
             first,
             last,
             actions,
@@ -175,19 +204,21 @@ class VectorEnv:
 
     def _finish(self, first: int, last: int) -> None:
         """Record the episodes that ended in worlds first..last-1 and start the next ones."""
-        worlds = self._worlds
-        done = first + np.flatnonzero(worlds.step[first:last] >= worlds.last_step[first:last])
+        clock = self._worlds.clock
+        done = first + np.flatnonzero(clock[first:last, STEP] >= clock[first:last, LAST_STEP])
         for w in done.tolist():
             streams = self._streams(w)
             self.buffers.final_observations[streams] = self.buffers.observations[streams]
             self._episodes.append(self._record(w))
-        self._start(done, worlds.episode[done] + 1, False)
+        self._start(done, clock[done, EPISODE] + 1, False)
 
     def _start(self, chosen: NDArray[np.int64], episodes: NDArray[np.int64], random_length: bool) -> None:
         rules = self._rules
         failed = start_episodes(
             rules,
             self._worlds,
+            self._window,
+            self._start_cells,
             chosen,
             episodes,
             random_length,
@@ -203,21 +234,21 @@ class VectorEnv:
             )
 
     def _record(self, w: int) -> EpisodeRecord:
-        worlds = self._worlds
+        worlds, clock = self._worlds, self._worlds.clock[w].tolist()
         first_stream = w * self.num_agents
-        start_cells = worlds.start_cells[w].copy()
+        start_cells = self._start_cells[w].copy()
         return EpisodeRecord(
-            world=int(worlds.world_index[w]),
-            episode=int(worlds.episode[w]),
+            world=clock[WORLD_INDEX],
+            episode=clock[EPISODE],
             seed=self.seed,
             map_hash=hashlib.blake2b(start_cells.tobytes(), digest_size=8).hexdigest(),
             start_cells=start_cells,
             characters=self._characters,
-            finished_at=int(worlds.lifetime[w]),
-            length=int(worlds.step[w]),
+            finished_at=clock[LIFETIME],
+            length=clock[STEP],
             terminated=bool(self.buffers.terminals[first_stream]),
             truncated=bool(self.buffers.truncations[first_stream]),
-            returns=worlds.returns[w].copy(),
+            returns=worlds.account[w, :, RETURN].copy(),
             final_inventory=self.inventory(w),
             counters=worlds.counters[w].astype(np.int64),
         )
@@ -229,20 +260,24 @@ class VectorEnv:
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Copies of everything that the next steps depend on, buffers included; episodes not drained are not."""
-        state = {f"worlds.{name}": array.copy() for name, array in self._worlds._asdict().items()}
-        state |= {f"buffers.{field.name}": getattr(self.buffers, field.name).copy() for field in fields(Buffers)}
+        state = {name: array.copy() for name, array in self._state_arrays().items()}
         state["started"] = np.array(self._started)
         # As decimal digits: a seed may be any integer, and trainers store only arrays of numbers.
         state["run_seed"] = np.frombuffer(str(self.seed).encode("ascii"), np.uint8).copy()
         return state
+
+    def _state_arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays of the state themselves, by name."""
+        arrays = {f"worlds.{name}": array for name, array in self._worlds._asdict().items()}
+        arrays |= {f"buffers.{field.name}": getattr(self.buffers, field.name) for field in fields(Buffers)}
+        return arrays | {"start_cells": self._start_cells}
 
     def load_state_dict(self, state: dict[str, NDArray[Any]]) -> None:
         """Continue exactly where `state_dict` was taken, in an environment of the same configuration and size.
 
         Raises ValueError, with nothing changed, if an array is missing or has another shape or type.
         """
-        own = {f"worlds.{name}": array for name, array in self._worlds._asdict().items()}
-        own |= {f"buffers.{field.name}": getattr(self.buffers, field.name) for field in fields(Buffers)}
+        own = self._state_arrays()
         if set(state) != {*own, "started", "run_seed"}:
             raise ValueError("this is not the state of a VectorEnv of this version")
         for name, array in own.items():
@@ -259,8 +294,8 @@ class VectorEnv:
 
     def inventory(self, world: int) -> NDArray[np.uint8]:
         """[A, 10] items held now."""
-        held: NDArray[np.uint8] = self._worlds.items[world, : self.num_agents].copy()
-        return held
+        held = self._worlds.entities[world, : self.num_agents, ITEMS : ITEMS + NUM_RESOURCES]
+        return held.astype(np.uint8)
 
     def hearts(self, world: int) -> NDArray[np.uint8]:
         """[A] hearts held now."""
@@ -268,29 +303,26 @@ class VectorEnv:
 
     def agent_state(self, world: int) -> NDArray[np.int16]:
         """[A, 4] row, column, orientation, freeze remaining."""
-        worlds, A = self._worlds, self.num_agents
-        columns = [worlds.row[world, :A], worlds.column[world, :A], worlds.orientation[world], worlds.frozen[world]]
-        return np.stack(columns, axis=1).astype(np.int16)
+        columns = [ROW, COLUMN, ORIENTATION, FROZEN]
+        return self._worlds.entities[world, : self.num_agents][:, columns].astype(np.int16)
 
     def converters(self, world: int) -> list[tuple[int, int, str, dict[str, int], bool, bool]]:
         """Row, column, name, contents, converting, cooling of each converter in row-major order."""
-        worlds, listed = self._worlds, []
-        for c in range(int(worlds.num_converters[world])):
-            entity = self.num_agents + c
-            inside = worlds.items[world, entity]
-            contents = {name: int(inside[item]) for item, name in enumerate(self.config.resource_names) if inside[item]}
-            name = self._names[int(worlds.converter_kind[world, c])]
-            place = int(worlds.row[world, entity]), int(worlds.column[world, entity])
-            listed.append((*place, name, contents, bool(worlds.converting[world, c]), bool(worlds.cooling[world, c])))
+        names, listed = self.config.resource_names, []
+        count = int(self._worlds.clock[world, NUM_CONVERTERS])
+        for entity in self._worlds.entities[world, self.num_agents : self.num_agents + count].tolist():
+            contents = {name: entity[ITEMS + item] for item, name in enumerate(names) if entity[ITEMS + item]}
+            busy = bool(entity[CONVERTING]), bool(entity[COOLING])
+            listed.append((entity[ROW], entity[COLUMN], self._names[entity[KIND]], contents, *busy))
         return listed
 
     def start_rows(self, world: int) -> list[str]:
         """The map at the start of the current episode."""
-        return self._text(self._worlds.start_cells[world])
+        return self._text(self._start_cells[world])
 
     def map_rows(self, world: int) -> list[str]:
         """The map as it is now, one character per cell (`legend` names them)."""
-        codes = self._worlds.start_cells[world].copy()
+        codes = self._start_cells[world].copy()
         codes[codes == AGENT_CODE] = EMPTY_CODE
         for row, column, _, _ in self.agent_state(world).tolist():
             codes[row, column] = AGENT_CODE
@@ -301,16 +333,16 @@ class VectorEnv:
 
     def action_order(self, world: int) -> NDArray[np.int32]:
         """[A] the permutation of the agents in the last step."""
-        order: NDArray[np.int32] = self._worlds.order[world].copy()
+        order: NDArray[np.int32] = self._worlds.entities[world, : self.num_agents, PLACE].copy()
         return order
 
     def steps(self, world: int) -> int:
         """Steps of the current episode made so far."""
-        return int(self._worlds.step[world])
+        return int(self._worlds.clock[world, STEP])
 
     def episode(self, world: int) -> int:
         """Index of the current episode, from 0."""
-        return int(self._worlds.episode[world])
+        return int(self._worlds.clock[world, EPISODE])
 
     def _streams(self, world: int) -> slice:
         return slice(world * self.num_agents, (world + 1) * self.num_agents)

@@ -26,8 +26,7 @@ class Window(NamedTuple):
     center_row: int
     """Row of the agent in the window."""
     center_column: int
-    num_map_words: int
-    """Words per map row."""
+    """Column of the agent in the window."""
     half_bits: int
     """Columns in the low half of a window row."""
     num_rank_words: int
@@ -73,10 +72,14 @@ def window_tables(rows: int, columns: int, map_width: int) -> Window:
         columns=columns,
         center_row=center_row,
         center_column=center_column,
-        num_map_words=(map_width - 1) // COLUMNS_PER_WORD + 1,
         half_bits=half_bits,
         num_rank_words=num_rank_words,
         rank_words=rank_words.reshape(-1),
         rank_cell=rank_cell,
         rank_location=rank_location,
     )
+
+
+def words_per_row(map_width: int) -> int:
+    """Words per map row."""
+    return (map_width - 1) // COLUMNS_PER_WORD + 1

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metta.sim.config import ConverterConfig, FixedMap, RoomConfig, SimConfig
+from metta.sim.config import ActionConfig, ConverterConfig, FixedMap, RoomConfig, SimConfig
 from metta.sim.constants import ACTION_GROUPS, MAX_AMOUNT, NUM_RESOURCES
 from metta.sim.episodes import NUM_COUNTERS
-from metta.sim.window import Window, window_tables
+from metta.sim.window import words_per_row
 
 EMPTY_CODE = 0
 AGENT_CODE = 1
@@ -29,126 +29,132 @@ LONG_FACE_WORDS = 6
 """Words for the most tokens an object can have: 4 of an agent and 10 items, 42 bytes."""
 
 
+# Columns of Rules.kinds, one row per kind of object.
+TYPE_ID = 0
+CONVERTS = 1
+MAX_OUTPUT = 2
+MAX_CONVERSIONS = 3
+TICKS = 4
+COOLDOWN = 5
+INITIAL = 6
+ROOM_COUNT = 7
+RECIPE_IN = 8
+RECIPE_OUT = RECIPE_IN + NUM_RESOURCES
+KIND_COLUMNS = RECIPE_OUT + NUM_RESOURCES
+
+# Rows of Rules.amounts, one column per resource.
+HELD_LIMIT = 0
+DEFENSE = 1
+ACTION_COST = 2
+"""By action group from here on."""
+START_ITEMS = ACTION_COST + len(ACTION_GROUPS)
+"""By agent from here on."""
+
+# Columns of Rules.rewards, one row per rewarded resource.
+WEIGHT = 0
+CAP = 1
+
+
 class Rules(NamedTuple):
-    """A configuration as numbers: read by the kernels, never written."""
+    """A configuration as numbers: read by the kernels, never written.
+
+    Few arrays on purpose: every array that a function receives costs compile time in each of its callers.
+    """
 
     num_agents: int
     height: int
     width: int
-    num_tokens: int
     max_steps: int
     truncates: bool
     freeze_duration: int
     failure_penalty: np.float32
-    start_cells: NDArray[np.uint8]
-    """[H, V] codes of the fixed map; [0, 0] for random rooms."""
-    room_counts: NDArray[np.int32]
-    """[K] objects in a random room."""
+    random_maps: bool
+    """Maps are rooms drawn anew for each episode."""
     wall_kind: int
     """Kind of the border of a random room."""
-    kind_type_id: NDArray[np.uint8]
-    """[K] value of the type token."""
-    kind_converts: NDArray[np.bool_]
-    """[K] converter, not wall."""
-    recipe_in: NDArray[np.int32]
-    """[K, 10]."""
-    recipe_out: NDArray[np.int32]
-    """[K, 10]."""
-    max_output: NDArray[np.int32]
-    """[K] -1: no limit."""
-    max_conversions: NDArray[np.int32]
-    """[K] -1: no limit."""
-    conversion_ticks: NDArray[np.int32]
-    """[K] steps."""
-    cooldown: NDArray[np.int32]
-    """[K] steps."""
-    initial_count: NDArray[np.uint8]
-    """[K] of each output."""
-    held_limit: NDArray[np.int32]
-    """[10] most an agent holds."""
-    start_items: NDArray[np.uint8]
-    """[A, 10] held at the start of an episode."""
-    action_cost: NDArray[np.int32]
-    """[5, 10] by action group."""
-    action_has_cost: NDArray[np.bool_]
-    """[5]."""
-    defense: NDArray[np.int32]
-    """[10] what stops an attack."""
-    defense_exists: bool
+    kinds: NDArray[np.int32]
+    """[K, KIND_COLUMNS] what the kinds of object are."""
+    amounts: NDArray[np.int32]
+    """[START_ITEMS + A, 10] limits, costs and start inventories by resource."""
     rewarded: NDArray[np.int32]
     """[R] resources in alphabetical order of their names."""
-    reward_weight: NDArray[np.float32]
-    """[R] reward units per item."""
-    reward_cap: NDArray[np.float32]
-    """[R] reward units; infinite without a cap."""
-    window: Window
+    rewards: NDArray[np.float32]
+    """[R, 2] weight in reward units per item; cap in reward units, infinite without one."""
+
+
+# Columns of Worlds.clock.
+WORLD_INDEX = 0
+"""Index that the seed knows the world by."""
+EPISODE = 1
+"""Index of the current episode."""
+LIFETIME = 2
+"""Steps since reset, over all episodes."""
+STEP = 3
+"""Steps of the current episode."""
+LAST_STEP = 4
+"""Step at which the current episode ends."""
+NUM_CONVERTERS = 5
+NEXT_DUE = 6
+"""Earliest DUE of the world's converters."""
+ORDER_STATE = 7
+"""Bits of the random stream of the action order."""
+SEED = 8
+CLOCK_COLUMNS = 9
+
+# Columns of Worlds.entities: first those of all entities, then those of agents, then those of converters.
+ROW = 0
+COLUMN = 1
+ITEMS = 2
+"""Held by an agent, inside a converter; by resource from here on."""
+ORIENTATION = ITEMS + NUM_RESOURCES
+FROZEN = ORIENTATION + 1
+"""Actions still to be lost."""
+SHOWN_ACTION = ORIENTATION + 2
+"""Last action as the observation shows it."""
+FACE_STALE = ORIENTATION + 3
+"""1: the agent's tokens must be encoded anew."""
+ITEMS_CHANGED = ORIENTATION + 4
+"""1: the agent's potential must be computed anew."""
+PLACE = ORIENTATION + 5
+"""Row i holds the agent that was i-th in the order of the last step."""
+KIND = ORIENTATION
+CONVERTING = ORIENTATION + 1
+COOLING = ORIENTATION + 2
+DUE = ORIENTATION + 3
+"""Step of the next event, or NEVER."""
+CONVERSIONS = ORIENTATION + 4
+"""Finished in this episode."""
+ENTITY_COLUMNS = ORIENTATION + 6
+
+# Columns of Worlds.account.
+POTENTIAL = 0
+"""Reward units; a float32 value."""
+RETURN = 1
+"""Sum of the rewards of this episode."""
 
 
 class Worlds(NamedTuple):
-    """The state of W worlds."""
+    """The state of W worlds, or, as the kernels see it, of one world without the first axis."""
 
-    seed: NDArray[np.uint64]
-    """[1]."""
-    world_index: NDArray[np.int64]
-    """[W] index that the seed knows the world by."""
-    episode: NDArray[np.int64]
-    """[W] index of the current episode."""
-    lifetime: NDArray[np.int64]
-    """[W] steps since reset, over all episodes."""
-    step: NDArray[np.int32]
-    """[W] steps of the current episode."""
-    last_step: NDArray[np.int32]
-    """[W] step at which the current episode ends."""
-    order_state: NDArray[np.uint64]
-    """[W] random stream of the action order."""
-    order: NDArray[np.int32]
-    """[W, A] permutation of the last step."""
-    start_cells: NDArray[np.uint8]
-    """[W, H, V] codes of the current episode's start map."""
+    clock: NDArray[np.int64]
+    """[W, CLOCK_COLUMNS]."""
     cells: NDArray[np.int32]
     """[W, H * V] 0 empty, 1 + entity, or -1 - kind of a wall."""
     occupied: NDArray[np.uint32]
-    """[W, H + window rows, words] bit set where a cell is not empty (see window.py)."""
+    """[W, H + window rows - 1, words] bit set where a cell is not empty (see window.py)."""
     faces: NDArray[np.uint64]
-    """[W, H * V, 2] tokens of what stands in a cell (see faces.py); stale where `occupied` has no bit."""
+    """[W, 2 * H * V] tokens of what stands in a cell (see faces.py); stale where `occupied` has no bit."""
     long_faces: NDArray[np.uint64]
     """[W, E, LONG_FACE_WORDS] all tokens of an entity."""
-    row: NDArray[np.int32]
-    """[W, E]."""
-    column: NDArray[np.int32]
-    """[W, E]."""
-    items: NDArray[np.uint8]
-    """[W, E, 10] held by agents, inside converters."""
-    orientation: NDArray[np.int32]
-    """[W, A]."""
-    frozen: NDArray[np.int32]
-    """[W, A] actions still to be lost."""
-    shown_action: NDArray[np.uint8]
-    """[W, A] last action as the observation shows it."""
-    face_stale: NDArray[np.bool_]
-    """[W, A] the agent's tokens must be written anew."""
-    items_changed: NDArray[np.bool_]
-    """[W, A] the agent's potential must be computed anew."""
-    potential: NDArray[np.float32]
-    """[W, A] reward units."""
-    num_converters: NDArray[np.int32]
-    """[W]."""
-    converter_kind: NDArray[np.int32]
-    """[W, C]."""
-    converting: NDArray[np.bool_]
-    """[W, C]."""
-    cooling: NDArray[np.bool_]
-    """[W, C]."""
-    due: NDArray[np.int32]
-    """[W, C] step of the next event, or NEVER."""
-    conversions: NDArray[np.int32]
-    """[W, C] finished in this episode."""
-    next_due: NDArray[np.int32]
-    """[W] earliest of `due`."""
-    returns: NDArray[np.float64]
-    """[W, A] sum of rewards of this episode."""
+    entities: NDArray[np.int32]
+    """[W, E, ENTITY_COLUMNS]."""
+    account: NDArray[np.float64]
+    """[W, A, 2]."""
     counters: NDArray[np.int32]
     """[W, A, NUM_COUNTERS] of this episode (see episodes.py)."""
+
+
+World = Worlds
 
 
 def amounts(table: dict[str, float] | dict[str, int], names: tuple[str, ...]) -> NDArray[np.int32]:
@@ -162,83 +168,61 @@ def amounts(table: dict[str, float] | dict[str, int], names: tuple[str, ...]) ->
 def make_rules(config: SimConfig) -> Rules:
     """The numbers of a configuration."""
     names = config.resource_names
-    kinds = list(config.objects)
-    things = list(config.objects.values())
-    num_kinds = len(kinds)
-
-    def per_kind(field: str, dtype: type = np.int32) -> NDArray[np.int32]:
-        return np.array([getattr(t, field) if isinstance(t, ConverterConfig) else 0 for t in things], dtype)
-
-    def recipe(field: str) -> NDArray[np.int32]:
-        table = np.zeros((num_kinds, NUM_RESOURCES), np.int32)
-        for kind, thing in enumerate(things):
-            if isinstance(thing, ConverterConfig):
-                table[kind] = amounts(getattr(thing, field), names)
-        return table
-
-    limit = np.zeros(NUM_RESOURCES, np.int32)
-    for item, name in enumerate(names):
-        limit[item] = config.agent.resource_limits.get(name, config.agent.default_resource_limit)
-    given = config.agent_initial_inventory or [config.agent.initial_inventory] * config.num_agents
-    start_items = np.minimum(np.stack([amounts(held, names) for held in given]), limit)
-
-    costs = np.zeros((len(ACTION_GROUPS), NUM_RESOURCES), np.int32)
+    limits = [config.agent.resource_limits.get(name, config.agent.default_resource_limit) for name in names]
+    attack = config.actions.get("attack", ActionConfig())
+    table = np.zeros((START_ITEMS + config.num_agents, NUM_RESOURCES), np.int32)
+    table[HELD_LIMIT, : len(names)] = limits
+    table[DEFENSE] = amounts(attack.defense_resources, names)
     for group, name in enumerate(ACTION_GROUPS):
-        if name in config.actions:
-            costs[group] = amounts(config.actions[name].consumed_resources, names)
-    attack = config.actions.get("attack")
-    defense = amounts(attack.defense_resources if attack else {}, names)
+        table[ACTION_COST + group] = amounts(config.actions.get(name, ActionConfig()).consumed_resources, names)
+    given = config.agent_initial_inventory or [config.agent.initial_inventory] * config.num_agents
+    table[START_ITEMS:] = np.minimum(np.stack([amounts(held, names) for held in given]), table[HELD_LIMIT])
 
-    weights = config.agent.rewards.inventory
-    caps = config.agent.rewards.inventory_max
+    weights, caps = config.agent.rewards.inventory, config.agent.rewards.inventory_max
     rewarded = sorted(weights)
-
-    world = config.world
-    if isinstance(world, FixedMap):
-        start_cells = fixed_cells(world, kinds)
-        room_counts = np.zeros(num_kinds, np.int32)
-    else:
-        start_cells = np.zeros((0, 0), np.uint8)
-        room_counts = np.array([world.objects.get(name, 0) for name in kinds], np.int32)
-
     return Rules(
         num_agents=config.num_agents,
         height=config.map_height,
         width=config.map_width,
-        num_tokens=config.num_observation_tokens,
         max_steps=config.max_steps,
         truncates=config.episode_truncates,
         freeze_duration=config.agent.freeze_duration,
         failure_penalty=np.float32(config.agent.action_failure_penalty),
-        start_cells=start_cells,
-        room_counts=room_counts,
-        wall_kind=kinds.index("wall") if "wall" in kinds else 0,
-        kind_type_id=np.array([thing.type_id for thing in things], np.uint8),
-        kind_converts=np.array([isinstance(thing, ConverterConfig) for thing in things], np.bool_),
-        recipe_in=recipe("input_resources"),
-        recipe_out=recipe("output_resources"),
-        max_output=per_kind("max_output"),
-        max_conversions=per_kind("max_conversions"),
-        conversion_ticks=per_kind("conversion_ticks"),
-        cooldown=per_kind("cooldown"),
-        initial_count=per_kind("initial_resource_count").astype(np.uint8),
-        held_limit=limit,
-        start_items=start_items.astype(np.uint8),
-        action_cost=costs,
-        action_has_cost=costs.any(axis=1),
-        defense=defense,
-        defense_exists=bool(defense.any()),
+        random_maps=isinstance(config.world, RoomConfig),
+        wall_kind=list(config.objects).index("wall") if "wall" in config.objects else 0,
+        kinds=np.stack([kind_row(config, name) for name in config.objects]),
+        amounts=table,
         rewarded=np.array([names.index(name) for name in rewarded], np.int32),
-        reward_weight=np.array([weights[name] for name in rewarded], np.float32),
-        reward_cap=np.array([caps.get(name, np.inf) for name in rewarded], np.float32),
-        window=window_tables(config.obs_height, config.obs_width, config.map_width),
+        rewards=np.array([(weights[name], caps.get(name, np.inf)) for name in rewarded], np.float32).reshape(-1, 2),
     )
 
 
-def fixed_cells(world: FixedMap, kinds: list[str]) -> NDArray[np.uint8]:
-    """[H, V] codes of a given map."""
+def kind_row(config: SimConfig, name: str) -> NDArray[np.int32]:
+    """[KIND_COLUMNS] of one kind of object."""
+    thing = config.objects[name]
+    row = np.zeros(KIND_COLUMNS, np.int32)
+    row[TYPE_ID] = thing.type_id
+    if isinstance(config.world, RoomConfig):
+        row[ROOM_COUNT] = config.world.objects.get(name, 0)
+    if isinstance(thing, ConverterConfig):
+        row[CONVERTS] = 1
+        row[MAX_OUTPUT] = thing.max_output
+        row[MAX_CONVERSIONS] = thing.max_conversions
+        row[TICKS] = thing.conversion_ticks
+        row[COOLDOWN] = thing.cooldown
+        row[INITIAL] = thing.initial_resource_count
+        row[RECIPE_IN:RECIPE_OUT] = amounts(thing.input_resources, config.resource_names)
+        row[RECIPE_OUT:] = amounts(thing.output_resources, config.resource_names)
+    return row
+
+
+def fixed_cells(config: SimConfig) -> NDArray[np.uint8]:
+    """[H, V] codes of a given map; [0, 0] if maps are drawn."""
+    if not isinstance(config.world, FixedMap):
+        return np.zeros((0, 0), np.uint8)
+    world = config.world
     codes = {"empty": EMPTY_CODE, "agent": AGENT_CODE}
-    codes |= {name: FIRST_KIND_CODE + kind for kind, name in enumerate(kinds)}
+    codes |= {name: FIRST_KIND_CODE + kind for kind, name in enumerate(config.objects)}
     return np.array([[codes[world.kind_at(character)] for character in row] for row in world.rows], np.uint8)
 
 
@@ -251,44 +235,24 @@ def max_converters(config: SimConfig) -> int:
     return sum(world.kind_at(character) in converters for row in world.rows for character in row)
 
 
-def make_worlds(config: SimConfig, rules: Rules, num_worlds: int, first_world: int) -> Worlds:
+def make_worlds(config: SimConfig, num_worlds: int, first_world: int) -> Worlds:
     """Arrays for W worlds; `start_episode` fills them."""
     W, A, C = num_worlds, config.num_agents, max_converters(config)
     E = A + C
-    cells = rules.height * rules.width
-    return Worlds(
-        seed=np.zeros(1, np.uint64),
-        world_index=np.arange(first_world, first_world + W, dtype=np.int64),
-        episode=np.zeros(W, np.int64),
-        lifetime=np.zeros(W, np.int64),
-        step=np.zeros(W, np.int32),
-        last_step=np.zeros(W, np.int32),
-        order_state=np.zeros(W, np.uint64),
-        order=np.zeros((W, A), np.int32),
-        start_cells=np.zeros((W, rules.height, rules.width), np.uint8),
+    cells = config.map_height * config.map_width
+    worlds = Worlds(
+        clock=np.zeros((W, CLOCK_COLUMNS), np.int64),
         cells=np.zeros((W, cells), np.int32),
-        occupied=np.zeros((W, rules.height + config.obs_height - 1, rules.window.num_map_words), np.uint32),
-        faces=np.zeros((W, cells, 2), np.uint64),
+        occupied=np.zeros((W, config.map_height + config.obs_height - 1, words_per_row(config.map_width)), np.uint32),
+        faces=np.zeros((W, 2 * cells), np.uint64),
         long_faces=np.zeros((W, E, LONG_FACE_WORDS), np.uint64),
-        row=np.zeros((W, E), np.int32),
-        column=np.zeros((W, E), np.int32),
-        items=np.zeros((W, E, NUM_RESOURCES), np.uint8),
-        orientation=np.zeros((W, A), np.int32),
-        frozen=np.zeros((W, A), np.int32),
-        shown_action=np.zeros((W, A), np.uint8),
-        face_stale=np.zeros((W, A), np.bool_),
-        items_changed=np.zeros((W, A), np.bool_),
-        potential=np.zeros((W, A), np.float32),
-        num_converters=np.zeros(W, np.int32),
-        converter_kind=np.zeros((W, C), np.int32),
-        converting=np.zeros((W, C), np.bool_),
-        cooling=np.zeros((W, C), np.bool_),
-        due=np.zeros((W, C), np.int32),
-        conversions=np.zeros((W, C), np.int32),
-        next_due=np.zeros(W, np.int32),
-        returns=np.zeros((W, A), np.float64),
+        entities=np.zeros((W, E, ENTITY_COLUMNS), np.int32),
+        account=np.zeros((W, A, 2), np.float64),
         counters=np.zeros((W, A, NUM_COUNTERS), np.int32),
     )
+    worlds.clock[:, WORLD_INDEX] = np.arange(first_world, first_world + W)
+    worlds.entities[:, :A, PLACE] = np.arange(A)
+    return worlds
 
 
 assert np.iinfo(np.uint8).max == MAX_AMOUNT
