@@ -1,0 +1,214 @@
+"""Write the fairness ledger docs/architectures.md: `uv run python -m metta.agent.ledger [--training FILE]`.
+
+Per architecture: parameters, state, forward operations, acting latency, peak memory, and training speed if FILE holds
+it (the last line of `benchmarks/bench_training.py`'s output). Each architecture is measured in a process of its own,
+with one thread; run it on an idle machine.
+"""
+
+import argparse
+import json
+import platform
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from metta.agent.check import find, registered
+from metta.base.config import Config
+from metta.base.errors import InputError
+from metta.base.files import write_atomically
+
+TARGET = Path("docs/architectures.md")
+SEGMENT_STREAMS, SEGMENT_STEPS = 64, 64
+LATENCY_BATCHES = (1, 1024)
+
+
+class Entry(Config):
+    """One architecture's figures."""
+
+    architecture: str
+    configuration: str
+    parameters: int
+    memory_parameters: int
+    state_bytes: int
+    """Per agent."""
+    forward_flops: int
+    """Per agent-step."""
+    latency_ms: dict[int, float]
+    """Of one acting step, by batch size."""
+    peak_megabytes: int
+    """Resident memory of the process after a forward and backward pass over one segment."""
+    training_steps_per_second: float | None = None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m metta.agent.ledger", description=f"Measure every architecture and write {TARGET}."
+    )
+    parser.add_argument("--training", metavar="FILE", type=Path, help="output of benchmarks/bench_training.py")
+    parser.add_argument("--names", metavar="A,B", help="keys of ARCHITECTURES (default: all)")
+    parser.add_argument("--output", metavar="FILE", type=Path, default=TARGET, help=f"default: {TARGET}")
+    parser.add_argument("--measure", metavar="NAME", help="measure one architecture here and print it as JSON")
+    options = parser.parse_args(arguments)
+    try:
+        if options.measure:
+            print(measure(options.measure).model_dump_json())
+            return 0
+        speeds = training_speeds(options.training) if options.training else {}
+        names = options.names.split(",") if options.names else list(registered())
+        for name in names:
+            find(name, registered())
+        entries = []
+        for name in names:
+            print(f"measuring {name}", file=sys.stderr, flush=True)
+            entry = _measured_apart(name)
+            entries.append(entry.model_copy(update={"training_steps_per_second": speeds.get(name)}))
+        write_atomically(options.output, render(entries))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"wrote {options.output}")
+    return 0
+
+
+def training_speeds(path: Path) -> dict[str, float]:
+    """Agent-steps per second by architecture, the greatest number of threads, from the benchmark's last line."""
+    try:
+        record = json.loads(path.read_text().strip().splitlines()[-1])
+        rows = sorted(record["results"], key=lambda row: int(row.get("threads", 1)))
+        return {str(row["architecture"]): float(row["agent_steps_per_second"]) for row in rows}
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise InputError(f"{path} is not the output of benchmarks/bench_training.py: {error!r}.") from None
+
+
+def measure(name: str) -> Entry:
+    """The figures of one architecture. Sets torch's number of threads to one."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from metta.agent.spec import arena_spec
+    from metta.agent.state import leaves
+    from metta.agent.synthetic import synthetic_observations
+
+    torch.set_num_threads(1)
+    key, config = find(name, registered())
+    spec = arena_spec()
+    policy = config.build(spec, seed=0)
+    count = SEGMENT_STREAMS * SEGMENT_STEPS
+    few = torch.from_numpy(synthetic_observations(spec, count // 8, seed=0))
+    observations = few.repeat(8, 1, 1).unflatten(0, (SEGMENT_STREAMS, SEGMENT_STEPS))
+    resets = torch.zeros(SEGMENT_STREAMS, SEGMENT_STEPS, dtype=torch.bool)
+    resets[0, SEGMENT_STEPS // 2] = True
+
+    # First, so that nothing else is in the peak.
+    output = policy(observations, resets, policy.initial_state(SEGMENT_STREAMS))
+    loss = output.logits.square().mean() + output.values.square().mean()
+    torch.stack([loss, *(value.square().mean() for value in output.auxiliary.values())]).sum().backward()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    policy.zero_grad()
+
+    latency: dict[int, float] = {}
+    with torch.no_grad():
+        for batch in LATENCY_BATCHES:
+            now = observations.flatten(0, 1)[:batch].unsqueeze(1)
+            state = policy.initial_state(batch)
+            none = torch.zeros(batch, 1, dtype=torch.bool)
+            latency[batch] = 1e3 * _best_seconds(lambda: policy(now, none, state))  # noqa: B023
+        # In float64 the definitions run, not the compiled forms, whose work torch cannot count.
+        plain = config.build(spec, seed=0).double()
+        with FlopCounterMode(display=False) as flops:
+            plain(observations[:4], resets[:4], plain.initial_state(4))
+    return Entry(
+        architecture=key,
+        configuration=type(config).__name__,
+        parameters=sum(parameter.numel() for parameter in policy.parameters()),
+        memory_parameters=sum(parameter.numel() for parameter in policy.memory.parameters()),
+        state_bytes=sum(leaf.numel() * leaf.element_size() for leaf in leaves(policy.initial_state(1))),
+        forward_flops=flops.get_total_flops() // (4 * SEGMENT_STEPS),
+        latency_ms=latency,
+        peak_megabytes=peak,
+    )
+
+
+def render(entries: list[Entry]) -> str:
+    """The ledger as Markdown."""
+    import torch
+
+    lines = [
+        "# The architectures' ledger",
+        "",
+        "Generated by `uv run python -m metta.agent.ledger --training FILE`, where FILE holds the output of",
+        "`benchmarks/bench_training.py`; not edited by hand.",
+        f"Measured on {date.today().isoformat()}: {_processor()}, Python {platform.python_version()}, "
+        f"torch {torch.__version__}.",
+        "",
+        "| architecture | configuration | parameters | of these memory | state, bytes per agent "
+        "| forward MFLOP per step | acting, batch 1 | acting, batch 1024 | training, steps/s | peak memory |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for entry in entries:
+        speed = entry.training_steps_per_second
+        figures = [
+            entry.architecture,
+            f"`{entry.configuration}`",
+            f"{entry.parameters:,}",
+            f"{entry.memory_parameters:,}",
+            f"{entry.state_bytes:,}",
+            f"{entry.forward_flops / 1e6:.2f}",
+            *(f"{entry.latency_ms[batch]:.2f} ms" for batch in LATENCY_BATCHES),
+            "not measured" if speed is None else f"{speed:,.0f}",
+            f"{entry.peak_megabytes} MB",
+        ]
+        lines.append(f"| {' | '.join(figures)} |")
+    lines += [
+        "",
+        "- Forward MFLOP per step: floating-point operations of matrix products, convolutions and attention per",
+        f"  agent-step in segments of {SEGMENT_STEPS} steps, as torch counts them for the dense definitions. The",
+        "  compiled forms of the first convolution and of token attention compute the same with fewer.",
+        "- Acting: time of one step for a batch of agents, best of many, one thread, float32.",
+        "- Training: agent-steps per second of rollout and update in one process, from the training benchmark.",
+        f"- Peak memory: resident memory of a process that has run one segment of {SEGMENT_STREAMS} streams x "
+        f"{SEGMENT_STEPS} steps forward and",
+        "  backward; Python, torch and the compiled kernels alone take most of it.",
+        "- `trxl` and `trxl_nvidia` are one function with one set of parameters, by different operations.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _measured_apart(name: str) -> Entry:
+    """`measure` in a fresh process."""
+    run = subprocess.run(
+        [sys.executable, "-m", "metta.agent.ledger", "--measure", name], capture_output=True, text=True, check=False
+    )
+    if run.returncode:
+        raise InputError(f"cannot measure {name}: {run.stderr.strip().splitlines()[-1]}")
+    return Entry.parse(json.loads(run.stdout.strip().splitlines()[-1]))
+
+
+def _best_seconds(function: Callable[[], Any]) -> float:
+    """Shortest of many calls, for about a second."""
+    function()
+    best, end = float("inf"), time.perf_counter() + 1.0
+    while time.perf_counter() < end:
+        start = time.perf_counter()
+        function()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def _processor() -> str:
+    """The processor's name."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return platform.machine()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
