@@ -58,15 +58,19 @@ PENALTY = "rewards[agent] -= rules.failure_penalty"
 MUTATIONS = (
     Mutation("move", "actions.py", "return 1 <= occupant <= rules.num_agents", "return False"),
     Mutation("move", "actions.py", "new_row = row + ROW_STEP[orientation]", "new_row = row - ROW_STEP[orientation]"),
-    Mutation("freeze", "actions.py", "worlds.frozen[w, agent] -= 1", "worlds.frozen[w, agent] -= 2"),
+    Mutation("thaw", "actions.py", "world.entities[agent, FROZEN] -= 1", "world.entities[agent, FROZEN] -= 2"),
     Mutation("penalty", "actions.py", f"{PENALTY}\n    {PENALTY}", PENALTY),
+    Mutation("put_items", "actions.py", "world.entities[agent, ITEMS + item], room)", "room)"),
+    Mutation(
+        "put_items", "actions.py", "room = MAX_AMOUNT - world.entities[entity, ITEMS + item]", "room = MAX_AMOUNT"
+    ),
     Mutation(
         "get_items",
         "actions.py",
-        "if rules.recipe_out[kind, item] > 0:",
-        "if rules.recipe_out[kind, item] + rules.recipe_in[kind, item] > 0:",
+        "if rules.kinds[kind, RECIPE_OUT + item] > 0:",
+        "if rules.kinds[kind, RECIPE_OUT + item] + rules.kinds[kind, RECIPE_IN + item] > 0:",
     ),
-    Mutation("limits", "inventory.py", "return rules.held_limit[item] -", "return rules.held_limit[item] + 1 -"),
+    Mutation("limits", "inventory.py", "rules.amounts[HELD_LIMIT, item] -", "rules.amounts[HELD_LIMIT, item] + 1 -"),
     Mutation("theft", "combat.py", "if not was_frozen and target != attacker:", "if target != attacker:"),
     Mutation("scan", "combat.py", "aside = -1 if place == 2 else place", "aside = 1 if place == 2 else -place"),
     Mutation("scan", "combat.py", "if seen:", "if False:"),
@@ -74,72 +78,72 @@ MUTATIONS = (
     Mutation(
         "armor",
         "combat.py",
-        "if is_defended(rules, worlds, w, target):",
-        "if is_defended(rules, worlds, w, target) and worlds.frozen[w, target] == 0:",
+        "if is_defended(rules, world, target):",
+        "if is_defended(rules, world, target) and world.entities[target, FROZEN] == 0:",
     ),
+    Mutation("freeze", "combat.py", "= rules.freeze_duration", "= rules.freeze_duration + 1"),
     Mutation(
-        "freeze",
-        "combat.py",
-        "worlds.frozen[w, target] = rules.freeze_duration",
-        "worlds.frozen[w, target] = rules.freeze_duration + 1",
+        "stale tokens", "combat.py", "world.entities[target, FACE_STALE] = 1", "world.entities[target, FACE_STALE] += 0"
     ),
-    Mutation("converter", "converters.py", "outputs < rules.max_output[kind]", "outputs <= rules.max_output[kind]"),
     Mutation(
         "converter",
         "converters.py",
-        "worlds.conversions[w, c] >= rules.max_conversions[kind]",
-        "worlds.conversions[w, c] > rules.max_conversions[kind]",
+        "outputs < rules.kinds[kind, MAX_OUTPUT]",
+        "outputs <= rules.kinds[kind, MAX_OUTPUT]",
     ),
-    Mutation("converter", "converters.py", "if rules.cooldown[kind] > 0:", "if rules.cooldown[kind] > 1:"),
-    Mutation("converter", "converters.py", "np.int64(worlds.step[w]) + steps", "np.int64(worlds.step[w]) + steps + 1"),
-    Mutation("put_items", "converters.py", "MAX_AMOUNT - inside)", "MAX_AMOUNT)"),
-    Mutation("reward", "rewards.py", "min(worth, rules.reward_cap[r])", "worth"),
-    Mutation("reward", "rewards.py", "worlds.potential[w, agent] = new", "worlds.potential[w, agent] += np.float32(0)"),
+    Mutation("converter", "converters.py", "and conversions_left <= 0:", "and conversions_left < 0:"),
+    Mutation(
+        "converter", "converters.py", "if rules.kinds[kind, COOLDOWN] > 0:", "if rules.kinds[kind, COOLDOWN] > 1:"
+    ),
+    Mutation("converter", "converters.py", "world.clock[STEP] + steps", "world.clock[STEP] + steps + 1"),
+    Mutation("reward", "rewards.py", "min(worth, rules.rewards[r, CAP])", "worth"),
+    Mutation("reward", "rewards.py", "world.account[agent, POTENTIAL] = new", "world.account[agent, POTENTIAL] += 0.0"),
     Mutation("reward", "world_arrays.py", "rewarded = sorted(weights)", "rewarded = sorted(weights, reverse=True)"),
-    Mutation("reward", "episode_start.py", "worlds.potential[w, agent] = 0.0", "worlds.potential[w, agent] += 0.0"),
+    Mutation(
+        "reward", "episode_start.py", "world.account[agent, POTENTIAL] = 0.0", "world.account[agent, POTENTIAL] += 0.0"
+    ),
     Mutation("token order", "window.py", "offset[0], offset[1])", "offset[1], offset[0])"),
-    Mutation("completion", "observations.py", "2 * 255 * np.int64(step) + max_steps)", "2 * 255 * np.int64(step))"),
+    Mutation("completion", "observations.py", "(2 * 255 * step + max_steps)", "(2 * 255 * step)"),
     Mutation("last action", "observations.py", "return action - FIRST_MOVE", "return action"),
     Mutation("last reward", "observations.py", "np.float32(100.0)", "np.float32(10.0)"),
     Mutation(
         "cut", "observations.py", "end = min(position + TOKEN_BYTES * tokens, out.shape[0])", "end = out.shape[0]"
     ),
-    Mutation("busy", "faces.py", "worlds.converting[w, c] or worlds.cooling[w, c]", "worlds.converting[w, c]"),
-    Mutation("wide maps", "occupancy.py", "if word > 0:", "if word > 1:"),
     Mutation(
-        "stale tokens",
-        "combat.py",
-        "worlds.face_stale[w, target] = True",
-        "worlds.face_stale[w, target] |= False",
+        "busy",
+        "faces.py",
+        "world.entities[entity, CONVERTING] + world.entities[entity, COOLING]",
+        "world.entities[entity, CONVERTING]",
     ),
+    Mutation("wide maps", "occupancy.py", "if word > 0:", "if word > 1:"),
     Mutation(
         "step order",
         "step.py",
-        "observe_world(rules, worlds, w, rewards, observations)\n    pay_changes(rules, worlds, w, rewards)\n",
-        "pay_changes(rules, worlds, w, rewards)\n    observe_world(rules, worlds, w, rewards, observations)\n",
+        "observe_world(rules, world, window, rewards, observations)\n    pay_changes(rules, world, rewards)\n",
+        "pay_changes(rules, world, rewards)\n    observe_world(rules, world, window, rewards, observations)\n",
     ),
     Mutation("step order", "step.py", "if is_attack(actions[agent]):", "if is_valid(actions[agent]):"),
     Mutation("step order", "step.py", "other = below(state, place + 1)", "other = below(state, place)"),
     Mutation(
         "step order",
         "episode_start.py",
-        "stream(seed, world, episode, PURPOSE_ORDER)",
-        "stream(seed, 0, 0, PURPOSE_ORDER)",
+        "stream(seed, index, episode, PURPOSE_ORDER)",
+        "stream(seed, 0, episode, PURPOSE_ORDER)",
     ),
     Mutation(
         "episode end",
         "step.py",
-        "ends = worlds.step[w] >= worlds.last_step[w]",
-        "ends = worlds.step[w] > worlds.last_step[w]",
+        "ends = world.clock[STEP] >= world.clock[LAST_STEP]",
+        "ends = world.clock[STEP] > world.clock[LAST_STEP]",
     ),
     Mutation(
         "episode end",
         "step.py",
-        "cut = rules.truncates or worlds.last_step[w] < rules.max_steps",
+        "cut = rules.truncates or world.clock[LAST_STEP] < rules.max_steps",
         "cut = rules.truncates",
     ),
-    Mutation("episode end", "vector_env.py", "worlds.episode[done] + 1, False)", "worlds.episode[done], False)"),
-    Mutation("episode end", "episode_start.py", "worlds.counters[w] = 0", "worlds.counters[w] += 0"),
+    Mutation("episode end", "vector_env.py", "clock[done, EPISODE] + 1, False)", "clock[done, EPISODE], False)"),
+    Mutation("episode end", "episode_start.py", "world.counters[agent] = 0", "world.counters[agent] += 0"),
 )
 
 
@@ -156,12 +160,12 @@ def misfits(mutations: Sequence[Mutation], root: Path) -> list[str]:
     return sentences
 
 
-def copy_repository(target: Path) -> None:
-    """The parts that the tests need, without anything compiled."""
+def copy_sources(source: Path, target: Path) -> None:
+    """The parts of a repository that the tests need, without anything compiled."""
     without = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(REPOSITORY / "metta", target / "metta", ignore=without)
-    shutil.copytree(REPOSITORY / "tests", target / "tests", ignore=without)
-    shutil.copy2(REPOSITORY / "pyproject.toml", target)
+    for package in ("metta", "tests"):
+        shutil.copytree(source / package, target / package, ignore=without)
+    shutil.copy2(source / "pyproject.toml", target)
 
 
 # Runs in the copy: proves that the copy is what is imported, limits the processor time, and runs pytest.
@@ -189,12 +193,12 @@ def run_tests(root: Path, compiled: bool) -> tuple[bool, str]:
     return done.returncode == 0, lines[0] if lines else f"no end within {TIME_LIMIT} s of processor time"
 
 
-def try_mutation(mutation: Mutation | None, compiled: bool) -> tuple[bool, str, float]:
+def try_mutation(mutation: Mutation | None, sources: Path, compiled: bool) -> tuple[bool, str, float]:
     """Whether the tests pass with this mutation (None: without any), why not, and the seconds it took."""
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         root = Path(folder)
-        copy_repository(root)
+        copy_sources(sources, root)
         if mutation is not None:
             path = root / mutation.source
             path.write_text(path.read_text().replace(mutation.old, mutation.new))
@@ -211,21 +215,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--compiled", action="store_true", help="compile the kernels instead of interpreting them")
     options = parser.parse_args(arguments)
     chosen = [m for m in MUTATIONS if not options.only or any(word in str(m) for word in options.only)]
-    problems = misfits(chosen, REPOSITORY)
-    if problems:
-        print("\n".join(problems), file=sys.stderr)
-        return 2
-    if options.list:
-        print("\n".join(str(mutation) for mutation in chosen))
-        return 0
-    passed, reason, seconds = try_mutation(None, options.compiled)
+    with tempfile.TemporaryDirectory(prefix="sources-") as folder:
+        sources = Path(folder)  # what is tested stays the same while somebody edits the repository
+        copy_sources(REPOSITORY, sources)
+        problems = misfits(chosen, sources)
+        if problems:
+            print("\n".join(problems), file=sys.stderr)
+            return 2
+        if options.list:
+            print("\n".join(str(mutation) for mutation in chosen))
+            return 0
+        return try_all(chosen, sources, options.compiled, options.jobs)
+
+
+def try_all(chosen: Sequence[Mutation], sources: Path, compiled: bool, jobs: int) -> int:
+    """Try every chosen mutation of `sources` and print what came of it; returns the exit status."""
+    passed, reason, seconds = try_mutation(None, sources, compiled)
     if not passed:
         print(f"The tests fail without any mutation ({reason}); nothing can be learnt from mutations.", file=sys.stderr)
         return 2
     print(f"unchanged  {seconds:4.0f} s  all tests pass", flush=True)
     survivors = 0
-    with ThreadPoolExecutor(max(1, options.jobs)) as pool:
-        results = pool.map(lambda mutation: try_mutation(mutation, options.compiled), chosen)
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        results = pool.map(lambda mutation: try_mutation(mutation, sources, compiled), chosen)
         for mutation, (passed, reason, seconds) in zip(chosen, results, strict=True):
             survivors += passed
             verdict = "SURVIVED" if passed else "killed"
