@@ -21,6 +21,17 @@ ALTAR = 3
 """Parts in the chain. Laseries and armories are OTHER: see player.py for why neither pays."""
 
 
+# Columns of Chain.kinds.
+PART = 0
+"""OTHER, MINE, GENERATOR or ALTAR."""
+TICKS = 1
+"""Steps from start to output."""
+COOLDOWN = 2
+"""Steps after the output."""
+MAX_OUTPUT = 3
+"""Outputs inside at which nothing starts; a large number if there is no limit."""
+
+
 class Chain(NamedTuple):
     """The numbers that the planner needs; read by kernels, never written."""
 
@@ -29,14 +40,8 @@ class Chain(NamedTuple):
     width: int
     last_step: int
     """Steps of an episode."""
-    part: NDArray[np.int32]
-    """[K] OTHER, MINE, GENERATOR or ALTAR."""
-    ticks: NDArray[np.int32]
-    """[K] steps from start to output."""
-    cooldown: NDArray[np.int32]
-    """[K] steps after the output."""
-    max_output: NDArray[np.int32]
-    """[K] outputs inside at which nothing starts; a large number if there is no limit."""
+    kinds: NDArray[np.int32]
+    """[K, 4] PART, TICKS, COOLDOWN, MAX_OUTPUT of each kind."""
     ore_per_battery: int
     battery_per_heart: int
     mines_per_generator: int
@@ -74,13 +79,17 @@ def make_chain(config: SimConfig) -> Chain:
         if len(found) != 1 or not isinstance(found[0], ConverterConfig):
             raise ValueError(f"the scripted player needs exactly one kind of {name} for red ore, not {len(found)}")
         if found[0].max_conversions >= 0 or max(found[0].output_resources.values()) != 1:
-            raise ValueError(f"the scripted player needs a {name} without max_conversions that makes one item at a time")
+            raise ValueError(
+                f"the scripted player needs a {name} without max_conversions that makes one item at a time"
+            )
         machines.append(found[0])
     mine, generator, altar = machines
     ore_per_battery = generator.input_resources[RESOURCES[ORE]]
 
     def per_kind(field: str) -> NDArray[np.int32]:
-        return np.array([getattr(thing, field) if isinstance(thing, ConverterConfig) else 0 for thing in things], np.int32)
+        return np.array(
+            [getattr(thing, field) if isinstance(thing, ConverterConfig) else 0 for thing in things], np.int32
+        )
 
     max_output = per_kind("max_output")
     limits = config.agent.resource_limits
@@ -92,10 +101,15 @@ def make_chain(config: SimConfig) -> Chain:
         height=config.map_height,
         width=config.map_width,
         last_step=config.max_steps,
-        part=np.array(part, np.int32),
-        ticks=per_kind("conversion_ticks"),
-        cooldown=per_kind("cooldown"),
-        max_output=np.where(max_output < 0, 1 << 20, max_output).astype(np.int32),
+        kinds=np.stack(
+            [
+                np.array(part, np.int32),
+                per_kind("conversion_ticks"),
+                per_kind("cooldown"),
+                np.where(max_output < 0, 1 << 20, max_output).astype(np.int32),
+            ],
+            axis=1,
+        ),
         ore_per_battery=ore_per_battery,
         battery_per_heart=altar.input_resources[RESOURCES[BATTERY]],
         mines_per_generator=max(1, -(-demand // supply)),

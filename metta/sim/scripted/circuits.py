@@ -6,11 +6,12 @@ generator gets its own mines (as many as it needs) and one agent, whose rhythm i
 
 import numpy as np
 
-from metta.sim.scripted.compiled import inner
-from metta.sim.scripted.chain import ALTAR, GENERATOR, MINE, Chain
-from metta.sim.scripted.forecast import first_output_at, part_at
+from metta.sim.scripted.chain import ALTAR, GENERATOR, MINE, PART, Chain
+from metta.sim.scripted.compiled import inner, whole
+from metta.sim.scripted.forecast import first_output_at, rule_of
 from metta.sim.scripted.matching import match
-from metta.sim.scripted.state import FAR, NOBODY, NOTHING, Memory, View
+from metta.sim.scripted.state import ALTAR_USED, FAR, FED, NOBODY, NOTHING, OWNER, Memory, View
+from metta.sim.world_arrays import COLUMN, NUM_CONVERTERS, ROW, STEP
 
 EVEN = 8
 """A walk of n moves from mine to generator counts n * (n + EVEN): two middling walks rather than a short and a long."""
@@ -26,10 +27,10 @@ an episode are lost once per altar."""
 @inner
 def places_of(chain: Chain, view: View, w: int, part: int) -> np.ndarray:
     """The converters of one part, in row-major order."""
-    found = np.zeros(view.num_converters[w], np.int64)
+    found = np.zeros(view.clock[w, NUM_CONVERTERS], np.int64)
     count = 0
-    for c in range(view.num_converters[w]):
-        if part_at(chain, view, w, c) == part:
+    for c in range(view.clock[w, NUM_CONVERTERS]):
+        if rule_of(chain, view, w, c, PART) == part:
             found[count] = c
             count += 1
     return found[:count]
@@ -38,9 +39,9 @@ def places_of(chain: Chain, view: View, w: int, part: int) -> np.ndarray:
 @inner
 def plan_circuits(chain: Chain, view: View, memory: Memory, w: int) -> None:
     """Fill `owner`, `generator_of` and `altar_of` of a world."""
-    memory.owner[w] = NOBODY
-    memory.generator_of[w] = NOTHING
-    memory.altar_of[w] = NOTHING
+    memory.plan[w, :, OWNER] = NOBODY
+    memory.plan[w, :, FED] = NOTHING
+    memory.plan[w, :, ALTAR_USED] = NOTHING
     mines = places_of(chain, view, w, MINE)
     generators = places_of(chain, view, w, GENERATOR)
     altars = places_of(chain, view, w, ALTAR)
@@ -62,13 +63,13 @@ def share_mines(chain: Chain, memory: Memory, w: int, mines: np.ndarray, generat
     cost = np.full((slots, columns), cost_of_none, np.int64)
     for slot in range(slots):
         for m in range(mines.shape[0]):
-            way = np.int64(memory.between[w, mines[m], generators[slot % generators.shape[0]]])
+            way = whole(memory.between[w, mines[m], generators[slot % generators.shape[0]]])
             cost[slot, m] = way * (way + EVEN)
     chosen = match(cost)
     for slot in range(slots):
         m = chosen[slot]
         if m < mines.shape[0] and cost[slot, m] < cost_of_none:
-            memory.generator_of[w, mines[m]] = generators[slot % generators.shape[0]]
+            memory.plan[w, mines[m], FED] = generators[slot % generators.shape[0]]
 
 
 @inner
@@ -79,14 +80,14 @@ def share_generators(
     A = chain.num_agents
     num = generators.shape[0]
     rounds = -(-num // A)
-    now = view.step[w] + 1
+    now = view.clock[w, STEP] + 1
     cost = np.full((num, A * rounds), FAR, np.int64)
     for agent in range(A):
-        cell = view.row[w, agent] * chain.width + view.column[w, agent]
+        cell = view.entities[w, agent, ROW] * chain.width + view.entities[w, agent, COLUMN]
         for g in range(num):
             best = FAR
             for m in mines:
-                if memory.generator_of[w, m] == generators[g]:
+                if memory.plan[w, m, FED] == generators[g]:
                     there = max(now + memory.distance[w, m, cell], first_output_at(chain, view, w, m, now))
                     best = min(best, there + 1 + memory.between[w, m, generators[g]])
             for turn in range(rounds):
@@ -94,10 +95,10 @@ def share_generators(
     chosen = match(cost)
     for g in range(num):
         if cost[g, chosen[g]] < FAR:
-            memory.owner[w, generators[g]] = chosen[g] % A
+            memory.plan[w, generators[g], OWNER] = chosen[g] % A
     for m in mines:
-        if memory.generator_of[w, m] != NOTHING:
-            memory.owner[w, m] = memory.owner[w, memory.generator_of[w, m]]
+        if memory.plan[w, m, FED] != NOTHING:
+            memory.plan[w, m, OWNER] = memory.plan[w, memory.plan[w, m, FED], OWNER]
 
 
 @inner
@@ -105,13 +106,13 @@ def hand_over_far_mines(chain: Chain, view: View, memory: Memory, w: int, mines:
     """Give the farthest mines of the busiest agents to agents that have nothing to do."""
     load = np.zeros(chain.num_agents, np.int64)
     for m in mines:
-        if memory.owner[w, m] != NOBODY:
-            load[memory.owner[w, m]] += mine_load(memory, w, m)
-    given = np.zeros(view.num_converters[w], np.bool_)
+        if memory.plan[w, m, OWNER] != NOBODY:
+            load[memory.plan[w, m, OWNER]] += mine_load(memory, w, m)
+    given = np.zeros(view.clock[w, NUM_CONVERTERS], np.bool_)
     while True:
         farthest = NOTHING
         for m in mines:
-            owner = memory.owner[w, m]
+            owner = memory.plan[w, m, OWNER]
             if owner == NOBODY or given[m] or load[owner] <= MOST_LOAD:
                 continue
             if farthest == NOTHING or mine_load(memory, w, m) > mine_load(memory, w, farthest):
@@ -120,17 +121,17 @@ def hand_over_far_mines(chain: Chain, view: View, memory: Memory, w: int, mines:
             return
         given[farthest] = True
         more = mine_load(memory, w, farthest)
-        owner = memory.owner[w, farthest]
+        owner = memory.plan[w, farthest, OWNER]
         best = NOBODY
         least = load[owner]
         for agent in range(chain.num_agents):
-            cell = view.row[w, agent] * chain.width + view.column[w, agent]
-            if memory.distance[w, farthest, cell] < FAR and not serves_generator(view, memory, w, agent):
-                if load[agent] + more < least:
-                    best = agent
-                    least = load[agent] + more
+            cell = view.entities[w, agent, ROW] * chain.width + view.entities[w, agent, COLUMN]
+            is_free = memory.distance[w, farthest, cell] < FAR and not serves_generator(view, memory, w, agent)
+            if is_free and load[agent] + more < least:
+                best = agent
+                least = load[agent] + more
         if best != NOBODY:
-            memory.owner[w, farthest] = best
+            memory.plan[w, farthest, OWNER] = best
             load[owner] -= more
             load[best] += more
 
@@ -138,14 +139,14 @@ def hand_over_far_mines(chain: Chain, view: View, memory: Memory, w: int, mines:
 @inner
 def mine_load(memory: Memory, w: int, m: int) -> int:
     """Steps that one round to a mine takes: there, back, get and put."""
-    return 2 * np.int64(memory.between[w, m, memory.generator_of[w, m]]) + 2
+    return 2 * whole(memory.between[w, m, memory.plan[w, m, FED]]) + 2
 
 
 @inner
 def serves_generator(view: View, memory: Memory, w: int, agent: int) -> bool:
     """Whether an agent has a generator of its own."""
-    for c in range(view.num_converters[w]):
-        if memory.owner[w, c] == agent and memory.generator_of[w, c] == NOTHING:
+    for c in range(view.clock[w, NUM_CONVERTERS]):
+        if memory.plan[w, c, OWNER] == agent and memory.plan[w, c, FED] == NOTHING:
             return True
     return False
 
@@ -161,8 +162,8 @@ def spread_altars(chain: Chain, memory: Memory, w: int, generators: np.ndarray, 
             cost[g, column] = memory.between[w, generators[g], altars[column // places]]
     chosen = match(cost)
     for g in range(generators.shape[0]):
-        if memory.owner[w, generators[g]] != NOBODY and cost[g, chosen[g]] < FAR:
-            memory.altar_of[w, generators[g]] = altars[chosen[g] // places]
+        if memory.plan[w, generators[g], OWNER] != NOBODY and cost[g, chosen[g]] < FAR:
+            memory.plan[w, generators[g], ALTAR_USED] = altars[chosen[g] // places]
 
 
 @inner
@@ -185,17 +186,15 @@ def share_altars(memory: Memory, w: int, generators: np.ndarray, altars: np.ndar
 
 
 @inner
-def choose_altars(
-    memory: Memory, w: int, generators: np.ndarray, altars: np.ndarray, is_open: np.ndarray
-) -> None:
+def choose_altars(memory: Memory, w: int, generators: np.ndarray, altars: np.ndarray, is_open: np.ndarray) -> None:
     """The nearest open altar of each generator that has an agent."""
     for g in generators:
-        memory.altar_of[w, g] = NOTHING
+        memory.plan[w, g, ALTAR_USED] = NOTHING
         best = FAR
         for a in range(altars.shape[0]):
-            if memory.owner[w, g] != NOBODY and is_open[a] and memory.between[w, g, altars[a]] < best:
-                best = np.int64(memory.between[w, g, altars[a]])
-                memory.altar_of[w, g] = altars[a]
+            if memory.plan[w, g, OWNER] != NOBODY and is_open[a] and memory.between[w, g, altars[a]] < best:
+                best = whole(memory.between[w, g, altars[a]])
+                memory.plan[w, g, ALTAR_USED] = altars[a]
 
 
 @inner
@@ -206,11 +205,11 @@ def closing_gain(
     gain = ALTAR_COST
     users = 0
     for g in generators:
-        if memory.altar_of[w, g] == altars[closed]:
+        if memory.plan[w, g, ALTAR_USED] == altars[closed]:
             users += 1
             best = FAR
             for a in range(altars.shape[0]):
                 if is_open[a] and a != closed:
-                    best = min(best, np.int64(memory.between[w, g, altars[a]]))
-            gain -= best - np.int64(memory.between[w, g, altars[closed]])
+                    best = min(best, whole(memory.between[w, g, altars[a]]))
+            gain -= best - whole(memory.between[w, g, altars[closed]])
     return gain if users > 0 else 0

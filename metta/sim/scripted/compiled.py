@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 
-from metta.sim import constants
+from metta.sim import constants, world_arrays
 
 
 def inner(function: Callable[..., Any]) -> Any:
@@ -29,6 +30,12 @@ def entry(function: Callable[..., Any]) -> Any:
 def sources_digest() -> int:
     """31 bits of a hash over all that the planner is compiled from; an `entry` closes over it to name its cache."""
     digest = hashlib.blake2b(digest_size=8)
-    for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(constants.__file__)]:
+    for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(constants.__file__), Path(world_arrays.__file__)]:
         digest.update(path.read_bytes())
     return int.from_bytes(digest.digest(), "little") >> 33
+
+
+@inner
+def whole(value: Any) -> Any:
+    """A number as a signed 64-bit integer: compiled sums of unsigned and signed integers would be floats."""
+    return np.int64(value)

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from metta.sim.scripted.compiled import inner
 from metta.sim.constants import COLUMN_STEP, ROW_STEP
 from metta.sim.scripted.chain import Chain
+from metta.sim.scripted.compiled import inner, whole
 from metta.sim.scripted.state import FAR, Memory, View
+from metta.sim.world_arrays import COLUMN, NUM_CONVERTERS, ROW
 
 
 @inner
@@ -27,29 +28,31 @@ def walkable(chain: Chain, view: View, w: int, cell: int) -> bool:
 @inner
 def converter_cell(chain: Chain, view: View, w: int, c: int) -> int:
     """Where a converter stands."""
-    return view.row[w, chain.num_agents + c] * chain.width + view.column[w, chain.num_agents + c]
+    return view.entities[w, chain.num_agents + c, ROW] * chain.width + view.entities[w, chain.num_agents + c, COLUMN]
 
 
 @inner
 def measure(chain: Chain, view: View, memory: Memory, w: int) -> None:
     """Fill `distance` and `between` of a world; agents leave a converter on the side where most agents are."""
     queue = np.empty(chain.height * chain.width, np.int32)
-    for c in range(view.num_converters[w]):
+    for c in range(view.clock[w, NUM_CONVERTERS]):
         flood(chain, view, w, c, memory.distance[w, c], queue)
     home = main_region(chain, view, w, queue)
-    for a in range(view.num_converters[w]):
+    for a in range(view.clock[w, NUM_CONVERTERS]):
         place = converter_cell(chain, view, w, a)
         has_home = False
         for direction in range(4):
             beside = neighbour(chain, place, direction)
             has_home = has_home or (beside >= 0 and home[beside])
-        for b in range(view.num_converters[w]):
-            best = FAR
+        for b in range(view.clock[w, NUM_CONVERTERS]):
+            sum_of_ways = 0
+            sides = 0
             for direction in range(4):
                 beside = neighbour(chain, place, direction)
                 if walkable(chain, view, w, beside) and (home[beside] or not has_home):
-                    best = min(best, np.int64(memory.distance[w, b, beside]))
-            memory.between[w, a, b] = best
+                    sum_of_ways += whole(memory.distance[w, b, beside])
+                    sides += 1
+            memory.between[w, a, b] = min(FAR, -(-sum_of_ways // sides)) if sides > 0 else FAR
 
 
 @inner
@@ -58,7 +61,7 @@ def main_region(chain: Chain, view: View, w: int, queue: np.ndarray) -> np.ndarr
     best = np.zeros(chain.height * chain.width, np.bool_)
     most = 0
     for agent in range(chain.num_agents):
-        start = view.row[w, agent] * chain.width + view.column[w, agent]
+        start = view.entities[w, agent, ROW] * chain.width + view.entities[w, agent, COLUMN]
         if best[start]:
             continue
         seen = np.zeros(chain.height * chain.width, np.bool_)

@@ -21,11 +21,11 @@ from metta.sim.scripted.chain import Chain, make_chain
 from metta.sim.scripted.circuits import plan_circuits
 from metta.sim.scripted.compiled import entry, sources_digest
 from metta.sim.scripted.distances import measure
-from metta.sim.scripted.state import NOTHING, TASKS, Memory, View, empty_memory, view_of
+from metta.sim.scripted.state import BLOCKED, NOTHING, TARGET, Memory, View, empty_memory
 from metta.sim.scripted.tasks import decide
 from metta.sim.scripted.traffic import walk
 from metta.sim.vector_env import VectorEnv
-from metta.sim.world_arrays import max_converters
+from metta.sim.world_arrays import EPISODE, FROZEN, STEP, max_converters
 
 
 class ScriptedPlayer:
@@ -53,11 +53,12 @@ class ScriptedPlayer:
         Returns:
             Actions int32 [(last - first) * A], and the new memory.
         """
-        view = View(*(array[first:last] for array in view_of(env._worlds)))
-        if np.array_equal(memory.episode, view.episode):
-            memory = memory._replace(**{name: getattr(memory, name).copy() for name in TASKS})
+        worlds = env._worlds
+        view = View(worlds.clock[first:last], worlds.cells[first:last], worlds.entities[first:last])
+        if np.array_equal(memory.episode, view.clock[:, EPISODE]):
+            memory = memory._replace(task=memory.task.copy())
         else:
-            memory = Memory(*(array.copy() for array in memory))
+            memory = Memory._make(array.copy() for array in memory)
         actions = np.zeros((last - first, self._chain.num_agents), np.int32)
         act_worlds(self._chain, view, memory, actions)
         return actions.reshape(-1), memory
@@ -70,16 +71,16 @@ def _make_entry(digest: int) -> Callable[..., Any]:
         if digest < 0:
             return digest
         for w in range(actions.shape[0]):
-            if memory.episode[w] != view.episode[w]:
-                memory.episode[w] = view.episode[w]
-                memory.target[w] = NOTHING
-                memory.blocked[w] = 0
+            if memory.episode[w] != view.clock[w, EPISODE]:
+                memory.episode[w] = view.clock[w, EPISODE]
+                memory.task[w, :, TARGET] = NOTHING
+                memory.task[w, :, BLOCKED] = 0
                 measure(chain, view, memory, w)
                 plan_circuits(chain, view, memory, w)
             for agent in range(chain.num_agents):
                 actions[w, agent] = 0
-                if view.frozen[w, agent] == 0:
-                    actions[w, agent] = decide(chain, view, memory, w, agent, view.step[w] + 1)
+                if view.entities[w, agent, FROZEN] == 0:
+                    actions[w, agent] = decide(chain, view, memory, w, agent, view.clock[w, STEP] + 1)
             walk(chain, view, memory, w, actions[w])
         return 0
 

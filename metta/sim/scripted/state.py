@@ -1,6 +1,7 @@
 """What the planner reads of the worlds and what it remembers from step to step.
 
-W worlds, A agents, C converters, E = A + C entities (agents first), cells addressed as row * width + column.
+W worlds, A agents, C converters, cells addressed as row * width + column. Few arrays, because each costs compile time
+in every function that receives it.
 """
 
 from typing import NamedTuple
@@ -8,30 +9,32 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metta.sim.world_arrays import Worlds
-
 NOBODY = -1
 NOTHING = -1
 FAR = 1 << 14
 """Distance of what cannot be reached."""
 
+# Columns of Memory.plan, one row per converter.
+OWNER = 0
+"""Agent that serves a mine or a generator, or NOBODY."""
+FED = 1
+"""Generator that a mine feeds, or NOTHING."""
+ALTAR_USED = 2
+"""Altar that a generator's batteries go to, or NOTHING."""
+
+# Columns of Memory.task, one row per agent.
+TARGET = 0
+"""Converter that an agent is on its way to or stands at, or NOTHING."""
+BLOCKED = 1
+"""How long an agent could not move although it wanted to (see traffic.py)."""
+
 
 class View(NamedTuple):
-    """The arrays of `Worlds` that the planner reads; the same meaning and shapes."""
+    """The arrays of `world_arrays.Worlds` that the planner reads, with the columns described there."""
 
-    episode: NDArray[np.int64]
-    step: NDArray[np.int32]
+    clock: NDArray[np.int64]
     cells: NDArray[np.int32]
-    row: NDArray[np.int32]
-    column: NDArray[np.int32]
-    items: NDArray[np.uint8]
-    orientation: NDArray[np.int32]
-    frozen: NDArray[np.int32]
-    num_converters: NDArray[np.int32]
-    converter_kind: NDArray[np.int32]
-    converting: NDArray[np.bool_]
-    cooling: NDArray[np.bool_]
-    due: NDArray[np.int32]
+    entities: NDArray[np.int32]
 
 
 class Memory(NamedTuple):
@@ -43,26 +46,12 @@ class Memory(NamedTuple):
     """[W, C, cells] moves until an agent that stands in a cell faces a converter, agents not in the way; at least 1:
     an agent that faces it already needs 0."""
     between: NDArray[np.int16]
-    """[W, C, C] moves from facing one converter to facing another."""
-    owner: NDArray[np.int32]
-    """[W, C] agent that serves a mine or a generator, or NOBODY."""
-    generator_of: NDArray[np.int32]
-    """[W, C] generator that a mine feeds, or NOTHING."""
-    altar_of: NDArray[np.int32]
-    """[W, C] altar that a generator's batteries go to, or NOTHING."""
-    target: NDArray[np.int32]
-    """[W, A] converter that an agent is on its way to or stands at, or NOTHING."""
-    blocked: NDArray[np.int32]
-    """[W, A] steps in a row that an agent could not move although it wanted to."""
-
-
-TASKS = ("target", "blocked")
-"""Fields of `Memory` that change in every step; the others change when an episode starts."""
-
-
-def view_of(worlds: Worlds) -> View:
-    """The planner's view (no copies)."""
-    return View(*(getattr(worlds, name) for name in View._fields))
+    """[W, C, C] moves from facing one converter to facing another, the mean over the sides one can stand on: a machine
+    whose sides are far apart is a bad neighbour."""
+    plan: NDArray[np.int32]
+    """[W, C, 3] OWNER, FED, ALTAR_USED."""
+    task: NDArray[np.int32]
+    """[W, A, 2] TARGET, BLOCKED."""
 
 
 def empty_memory(num_worlds: int, num_agents: int, num_converters: int, num_cells: int) -> Memory:
@@ -72,9 +61,6 @@ def empty_memory(num_worlds: int, num_agents: int, num_converters: int, num_cell
         episode=np.full(W, -1, np.int64),
         distance=np.full((W, C, num_cells), FAR, np.int16),
         between=np.full((W, C, C), FAR, np.int16),
-        owner=np.full((W, C), NOBODY, np.int32),
-        generator_of=np.full((W, C), NOTHING, np.int32),
-        altar_of=np.full((W, C), NOTHING, np.int32),
-        target=np.full((W, A), NOTHING, np.int32),
-        blocked=np.zeros((W, A), np.int32),
+        plan=np.full((W, C, 3), NOTHING, np.int32),
+        task=np.full((W, A, 2), NOTHING, np.int32),
     )

@@ -6,27 +6,25 @@ now..now+d-1, can use it in step now+d.
 
 from typing import NamedTuple
 
-import numpy as np
-
-from metta.sim.scripted.compiled import inner
-from metta.sim.constants import GET_ITEMS, NOOP, PUT_ITEMS
-from metta.sim.scripted.chain import ALTAR, BATTERY, GENERATOR, HEART, MINE, ORE, Chain
+from metta.sim.constants import GET_ITEMS, MAX_AMOUNT, NOOP, PUT_ITEMS
+from metta.sim.scripted.chain import ALTAR, BATTERY, GENERATOR, HEART, MINE, ORE, PART, TICKS, Chain
+from metta.sim.scripted.compiled import inner, whole
 from metta.sim.scripted.distances import neighbour
 from metta.sim.scripted.forecast import (
     first_output_at,
     next_output_at,
     outputs_at,
-    part_at,
+    outputs_inside,
     period,
+    rule_of,
     starves_at,
+    state_of,
 )
-from metta.sim.scripted.state import FAR, NOBODY, NOTHING, Memory, View
+from metta.sim.scripted.state import ALTAR_USED, FAR, FED, NOBODY, NOTHING, OWNER, TARGET, Memory, View
+from metta.sim.world_arrays import COLUMN, ITEMS, NUM_CONVERTERS, ORIENTATION, ROW
 
 WALK = -1
 """Instead of an action: a move towards the target, chosen in traffic.py."""
-
-MARGIN = 1
-"""Steps of the last walk to the altar that are kept for traffic."""
 
 PATIENCE = 8
 """Steps that an agent with ore in hand waits for more while its generator is busy."""
@@ -35,7 +33,7 @@ PATIENCE = 8
 class Agent(NamedTuple):
     """An agent in the step that is being planned."""
 
-    index: int
+    number: int
     cell: int
     facing: int
     """Converter in front, or NOTHING."""
@@ -57,24 +55,30 @@ class Ore(NamedTuple):
 @inner
 def agent_of(chain: Chain, view: View, w: int, index: int) -> Agent:
     """An agent as the world has it."""
-    cell = np.int64(view.row[w, index] * chain.width + view.column[w, index])
-    front = neighbour(chain, cell, view.orientation[w, index])
+    cell = whole(view.entities[w, index, ROW] * chain.width + view.entities[w, index, COLUMN])
+    front = neighbour(chain, cell, view.entities[w, index, ORIENTATION])
     facing = NOTHING
     if front >= 0:
-        facing = max(NOTHING, np.int64(view.cells[w, front]) - 1 - chain.num_agents)
-    return Agent(index, cell, facing, np.int64(view.items[w, index, ORE]), np.int64(view.items[w, index, BATTERY]))
+        facing = max(NOTHING, whole(view.cells[w, front]) - 1 - chain.num_agents)
+    return Agent(
+        index,
+        cell,
+        facing,
+        whole(view.entities[w, index, ITEMS + ORE]),
+        whole(view.entities[w, index, ITEMS + BATTERY]),
+    )
 
 
 @inner
 def moves_to(memory: Memory, w: int, agent: Agent, c: int) -> int:
     """Moves until the agent faces a converter."""
-    return 0 if agent.facing == c else np.int64(memory.distance[w, c, agent.cell])
+    return 0 if agent.facing == c else whole(memory.distance[w, c, agent.cell])
 
 
 @inner
 def last_collection(chain: Chain, memory: Memory, w: int, g: int) -> int:
     """Last step in which a battery taken from a generator still becomes a heart in hand: walk, put, get."""
-    return chain.last_step - 2 - memory.between[w, g, memory.altar_of[w, g]] - MARGIN
+    return chain.last_step - 2 - memory.between[w, g, memory.plan[w, g, ALTAR_USED]]
 
 
 @inner
@@ -84,7 +88,7 @@ def last_output(chain: Chain, view: View, memory: Memory, w: int, g: int, now: i
     following = next_output_at(chain, view, w, g, now)
     if following > end:
         return -1
-    every = max(1, period(chain, view, w, g))
+    every = period(chain, view, w, g)
     return following + (end - following) // every * every
 
 
@@ -94,7 +98,7 @@ def is_done(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, g: i
     end = last_collection(chain, memory, w, g)
     if now + moves_to(memory, w, agent, g) > end:
         return True
-    return view.items[w, chain.num_agents + g, BATTERY] == 0 and next_output_at(chain, view, w, g, now) > end
+    return outputs_inside(chain, view, w, g) == 0 and next_output_at(chain, view, w, g, now) > end
 
 
 @inner
@@ -102,10 +106,10 @@ def neediest_generator(chain: Chain, view: View, memory: Memory, w: int, agent: 
     """The generator that runs out of ore first of those that the agent serves or feeds; NOTHING when all are done."""
     best = NOTHING
     soonest = 0
-    for g in range(view.num_converters[w]):
+    for g in range(view.clock[w, NUM_CONVERTERS]):
         if (
-            memory.altar_of[w, g] != NOTHING
-            and (memory.owner[w, g] == agent.index or feeds(view, memory, w, agent.index, g))
+            memory.plan[w, g, ALTAR_USED] != NOTHING
+            and (memory.plan[w, g, OWNER] == agent.number or feeds(view, memory, w, agent.number, g))
             and not is_done(chain, view, memory, w, agent, g, now)
         ):
             starves = starves_at(chain, view, w, g, now)
@@ -118,8 +122,8 @@ def neediest_generator(chain: Chain, view: View, memory: Memory, w: int, agent: 
 @inner
 def feeds(view: View, memory: Memory, w: int, index: int, g: int) -> bool:
     """Whether an agent has a mine for a generator."""
-    for m in range(view.num_converters[w]):
-        if memory.generator_of[w, m] == g and memory.owner[w, m] == index:
+    for m in range(view.clock[w, NUM_CONVERTERS]):
+        if memory.plan[w, m, FED] == g and memory.plan[w, m, OWNER] == index:
             return True
     return False
 
@@ -130,8 +134,8 @@ def soonest_ore(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, 
     mine = NOTHING
     wait = 0
     soonest = FAR
-    for m in range(view.num_converters[w]):
-        if memory.generator_of[w, m] == g and memory.owner[w, m] == agent.index:
+    for m in range(view.clock[w, NUM_CONVERTERS]):
+        if memory.plan[w, m, FED] == g and memory.plan[w, m, OWNER] == agent.number:
             arrival = now + moves_to(memory, w, agent, m)
             there = max(arrival, first_output_at(chain, view, w, m, now))
             fed = there + 1 + memory.between[w, m, g]
@@ -139,17 +143,17 @@ def soonest_ore(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, 
                 mine = m
                 wait = there - arrival
                 soonest = fed
-    return Ore(np.int64(mine), np.int64(wait), np.int64(soonest))
+    return Ore(whole(mine), whole(wait), whole(soonest))
 
 
 @inner
 def useful_ore(chain: Chain, view: View, memory: Memory, w: int, g: int, now: int) -> int:
     """Ore that a generator can still turn into useful batteries, beyond what is inside."""
-    last_start = last_output(chain, view, memory, w, g, now) - chain.ticks[view.converter_kind[w, g]]
+    last_start = last_output(chain, view, memory, w, g, now) - rule_of(chain, view, w, g, TICKS)
     starves = starves_at(chain, view, w, g, now)
     if starves > last_start:
         return 0
-    return ((last_start - starves) // max(1, period(chain, view, w, g)) + 1) * chain.ore_per_battery
+    return ((last_start - starves) // period(chain, view, w, g) + 1) * chain.ore_per_battery
 
 
 @inner
@@ -158,7 +162,7 @@ def choose_target(chain: Chain, view: View, memory: Memory, w: int, agent: Agent
     g = neediest_generator(chain, view, memory, w, agent, now)
     if g == NOTHING:
         return final_target(chain, view, memory, w, agent, now)
-    altar = memory.altar_of[w, g]
+    altar = memory.plan[w, g, ALTAR_USED]
     starves = starves_at(chain, view, w, g, now)
     useful = useful_ore(chain, view, memory, w, g, now)
     ore = soonest_ore(chain, view, memory, w, agent, g, now)
@@ -175,7 +179,7 @@ def choose_target(chain: Chain, view: View, memory: Memory, w: int, agent: Agent
             return ore.mine
         return g
     if not more:
-        if memory.owner[w, g] != agent.index:
+        if memory.plan[w, g, OWNER] != agent.number:
             return NOTHING
         return altar if has_heart else g
     latest = max(starves, ore.fed)
@@ -184,7 +188,7 @@ def choose_target(chain: Chain, view: View, memory: Memory, w: int, agent: Agent
             return altar
         return ore.mine
     ready = outputs_at(chain, view, w, g, now, arrival)
-    if memory.owner[w, g] == agent.index and ready > 0 and agent.battery + ready >= chain.battery_per_heart:
+    if memory.plan[w, g, OWNER] == agent.number and ready > 0 and agent.battery + ready >= chain.battery_per_heart:
         leaves = arrival + 1 + memory.between[w, g, altar] + 2
         if fed_after(chain, view, memory, w, ore, altar, g, leaves, now) <= latest:
             return g
@@ -205,15 +209,17 @@ def final_target(chain: Chain, view: View, memory: Memory, w: int, agent: Agent,
     """For an agent without a generator or at the end of the episode: bring the last batteries, fetch hearts."""
     best = NOTHING
     soonest = FAR
-    for a in range(view.num_converters[w]):
-        if part_at(chain, view, w, a) != ALTAR:
+    for a in range(view.clock[w, NUM_CONVERTERS]):
+        if rule_of(chain, view, w, a, PART) != ALTAR:
             continue
         arrival = now + moves_to(memory, w, agent, a)
         if arrival > chain.last_step:
             continue
-        own = is_altar_of(view, memory, w, agent.index, a)
+        own = is_altar_of(view, memory, w, agent.number, a)
         brings = agent.battery > 0 and own and arrival < chain.last_step
-        fetches = outputs_at(chain, view, w, a, now, chain.last_step) > 0 and (own or not is_wanted(view, memory, w, agent.index, a))
+        fetches = outputs_at(chain, view, w, a, now, chain.last_step) > 0 and (
+            own or not is_wanted(view, memory, w, agent.number, a)
+        )
         if (brings or fetches) and arrival < soonest:
             best = a
             soonest = arrival
@@ -223,8 +229,8 @@ def final_target(chain: Chain, view: View, memory: Memory, w: int, agent: Agent,
 @inner
 def is_altar_of(view: View, memory: Memory, w: int, index: int, a: int) -> bool:
     """Whether an agent's generators use an altar."""
-    for g in range(view.num_converters[w]):
-        if memory.altar_of[w, g] == a and memory.owner[w, g] == index:
+    for g in range(view.clock[w, NUM_CONVERTERS]):
+        if memory.plan[w, g, ALTAR_USED] == a and memory.plan[w, g, OWNER] == index:
             return True
     return False
 
@@ -232,11 +238,11 @@ def is_altar_of(view: View, memory: Memory, w: int, index: int, a: int) -> bool:
 @inner
 def is_wanted(view: View, memory: Memory, w: int, index: int, a: int) -> bool:
     """Whether somebody else is on the way to an altar or uses it."""
-    for other in range(memory.target.shape[1]):
-        if other != index and memory.target[w, other] == a:
+    for other in range(memory.task.shape[1]):
+        if other != index and memory.task[w, other, TARGET] == a:
             return True
-    for g in range(view.num_converters[w]):
-        if memory.altar_of[w, g] == a and memory.owner[w, g] != NOBODY:
+    for g in range(view.clock[w, NUM_CONVERTERS]):
+        if memory.plan[w, g, ALTAR_USED] == a and memory.plan[w, g, OWNER] != NOBODY:
             return True
     return False
 
@@ -244,28 +250,33 @@ def is_wanted(view: View, memory: Memory, w: int, index: int, a: int) -> bool:
 @inner
 def action_at(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, c: int, now: int) -> int:
     """What to do with the converter in front: PUT_ITEMS, GET_ITEMS, or NOOP if there is nothing to do."""
-    inside = view.items[w, chain.num_agents + c]
-    part = part_at(chain, view, w, c)
+    part = rule_of(chain, view, w, c, PART)
+    ready = outputs_inside(chain, view, w, c)
     if part == MINE:
-        return GET_ITEMS if inside[ORE] > 0 and agent.ore < chain.room[ORE] else NOOP
+        return GET_ITEMS if ready > 0 and agent.ore < chain.room[ORE] else NOOP
     if part == GENERATOR:
-        if agent.ore > 0 and useful_ore(chain, view, memory, w, c, now) > 0 and inside[ORE] < 250:
+        if agent.ore > 0 and useful_ore(chain, view, memory, w, c, now) > 0 and has_space(chain, view, w, c, ORE):
             return PUT_ITEMS
-        if memory.owner[w, c] == agent.index and inside[BATTERY] > 0 and agent.battery < chain.room[BATTERY]:
-            is_last = next_output_at(chain, view, w, c, now) > last_collection(chain, memory, w, c)
-            if is_last or agent.battery + inside[BATTERY] >= chain.battery_per_heart:
-                return GET_ITEMS
-        return NOOP
-    if agent.battery > 0 and inside[BATTERY] < 250:
+        is_last = next_output_at(chain, view, w, c, now) > last_collection(chain, memory, w, c)
+        is_enough = is_last or agent.battery + ready >= chain.battery_per_heart
+        is_own = memory.plan[w, c, OWNER] == agent.number
+        return GET_ITEMS if is_own and is_enough and ready > 0 and agent.battery < chain.room[BATTERY] else NOOP
+    if agent.battery > 0 and has_space(chain, view, w, c, BATTERY):
         return PUT_ITEMS
-    return GET_ITEMS if inside[HEART] > 0 and view.items[w, agent.index, HEART] < chain.room[HEART] else NOOP
+    return GET_ITEMS if ready > 0 and view.entities[w, agent.number, ITEMS + HEART] < chain.room[HEART] else NOOP
+
+
+@inner
+def has_space(chain: Chain, view: View, w: int, c: int, item: int) -> bool:
+    """Whether one more of an input fits into a converter."""
+    return state_of(chain, view, w, c, ITEMS + item) < MAX_AMOUNT
 
 
 @inner
 def decide(chain: Chain, view: View, memory: Memory, w: int, index: int, now: int) -> int:
     """An agent's action, or WALK; updates its target. A target is kept until nothing is left to do there."""
     agent = agent_of(chain, view, w, index)
-    target = memory.target[w, index]
+    target = memory.task[w, index, TARGET]
     if target != NOTHING and agent.facing != target and not gives_up(chain, view, memory, w, agent, target, now):
         return WALK
     if agent.facing != NOTHING and agent.facing == target:
@@ -273,7 +284,7 @@ def decide(chain: Chain, view: View, memory: Memory, w: int, index: int, now: in
         if action != NOOP:
             return action
     target = choose_target(chain, view, memory, w, agent, now)
-    memory.target[w, index] = target
+    memory.task[w, index, TARGET] = target
     if target == NOTHING:
         return NOOP
     if agent.facing == target:
@@ -284,7 +295,4 @@ def decide(chain: Chain, view: View, memory: Memory, w: int, index: int, now: in
 @inner
 def gives_up(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, target: int, now: int) -> bool:
     """Whether an agent on its way should think again: its generator's last batteries must not be missed."""
-    return now > chain.last_step - 150 or part_at(chain, view, w, target) == ALTAR and agent.battery == 0
-
-
-assert np.int16(FAR) == FAR
+    return now > chain.last_step - 150 or (rule_of(chain, view, w, target, PART) == ALTAR and agent.battery == 0)

@@ -1,20 +1,21 @@
 """How agents walk without standing in each other's way: the shortest way, a detour, or a push.
 
-Cells are addressed as row * width + column. Agents decide in the order of their ids, blocked ones first; a cell that somebody is about to
-enter is taken.
+Cells are addressed as row * width + column. Agents decide in the order of their ids, blocked ones first; a cell that
+somebody is about to enter is taken.
 """
 
 import numpy as np
 
-from metta.sim.scripted.compiled import inner
 from metta.sim.constants import FIRST_MOVE, LAST_MOVE, NOOP
 from metta.sim.scripted.chain import Chain
+from metta.sim.scripted.compiled import inner, whole
 from metta.sim.scripted.distances import converter_cell, neighbour, walkable
-from metta.sim.scripted.state import NOTHING, Memory, View
+from metta.sim.scripted.state import BLOCKED, NOTHING, TARGET, Memory, View
 from metta.sim.scripted.tasks import WALK
+from metta.sim.world_arrays import COLUMN, FROZEN, ROW
 
 DETOUR = 8
-"""Moves that a way around others may be longer than the shortest way; more the longer an agent is blocked."""
+"""Moves that a way around others may be longer than the shortest way; beyond that they are pushed."""
 
 IMPATIENT = 4
 """Value of `blocked` from which an agent pushes others that have work to do; each blocked step adds 2."""
@@ -32,13 +33,13 @@ def walk(chain: Chain, view: View, memory: Memory, w: int, actions: np.ndarray) 
     stuck = np.zeros(chain.num_agents, np.bool_)
     for calm in range(2):
         for agent in range(chain.num_agents):
-            if actions[agent] == WALK and (memory.blocked[w, agent] < IMPATIENT) == (calm == 1):
+            if actions[agent] == WALK and (memory.task[w, agent, BLOCKED] < IMPATIENT) == (calm == 1):
                 direction = towards(chain, view, memory, w, agent, actions, taken, queue, first)
                 if direction >= 0:
                     go(chain, view, memory, w, agent, direction, actions, taken)
     for agent in range(chain.num_agents):
         if actions[agent] == WALK:
-            memory.blocked[w, agent] = min(MOST_BLOCKED, memory.blocked[w, agent] + 2)
+            memory.task[w, agent, BLOCKED] = min(MOST_BLOCKED, memory.task[w, agent, BLOCKED] + 2)
             stuck[agent] = not push(chain, view, memory, w, agent, actions, taken, stuck, queue, first)
     for agent in range(chain.num_agents):
         if actions[agent] == WALK:
@@ -52,13 +53,13 @@ def go(
     """Have an agent move, and nobody else move to the same cell."""
     actions[agent] = FIRST_MOVE + direction
     taken[neighbour(chain, cell_of(chain, view, w, agent), direction)] = True
-    memory.blocked[w, agent] = max(0, memory.blocked[w, agent] - 1)
+    memory.task[w, agent, BLOCKED] = max(0, memory.task[w, agent, BLOCKED] - 1)
 
 
 @inner
 def cell_of(chain: Chain, view: View, w: int, agent: int) -> int:
     """Where an agent stands."""
-    return np.int64(view.row[w, agent] * chain.width + view.column[w, agent])
+    return whole(view.entities[w, agent, ROW] * chain.width + view.entities[w, agent, COLUMN])
 
 
 @inner
@@ -80,52 +81,43 @@ def towards(
     first: np.ndarray,
 ) -> int:
     """Direction of an agent's next move towards its target, or -1 if it is blocked."""
-    target = memory.target[w, agent]
-    place = converter_cell(chain, view, w, target)
+    place = converter_cell(chain, view, w, memory.task[w, agent, TARGET])
     cell = cell_of(chain, view, w, agent)
-    distance = memory.distance[w, target]
-    following = -1
-    mover_ahead = False
+    distance = memory.distance[w, memory.task[w, agent, TARGET]]
     for direction in range(4):
-        beside = neighbour(chain, cell, direction)
-        if beside == place:
+        if neighbour(chain, cell, direction) == place:
             return direction
-        if not walkable(chain, view, w, beside):
-            continue
-        faces = neighbour(chain, beside, direction) == place
-        if not faces and distance[beside] >= distance[cell]:
-            continue
-        if taken[beside]:
-            mover_ahead = True
-            continue
-        occupant = view.cells[w, beside] - 1
-        if occupant < 0:
-            return direction
-        if moves_away(chain, actions, occupant):
-            following = direction
-        elif actions[occupant] == WALK:
-            mover_ahead = True
-    if following >= 0:
-        return following
-    if mover_ahead and memory.blocked[w, agent] == 0:
+    longest = whole(distance[cell]) + DETOUR
+    direction = search(chain, view, w, place, cell, longest, actions, False, taken, queue, first)
+    if direction < 0:
         return -1
-    longest = np.int64(distance[cell]) + DETOUR * (1 + memory.blocked[w, agent] // 2)
-    return detour(chain, view, w, place, cell, longest, taken, queue, first)
+    beside = neighbour(chain, cell, direction)
+    occupant = view.cells[w, beside] - 1
+    if not taken[beside] and (occupant < 0 or moves_away(chain, actions, occupant)):
+        return direction
+    if memory.task[w, agent, BLOCKED] == 0:
+        return -1
+    return search(chain, view, w, place, cell, longest, actions, True, taken, queue, first)
 
 
 @inner
-def detour(
+def search(
     chain: Chain,
     view: View,
     w: int,
     place: int,
     cell: int,
     longest: int,
+    actions: np.ndarray,
+    all_stand: bool,
     taken: np.ndarray,
     queue: np.ndarray,
     first: np.ndarray,
 ) -> int:
-    """First direction of the shortest way to a cell beside `place` over free cells, or -1 if it is too long."""
+    """First direction of the shortest way to a cell beside `place`, or -1 if it is too long.
+
+    Ways lead around agents that stand; with `all_stand` also around those that walk and around taken cells.
+    """
     first[:] = -1
     first[cell] = 4
     queue[0] = cell
@@ -140,9 +132,14 @@ def detour(
             done += 1
             for direction in range(4):
                 beside = neighbour(chain, here, direction)
-                if beside == place and here != cell:
+                if beside == place:
                     return first[here]
-                if beside < 0 or view.cells[w, beside] != 0 or first[beside] >= 0 or (here == cell and taken[beside]):
+                if not walkable(chain, view, w, beside) or first[beside] >= 0:
+                    continue
+                other = view.cells[w, beside] - 1
+                if other >= 0 and (all_stand or not (actions[other] == WALK or moves_away(chain, actions, other))):
+                    continue
+                if all_stand and here == cell and taken[beside]:
                     continue
                 first[beside] = direction if here == cell else first[here]
                 queue[size] = beside
@@ -168,7 +165,7 @@ def push(
     A search from the cell in the way, through cells of agents that can be pushed, to a free cell; everybody on the way
     there moves one cell along it. False if there is no such cell.
     """
-    distance = memory.distance[w, memory.target[w, agent]]
+    distance = memory.distance[w, memory.task[w, agent, TARGET]]
     cell = cell_of(chain, view, w, agent)
     for direction in range(4):
         start = neighbour(chain, cell, direction)
@@ -206,15 +203,15 @@ def can_push(
     view: View, memory: Memory, w: int, agent: int, other: int, actions: np.ndarray, stuck: np.ndarray
 ) -> bool:
     """Whether a blocked agent may move another one that stands in its way."""
-    if other < 0 or other == agent or view.frozen[w, other] > 0:
+    if other < 0 or other == agent or view.entities[w, other, FROZEN] > 0:
         return False
     if actions[other] != NOOP and actions[other] != WALK:
         return False
-    if memory.target[w, other] == NOTHING:
+    if memory.task[w, other, TARGET] == NOTHING:
         return True
-    if memory.blocked[w, agent] < IMPATIENT:
+    if memory.task[w, agent, BLOCKED] < IMPATIENT:
         return False
-    return other > agent or stuck[other] or memory.blocked[w, other] < IMPATIENT
+    return other > agent or stuck[other] or memory.task[w, other, BLOCKED] < IMPATIENT
 
 
 @inner
@@ -238,4 +235,4 @@ def shift(
         cell = neighbour(chain, cell, opposite)
         other = view.cells[w, cell] - 1
         actions[other] = FIRST_MOVE + way
-        memory.blocked[w, other] = 0
+        memory.task[w, other, BLOCKED] = 0
