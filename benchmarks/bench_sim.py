@@ -1,0 +1,112 @@
+"""Speed of the simulator: `uv run python benchmarks/bench_sim.py [--levels 1,4] [--threads 1,2] [--repeats 7]`.
+
+Random actions drawn beforehand, complete observations, worlds in the middle of their episodes, new maps included.
+Prints a table and, as the last line, JSON. A figure is the median over the repeats, in agent-steps per second of wall
+time; per CPU second (one thread only) is what remains when other programs take turns on the core.
+W worlds, A agents in a world, N = W * A agent streams.
+"""
+
+import argparse
+import json
+import statistics
+import time
+from importlib import import_module
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from metta.sim.config import SimConfig
+from metta.sim.constants import NUM_ACTIONS
+from metta.sim.vector_env import VectorEnv
+
+LEVELS = {1: "level_1_basic", 2: "level_2_easy", 3: "level_3_medium", 4: "level_4_hard", 5: "level_5_expert"}
+STREAMS = 1536
+"""N, about: enough that the call from Python does not count, few enough that observations stay near the core."""
+DRAWN_STEPS = 128
+STEPS_PER_REPEAT = 200
+SEED = 0
+
+
+def level_config(level: int) -> SimConfig:
+    """The configuration of a level's training environment."""
+    module = import_module(f"experiments.recipes.benchmark_architectures.{LEVELS[level]}")
+    config: SimConfig = module.LEVEL.make_env()
+    return config
+
+
+def draw_actions(num_streams: int) -> NDArray[np.int32]:
+    """[DRAWN_STEPS, N] uniformly random actions."""
+    return np.random.default_rng(SEED).integers(0, NUM_ACTIONS, (DRAWN_STEPS, num_streams), dtype=np.int32)
+
+
+def run(env: VectorEnv, actions: NDArray[np.int32], steps: int) -> tuple[float, float]:
+    """Seconds of wall time and of this thread's CPU time that so many steps take."""
+    wall, cpu = time.perf_counter(), time.thread_time()
+    for step in range(steps):
+        env.step(actions[step % DRAWN_STEPS])
+    env.drain_episodes()
+    return time.perf_counter() - wall, time.thread_time() - cpu
+
+
+def measure(config: SimConfig, threads: int, repeats: int) -> tuple[float, float]:
+    """Median agent-steps per second of wall time and of CPU time."""
+    env = VectorEnv(config, num_worlds=-(-STREAMS // config.num_agents), seed=SEED, threads=threads, desynchronise=True)
+    env.reset()
+    actions = draw_actions(env.num_streams)
+    run(env, actions, config.max_steps)
+    times = [run(env, actions, STEPS_PER_REPEAT) for _ in range(repeats)]
+    agent_steps = STEPS_PER_REPEAT * env.num_streams
+    return statistics.median(agent_steps / t[0] for t in times), statistics.median(agent_steps / t[1] for t in times)
+
+
+def reset_share(config: SimConfig, cpu_rate: float, repeats: int) -> float:
+    """Share of an episode's CPU time that goes into its end: record, new map, new world, first observations."""
+    ending = config.model_copy(update={"max_steps": 1})
+    env = VectorEnv(ending, num_worlds=-(-STREAMS // config.num_agents), seed=SEED)
+    env.reset()
+    actions = draw_actions(env.num_streams)
+    run(env, actions, 10)
+    steps = 50
+    per_world = statistics.median(run(env, actions, steps)[1] for _ in range(repeats)) / (steps * env.num_worlds)
+    per_step = config.num_agents / cpu_rate
+    end = max(per_world - per_step, 0.0)
+    return end / (config.max_steps * per_step)
+
+
+def whole_numbers(text: str) -> list[int]:
+    """A comma-separated list."""
+    return [int(part) for part in text.split(",")]
+
+
+def main() -> None:
+    """Measure, print the table, and print the line of JSON."""
+    parser = argparse.ArgumentParser(description="Agent-steps per second of the simulator, levels 1 to 5.")
+    parser.add_argument(
+        "--levels", type=whole_numbers, default=list(LEVELS), help="comma-separated (default 1,2,3,4,5)"
+    )
+    parser.add_argument("--threads", type=whole_numbers, default=[1, 2], help="comma-separated (default 1,2)")
+    parser.add_argument("--repeats", type=int, default=7, help="measurements per figure, the median counts (default 7)")
+    arguments = parser.parse_args()
+
+    table = Table("level", "threads", "million agent-steps/s", "per CPU second", "share of episode ends")
+    results = []
+    for level in arguments.levels:
+        config = level_config(level)
+        for threads in arguments.threads:
+            wall_rate, cpu_rate = measure(config, threads, arguments.repeats)
+            share = reset_share(config, cpu_rate, arguments.repeats) if threads == 1 else None
+            results.append({"level": level, "threads": threads, "agent_steps_per_second": round(wall_rate)})
+            if share is None:
+                table.add_row(str(level), str(threads), f"{wall_rate / 1e6:.2f}", "", "")
+            else:
+                results[-1] |= {"agent_steps_per_cpu_second": round(cpu_rate), "episode_end_share": round(share, 5)}
+                cells = f"{wall_rate / 1e6:.2f}", f"{cpu_rate / 1e6:.2f}", f"{share:.2%}"
+                table.add_row(str(level), str(threads), *cells)
+    Console().print(table)
+    print(json.dumps({"benchmark": "sim", "results": results}))
+
+
+if __name__ == "__main__":
+    main()
