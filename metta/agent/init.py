@@ -6,13 +6,17 @@
 | tanh        | orthogonal, gain 5/3          | 0    | hidden layers in front of a tanh                            |
 | actor       | orthogonal, gain 0.01         | 0    | last layer of the actor: a nearly uniform policy at first   |
 | critic      | orthogonal, gain 1            | 0    | last layer of the critic, auxiliary predictions             |
-| lstm        | orthogonal, gain 1            | 1    | LSTM: all gates half open, the forget gate wider            |
+| lstm        | orthogonal, gain 1            | 0, 1 | LSTM: 1 for the input-side bias of the forget gate          |
 | attention   | normal, variance 1 / fan in   | 0    | projections and feed-forward of the perceiver               |
 | lecun       | normal, variance 1 / fan in   | 0    | GTrXL                                                       |
 | normal_0.02 | normal, standard dev. 0.02    | 0    | Transformer-XL, learned latents and feature embeddings      |
 
 Layer norms keep weight 1 and bias 0. Random numbers come from torch's global CPU generator, which
 `PolicyConfig.build` seeds and puts back.
+
+LSTM biases of 1 throughout (1 + 1 in every gate, as some published policies start) saturate a new LSTM: cells run to
+where tanh is flat, the output hardly depends on the input (`uv run python benchmarks/lstm_bias.py` measures it), and
+learning stalls. Only the forget gate starts open, as Jozefowicz et al. 2015 recommend.
 """
 
 import math
@@ -30,7 +34,7 @@ _SCHEMES: dict[str, tuple[Callable[[Tensor], object], float]] = {
     "tanh": (lambda weight: nn.init.orthogonal_(weight, 5.0 / 3.0), 0.0),
     "actor": (lambda weight: nn.init.orthogonal_(weight, 0.01), 0.0),
     "critic": (lambda weight: nn.init.orthogonal_(weight, 1.0), 0.0),
-    "lstm": (lambda weight: nn.init.orthogonal_(weight, 1.0), 1.0),
+    "lstm": (lambda weight: nn.init.orthogonal_(weight, 1.0), 0.0),
     "attention": (_normal_by_fan_in, 0.0),
     "lecun": (_normal_by_fan_in, 0.0),
     "normal_0.02": (lambda weight: nn.init.normal_(weight, std=0.02), 0.0),
@@ -43,8 +47,11 @@ def initialise(module: nn.Module, scheme: str) -> None:
     Parameters of two or more axes are weights; of one axis, biases.
     """
     initialise_weight, bias = _SCHEMES[scheme]
-    for parameter in module.parameters(recurse=False):
+    for name, parameter in module.named_parameters(recurse=False):
         if parameter.dim() >= 2:
             initialise_weight(parameter)
-        else:
-            nn.init.constant_(parameter, bias)
+            continue
+        nn.init.constant_(parameter, bias)
+        if scheme == "lstm" and name.startswith("bias_ih"):
+            _, forget, _, _ = parameter.detach().chunk(4)
+            forget.fill_(1.0)

@@ -45,7 +45,7 @@ class NoMemoryConfig(MemoryConfig):
 
 
 class LSTMConfig(MemoryConfig):
-    """Long short-term memory; weights start orthogonal, biases at 1."""
+    """Long short-term memory; weights start orthogonal, the forget gate open."""
 
     kind: Literal["lstm"] = "lstm"
     width: PositiveInt = 128
