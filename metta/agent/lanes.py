@@ -1,5 +1,6 @@
 """Eight float32 numbers as one value in compiled kernels, so that a kernel is vectorised as written and not by luck.
 
+    @kernel                              compile a function that uses these
     a = load(array, offset)              eight numbers from a C-contiguous float32 array, from element `offset` on
     store(array, offset, a)              the way back
     splat(x)                             eight times x
@@ -15,6 +16,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import numba
 from llvmlite import ir
 from numba.core import types
 from numba.core.datamodel.models import PrimitiveModel
@@ -30,6 +32,14 @@ _FLOATS = ir.VectorType(ir.FloatType(), WIDTH)
 _INTS = ir.VectorType(ir.IntType(32), WIDTH)
 _ONE_LANE_OFF = [ir.Constant(ir.IntType(32), lane) for lane in range(WIDTH)]
 _FLAGS = ("contract", "reassoc", "nsz")  # products may be fused and sums reordered; NaN and infinity keep their meaning
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile without the interpreter lock, cached on disk where a cache can be written."""
+    try:
+        return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    except RuntimeError:  # numba found no folder for its cache: compile in every process
+        return numba.njit(nogil=True, error_model="numpy")(function)
 
 
 class LanesType(types.Type):

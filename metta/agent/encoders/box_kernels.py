@@ -4,20 +4,17 @@ Axes: n observations, M tokens, F features, O output channels (a multiple of 8),
 grid rows and columns G g of the output.
 """
 
-import numba
 import numpy as np
 
-from metta.agent.lanes import WIDTH, greater, load, splat, store, where_positive
-
-_jit = numba.njit(nogil=True, cache=True, error_model="numpy")
+from metta.agent.lanes import WIDTH, greater, kernel, load, splat, store, where_positive
 
 
-@_jit
+@kernel
 def convolve(  # type: ignore[no-untyped-def]
     tokens_nM3, weight_FkkO, bias_O, reciprocals_F, num_rows, num_columns, stride, output_nGgO
 ):
     """Write relu(convolution): every token adds its scaled value times the kernel slices that reach its cell."""
-    F, kernel, O = weight_FkkO.shape[0], weight_FkkO.shape[1], weight_FkkO.shape[3]  # noqa: E741
+    F, size, O = weight_FkkO.shape[0], weight_FkkO.shape[1], weight_FkkO.shape[3]  # noqa: E741
     G, g = output_nGgO.shape[1], output_nGgO.shape[2]
     zero = splat(np.float32(0.0))
     for n in range(tokens_nM3.shape[0]):
@@ -31,22 +28,22 @@ def convolve(  # type: ignore[no-untyped-def]
             if feature >= F or row >= num_rows or column >= num_columns or value == 0:
                 continue
             x = splat(np.float32(value) * reciprocals_F[feature])
-            for i in range(max(0, (row - kernel + stride) // stride), min(G, row // stride + 1)):
-                for j in range(max(0, (column - kernel + stride) // stride), min(g, column // stride + 1)):
+            for i in range(max(0, (row - size + stride) // stride), min(G, row // stride + 1)):
+                for j in range(max(0, (column - size + stride) // stride), min(g, column // stride + 1)):
                     into = start + (i * g + j) * O
-                    piece = ((feature * kernel + row - i * stride) * kernel + column - j * stride) * O
+                    piece = ((feature * size + row - i * stride) * size + column - j * stride) * O
                     for o in range(0, O, WIDTH):
                         store(output_nGgO, into + o, load(output_nGgO, into + o) + x * load(weight_FkkO, piece + o))
         for o in range(start, start + G * g * O, WIDTH):
             store(output_nGgO, o, greater(load(output_nGgO, o), zero))
 
 
-@_jit
+@kernel
 def convolve_backward(  # type: ignore[no-untyped-def]
     tokens_nM3, output_nGgO, doutput_nGgO, reciprocals_F, num_rows, num_columns, stride, dweight_FkkO, dbias_O
 ):
     """Add the gradients of weight and bias."""
-    F, kernel, O = dweight_FkkO.shape[0], dweight_FkkO.shape[1], dweight_FkkO.shape[3]  # noqa: E741
+    F, size, O = dweight_FkkO.shape[0], dweight_FkkO.shape[1], dweight_FkkO.shape[3]  # noqa: E741
     G, g = output_nGgO.shape[1], output_nGgO.shape[2]
     d_GgO = np.empty(G * g * O, np.float32)
     for n in range(tokens_nM3.shape[0]):
@@ -63,9 +60,9 @@ def convolve_backward(  # type: ignore[no-untyped-def]
             if feature >= F or row >= num_rows or column >= num_columns or value == 0:
                 continue
             x = splat(np.float32(value) * reciprocals_F[feature])
-            for i in range(max(0, (row - kernel + stride) // stride), min(G, row // stride + 1)):
-                for j in range(max(0, (column - kernel + stride) // stride), min(g, column // stride + 1)):
+            for i in range(max(0, (row - size + stride) // stride), min(G, row // stride + 1)):
+                for j in range(max(0, (column - size + stride) // stride), min(g, column // stride + 1)):
                     out_of = (i * g + j) * O
-                    piece = ((feature * kernel + row - i * stride) * kernel + column - j * stride) * O
+                    piece = ((feature * size + row - i * stride) * size + column - j * stride) * O
                     for o in range(0, O, WIDTH):
                         store(dweight_FkkO, piece + o, load(dweight_FkkO, piece + o) + x * load(d_GgO, out_of + o))

@@ -9,15 +9,12 @@ Axes: n observations, M tokens, L latents, H heads, Q = L * H queries (a multipl
 P per coordinate, 1 value), Z table entries (F features, then R rows, then C columns, then 1 for the value).
 """
 
-import numba
 import numpy as np
 
-from metta.agent.lanes import WIDTH, exp_nonpositive, greater, load, splat, store, total
-
-_jit = numba.njit(nogil=True, cache=True, error_model="numpy")
+from metta.agent.lanes import WIDTH, exp_nonpositive, greater, kernel, load, splat, store, total
 
 
-@_jit
+@kernel
 def read_tokens(tokens_nM3, n, F, R, C, reciprocals_F, entries_M3, values_M):  # type: ignore[no-untyped-def]
     """Table entries and scaled values of those tokens of observation n that count; returns how many they are."""
     m = 0
@@ -33,7 +30,7 @@ def read_tokens(tokens_nM3, n, F, R, C, reciprocals_F, entries_M3, values_M):  #
     return m
 
 
-@_jit
+@kernel
 def queries_last(u_nLKH, n, u_KQ):  # type: ignore[no-untyped-def]
     """Vectors of observation n in the order that the inner loops read."""
     L, K, H = u_nLKH.shape[1], u_nLKH.shape[2], u_nLKH.shape[3]
@@ -43,7 +40,7 @@ def queries_last(u_nLKH, n, u_KQ):  # type: ignore[no-untyped-def]
                 u_KQ[k, latent * H + h] = u_nLKH[n, latent, k, h]
 
 
-@_jit
+@kernel
 def latents_first(u_KQ, n, u_nLKH):  # type: ignore[no-untyped-def]
     """The way back."""
     L, K, H = u_nLKH.shape[1], u_nLKH.shape[2], u_nLKH.shape[3]
@@ -53,55 +50,70 @@ def latents_first(u_KQ, n, u_nLKH):  # type: ignore[no-untyped-def]
                 u_nLKH[n, latent, k, h] = u_KQ[k, latent * H + h]
 
 
-@_jit
+@kernel
+def products(matrix_RP, u_KQ, k, tables_ZQ, z):  # type: ignore[no-untyped-def]
+    """tables[z + r] = sum over p of matrix[r, p] * u[k + p]; four rows at a time, so that no sum waits for itself."""
+    R, P, Q = matrix_RP.shape[0], matrix_RP.shape[1], u_KQ.shape[1]
+    for r in range(0, R, 4):
+        # The last four rows overlap the ones before.
+        r = max(0, min(r, R - 4))
+        r1, r2, r3 = min(r + 1, R - 1), min(r + 2, R - 1), min(r + 3, R - 1)
+        for q in range(0, Q, WIDTH):
+            s = splat(np.float32(0.0))
+            s1, s2, s3 = s, s, s
+            for p in range(P):
+                u = load(u_KQ, (k + p) * Q + q)
+                s = s + splat(matrix_RP[r, p]) * u
+                s1 = s1 + splat(matrix_RP[r1, p]) * u
+                s2 = s2 + splat(matrix_RP[r2, p]) * u
+                s3 = s3 + splat(matrix_RP[r3, p]) * u
+            store(tables_ZQ, (z + r) * Q + q, s)
+            store(tables_ZQ, (z + r1) * Q + q, s1)
+            store(tables_ZQ, (z + r2) * Q + q, s2)
+            store(tables_ZQ, (z + r3) * Q + q, s3)
+
+
+@kernel
+def transposed_products(matrix_RP, bins_ZQ, z, factor_Q, u_KQ, k):  # type: ignore[no-untyped-def]
+    """u[k + p] = factor * sum over r of matrix[r, p] * bins[z + r]; two columns at a time."""
+    R, P, Q = matrix_RP.shape[0], matrix_RP.shape[1], u_KQ.shape[1]
+    for p in range(0, P, 2):
+        p1 = min(p + 1, P - 1)
+        for q in range(0, Q, WIDTH):
+            s = splat(np.float32(0.0))
+            s1 = s
+            for r in range(R):
+                b = load(bins_ZQ, (z + r) * Q + q)
+                s = s + splat(matrix_RP[r, p]) * b
+                s1 = s1 + splat(matrix_RP[r, p1]) * b
+            store(u_KQ, (k + p) * Q + q, s * load(factor_Q, q))
+            store(u_KQ, (k + p1) * Q + q, s1 * load(factor_Q, q))
+
+
+@kernel
 def fill_tables(u_KQ, embedding_FE, rows_RP, columns_CP, tables_ZQ):  # type: ignore[no-untyped-def]
     """Products of the vectors u with every possible part of a token."""
     F, R, C = embedding_FE.shape[0], rows_RP.shape[0], columns_CP.shape[0]
-    E, P, K, Q = embedding_FE.shape[1], rows_RP.shape[1], u_KQ.shape[0], u_KQ.shape[1]
-    for q in range(0, Q, WIDTH):
-        for f in range(F):
-            s = splat(np.float32(0.0))
-            for e in range(E):
-                s = s + splat(embedding_FE[f, e]) * load(u_KQ, e * Q + q)
-            store(tables_ZQ, f * Q + q, s)
-        for r in range(R):
-            s = splat(np.float32(0.0))
-            for p in range(P):
-                s = s + splat(rows_RP[r, p]) * load(u_KQ, (E + p) * Q + q)
-            store(tables_ZQ, (F + r) * Q + q, s)
-        for c in range(C):
-            s = splat(np.float32(0.0))
-            for p in range(P):
-                s = s + splat(columns_CP[c, p]) * load(u_KQ, (E + P + p) * Q + q)
-            store(tables_ZQ, (F + R + c) * Q + q, s)
-        store(tables_ZQ, (F + R + C) * Q + q, load(u_KQ, (K - 1) * Q + q))
+    E, P = embedding_FE.shape[1], rows_RP.shape[1]
+    products(embedding_FE, u_KQ, 0, tables_ZQ, 0)
+    products(rows_RP, u_KQ, E, tables_ZQ, F)
+    products(columns_CP, u_KQ, E + P, tables_ZQ, F + R)
+    tables_ZQ[F + R + C] = u_KQ[E + 2 * P]
 
 
-@_jit
+@kernel
 def sum_bins(bins_ZQ, embedding_FE, rows_RP, columns_CP, factor_Q, z_KQ):  # type: ignore[no-untyped-def]
     """The transpose of `fill_tables`: sums per table entry -> sums of token vectors, times a factor per query."""
     F, R, C = embedding_FE.shape[0], rows_RP.shape[0], columns_CP.shape[0]
-    E, P, K, Q = embedding_FE.shape[1], rows_RP.shape[1], z_KQ.shape[0], z_KQ.shape[1]
-    for q in range(0, Q, WIDTH):
-        factor = load(factor_Q, q)
-        for e in range(E):
-            s = splat(np.float32(0.0))
-            for f in range(F):
-                s = s + splat(embedding_FE[f, e]) * load(bins_ZQ, f * Q + q)
-            store(z_KQ, e * Q + q, s * factor)
-        for p in range(P):
-            s = splat(np.float32(0.0))
-            for r in range(R):
-                s = s + splat(rows_RP[r, p]) * load(bins_ZQ, (F + r) * Q + q)
-            store(z_KQ, (E + p) * Q + q, s * factor)
-            s = splat(np.float32(0.0))
-            for c in range(C):
-                s = s + splat(columns_CP[c, p]) * load(bins_ZQ, (F + R + c) * Q + q)
-            store(z_KQ, (E + P + p) * Q + q, s * factor)
-        store(z_KQ, (K - 1) * Q + q, load(bins_ZQ, (F + R + C) * Q + q) * factor)
+    E, P = embedding_FE.shape[1], rows_RP.shape[1]
+    transposed_products(embedding_FE, bins_ZQ, 0, factor_Q, z_KQ, 0)
+    transposed_products(rows_RP, bins_ZQ, F, factor_Q, z_KQ, E)
+    transposed_products(columns_CP, bins_ZQ, F + R, factor_Q, z_KQ, E + P)
+    for q in range(factor_Q.shape[0]):
+        z_KQ[E + 2 * P, q] = bins_ZQ[F + R + C, q] * factor_Q[q]
 
 
-@_jit
+@kernel
 def forward(  # type: ignore[no-untyped-def]
     tokens_nM3, u_nLKH, embedding_FE, rows_RP, columns_CP, reciprocals_F, z_nLKH, logsum_nQ
 ):
@@ -155,7 +167,7 @@ def forward(  # type: ignore[no-untyped-def]
         latents_first(z_KQ, n, z_nLKH)
 
 
-@_jit
+@kernel
 def add_embedding_gradient(bins_FQ, v_KQ, dembedding_FE):  # type: ignore[no-untyped-def]
     """Add the products of each feature's bins with the first E vectors v."""
     E, Q = dembedding_FE.shape[1], v_KQ.shape[1]
@@ -167,7 +179,7 @@ def add_embedding_gradient(bins_FQ, v_KQ, dembedding_FE):  # type: ignore[no-unt
             dembedding_FE[f, e] += total(s)
 
 
-@_jit
+@kernel
 def backward(  # type: ignore[no-untyped-def]
     tokens_nM3,
     u_nLKH,
