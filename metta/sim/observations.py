@@ -22,12 +22,14 @@ from metta.sim.world_arrays import COLUMN, FACE_TOKENS, ROW, SHOWN_ACTION, STEP,
 
 GLOBAL_TOKENS = 4
 FACE_BYTES = 16
+WORD_BYTES = 8
 # Every third byte of a face is a location; where they lie in a word depends on the word's place modulo 3.
 _HOLES_0 = np.uint64(1 | 1 << 24 | 1 << 48)
 _HOLES_1 = np.uint64(1 << 8 | 1 << 32 | 1 << 56)
 _HOLES_2 = np.uint64(1 << 16 | 1 << 40)
 _HOLES_SHORT_1 = np.uint64(1 << 8 | 1 << 32)
 _ONE = np.uint64(1)
+_PADDING_WORD = np.uint64(0xFFFFFFFFFFFFFFFF)
 
 
 @inner
@@ -106,42 +108,56 @@ def put_global_tokens(
 @inner
 def put_objects(world: World, window: Window, agent: int, width: int, out: np.ndarray) -> None:
     """Write the tokens of every object in the window, by rank, then the padding. `width` is the map's."""
-    cell = world.entities[agent, ROW] * width + world.entities[agent, COLUMN]
+    row = world.entities[agent, ROW]
+    column = world.entities[agent, COLUMN]
+    cell = row * width + column
     position = GLOBAL_TOKENS * TOKEN_BYTES
     for group in range(window.num_rank_words):
-        ranks = ranks_in_view(world, window, agent, group)
+        ranks = ranks_in_view(world, window, row, column, group)
         while ranks != np.uint64(0):
-            rank = np.int64(trailing_zeros(ranks)) + 64 * group
+            rank = trailing_zeros(ranks) + np.uint64(64 * group)
             ranks &= ranks - _ONE
             there = cell + window.rank_cell[rank]
             position = show(world, there, window.rank_location[rank], out, position)
-    for i in range(position, out.shape[0]):
-        out[i] = np.uint8(PADDING)
+    pad(out, position)
 
 
 @inner
-def ranks_in_view(world: World, window: Window, agent: int, group: int) -> np.uint64:
-    """Bit set of the ranks 64 * group .. 64 * group + 63 whose cells are taken."""
-    row = world.entities[agent, ROW]
-    column = world.entities[agent, COLUMN]
-    word = column // COLUMNS_PER_WORD
+def pad(out: np.ndarray, position: int) -> None:
+    """Fill the rest of an observation, eight bytes at a time while there is room for eight."""
+    while position + WORD_BYTES <= out.shape[0]:
+        store_word(out, position, _PADDING_WORD)
+        position += WORD_BYTES
+    while position < out.shape[0]:
+        out[position] = np.uint8(PADDING)
+        position += 1
+
+
+@inner
+def ranks_in_view(world: World, window: Window, row: int, column: int, group: int) -> np.uint64:
+    """Bit set of the ranks 64 * group .. 64 * group + 63 whose cells are taken, seen from a cell.
+
+    Indices are unsigned here and in `show`: signed ones cost a test for being negative each.
+    """
+    word = np.uint64(column // COLUMNS_PER_WORD)
     shift = column % COLUMNS_PER_WORD
     low_mask = (1 << window.half_bits) - 1
     high_mask = (1 << (window.columns - window.half_bits)) - 1
     ranks = np.uint64(0)
     for r in range(window.rows):
-        bits = np.int64(world.occupied[row + r, word]) >> shift
-        low = (((2 * r) << window.half_bits) + (bits & low_mask)) * window.num_rank_words
-        high = (((2 * r + 1) << window.half_bits) + ((bits >> window.half_bits) & high_mask)) * window.num_rank_words
-        ranks |= window.rank_words[low + group] | window.rank_words[high + group]
+        bits = np.int64(world.occupied[np.uint64(row + r), word]) >> shift
+        low = (((2 * r) << window.half_bits) + (bits & low_mask)) * window.num_rank_words + group
+        high = ((2 * r + 1) << window.half_bits) + ((bits >> window.half_bits) & high_mask)
+        high = high * window.num_rank_words + group
+        ranks |= window.rank_words[np.uint64(low)] | window.rank_words[np.uint64(high)]
     return ranks
 
 
 @inner
 def show(world: World, cell: int, location: np.uint64, out: np.ndarray, position: int) -> Any:
     """Write the tokens of what stands in a cell, cut at the end of `out`; returns the position behind them."""
-    first = world.faces[2 * cell]
-    second = world.faces[2 * cell + 1]
+    first = world.faces[np.uint64(2 * cell)]
+    second = world.faces[np.uint64(2 * cell + 1)]
     tokens = np.int64(second >> COUNT_SHIFT)
     if tokens <= FACE_TOKENS and position + FACE_BYTES <= out.shape[0]:
         # Bytes behind the object's tokens are written too; what follows overwrites them.

@@ -220,7 +220,9 @@ def test_map_rows_follow_the_agents() -> None:
     config = SimConfig.parse(
         {
             "num_agents": 1,
-            "objects": {"mine": {"type": "converter", "type_id": 2, "output_resources": {"ore_red": 1}, "cooldown": 5}},
+            "objects": {
+                "mine": {"type": "converter", "type_id": 2, "output_resources": {"ore_red": 1}, "cooldown": 50}
+            },
             "world": FixedMap(rows=rows, legend=legend).model_dump(),
         }
     )
