@@ -28,12 +28,12 @@ EXTRA_WORDS = {
     "level_1_basic.evaluate": SHORT_EVALUATION,
     "make_env": (),
     "make_evals": (),
+    "--max-timesteps 5000000": ("--dry-run",),
     "--max-timesteps 500000": (
         *("--max-timesteps", "400", "--seeds", "1"),
         *(*SHORT_TRAINING[1:], *SHORT_EVALUATION[:2]),
     ),
     "--quick": (*("--max-timesteps", "400", "--seeds", "1"), *(*SHORT_TRAINING[1:-1], *SHORT_EVALUATION[:2])),
-    "--max-timesteps 5000000": ("--dry-run",),
     "metta.sim.conformance": (),
 }
 """Part of a documented command -> what is added to make it small; the first part that occurs counts.
