@@ -14,6 +14,7 @@ SEEDS = 10  # per flavour; 50 times as many in the slow sweep
 
 
 EAST, PUT, GET, NOOP = ACTION["move_east"], ACTION["put_items"], ACTION["get_items"], ACTION["noop"]
+HIT = ACTION["attack_0"]
 
 
 def full_converter() -> dict[str, Any]:
@@ -30,7 +31,15 @@ def boundless_mine() -> dict[str, Any]:
     return case
 
 
+def duel() -> dict[str, Any]:
+    """An attacker that runs out of room, and a victim with one armor, against the edge of a map without a border."""
+    hands = [{"laser": 9, "ore_red": 48}, {"armor": 1, "heart": 2, "ore_red": 7, "laser": 3}]
+    return arena_case(["@@.", "..."], agent_initial_inventory=hands, agent__action_failure_penalty=0.1)
+
+
 DIRECTED = {
+    "penalties": (arena_case(["@m"], agent__action_failure_penalty=0.1), [16, -1, EAST, HIT, EAST]),
+    "duel": (duel(), [[EAST, NOOP], *[[HIT, NOOP]] * 3, *[[NOOP, EAST]] * 12, [EAST, HIT], [HIT, EAST]]),
     "full converter": (full_converter(), [EAST, PUT, PUT, PUT]),
     "boundless mine": (boundless_mine(), [EAST, NOOP, NOOP, NOOP, GET, GET]),
     "64 columns": (arena_case(["@" + "." * 50 + "mn#_So" + "." * 7], obs_width=15, obs_height=3), [EAST] * 55),
@@ -42,7 +51,7 @@ DIRECTED = {
 def test_directed_cases(name: str) -> None:
     case, actions = DIRECTED[name]
     env = VectorEnv(config_of(case), num_worlds=1, seed=0)
-    run_lockstep(env, case, np.array(actions, np.int32)[:, None])
+    run_lockstep(env, case, np.array(actions, np.int32).reshape(len(actions), -1))
 
 
 def compare(flavour: Flavour, seed: int) -> None:
