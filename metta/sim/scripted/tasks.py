@@ -251,7 +251,7 @@ def is_wanted(view: View, memory: Memory, w: int, index: int, a: int) -> bool:
 def action_at(chain: Chain, view: View, memory: Memory, w: int, agent: Agent, c: int, now: int) -> int:
     """What to do with the converter in front: PUT_ITEMS, GET_ITEMS, or NOOP if there is nothing to do."""
     part = rule_of(chain, view, w, c, PART)
-    ready = outputs_inside(chain, view, w, c)
+    ready = outputs_at(chain, view, w, c, now, now)
     if part == MINE:
         return GET_ITEMS if ready > 0 and agent.ore < chain.room[ORE] else NOOP
     if part == GENERATOR:

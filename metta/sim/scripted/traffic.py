@@ -90,7 +90,7 @@ def towards(
     longest = whole(distance[cell]) + DETOUR
     direction = search(chain, view, w, place, cell, longest, actions, False, taken, queue, first)
     if direction < 0:
-        return -1
+        return closer(chain, view, w, cell, distance, taken)
     beside = neighbour(chain, cell, direction)
     occupant = view.cells[w, beside] - 1
     if not taken[beside] and (occupant < 0 or moves_away(chain, actions, occupant)):
@@ -98,6 +98,16 @@ def towards(
     if memory.task[w, agent, BLOCKED] == 0:
         return -1
     return search(chain, view, w, place, cell, longest, actions, True, taken, queue, first)
+
+
+@inner
+def closer(chain: Chain, view: View, w: int, cell: int, distance: np.ndarray, taken: np.ndarray) -> int:
+    """Direction of a free cell on the shortest way, up to whoever stands there and will be pushed, or -1."""
+    for direction in range(4):
+        beside = neighbour(chain, cell, direction)
+        if beside >= 0 and view.cells[w, beside] == 0 and not taken[beside] and distance[beside] < distance[cell]:
+            return direction
+    return -1
 
 
 @inner
