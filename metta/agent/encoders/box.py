@@ -100,14 +100,11 @@ def second_convolution(x_nGgC: Tensor, weight_OCYX: Tensor, bias_O: Tensor) -> T
 class Kernel(nn.Module):
     """Weight [O, C, kernel, kernel] and bias [O] of a convolution, orthogonal for a ReLU behind it."""
 
-    def __init__(self, inputs: int, outputs: int, size: int, axes_in_memory: tuple[int, int, int, int]) -> None:
-        """`axes_in_memory` orders the weight's axes in memory, slowest first, as the products read them: no copies."""
+    def __init__(self, inputs: int, outputs: int, size: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(outputs, inputs, size, size))
         self.bias = nn.Parameter(torch.empty(outputs))
         initialise(self, "relu")
-        back = [axes_in_memory.index(axis) for axis in range(4)]
-        self.weight = nn.Parameter(self.weight.detach().permute(axes_in_memory).contiguous().permute(back))
 
 
 class _TokenConvolution(torch.autograd.Function):

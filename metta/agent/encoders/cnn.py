@@ -30,8 +30,8 @@ class CNN(nn.Module):
     def __init__(self, config: CNNConfig, spec: EnvironmentSpec) -> None:
         super().__init__()
         self.geometry = BoxGeometry(spec)
-        self.first = Kernel(spec.num_features, config.first_channels, FIRST_KERNEL, (1, 2, 3, 0))
-        self.second = Kernel(config.first_channels, config.second_channels, SECOND_KERNEL, (0, 2, 3, 1))
+        self.first = Kernel(spec.num_features, config.first_channels, FIRST_KERNEL)
+        self.second = Kernel(config.first_channels, config.second_channels, SECOND_KERNEL)
         self.hidden = nn.Linear(config.second_channels * self.geometry.num_outputs, config.hidden)
         self.output = nn.Linear(config.hidden, config.width)
         for linear in (self.hidden, self.output):

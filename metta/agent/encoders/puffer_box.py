@@ -36,9 +36,8 @@ class PufferBox(nn.Module):
         super().__init__()
         scales = tuple(max(scale, 1.0) for scale in spec.feature_scales)
         self.geometry = BoxGeometry(spec.model_copy(update={"feature_scales": scales}))
-        # The window's rows come first in memory, its columns in the weights' axes.
-        self.first = Kernel(spec.num_features, config.channels, FIRST_KERNEL, (1, 3, 2, 0))
-        self.second = Kernel(config.channels, config.channels, SECOND_KERNEL, (0, 3, 2, 1))
+        self.first = Kernel(spec.num_features, config.channels, FIRST_KERNEL)
+        self.second = Kernel(config.channels, config.channels, SECOND_KERNEL)
         self.linear = nn.Linear(config.channels * self.geometry.num_outputs, config.cnn_width)
         self.centre = nn.Linear(spec.num_features, config.centre_width)
         for linear in (self.linear, self.centre):
@@ -48,6 +47,7 @@ class PufferBox(nn.Module):
         """The perception vectors of any number of observations."""
         leading = observations.shape[:-2]
         observations_nM3 = observations.flatten(0, -3)
+        # Rows first in the window, columns first in the weights.
         x_nGgC = first_convolution(observations_nM3, self.first.weight.transpose(2, 3), self.first.bias, self.geometry)
         x = second_convolution(x_nGgC, self.second.weight.transpose(2, 3), self.second.bias)
         if self.geometry.num_outputs > 1:
