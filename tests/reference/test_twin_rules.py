@@ -70,13 +70,13 @@ def test_max_conversions_ends_production_but_not_the_last_cooldown_nor_deposits(
 
 
 def test_inputs_inside_are_capped_at_255_only() -> None:
-    case = arena_case(["@n"], agent__initial_inventory={"ore_red": 255}, agent__resource_limits={"ore_red": 255})
+    case = arena_case(["@n@"], agent__initial_inventory={"ore_red": 255}, agent__resource_limits={"ore_red": 255})
     case["objects"]["generator_red"] |= {"max_conversions": 0, "input_resources": {"ore_red": 200}}
     twin = ArenaTwin(case)
-    assert play(twin, [EAST], [PUT]).action_success.all()
-    assert play(twin, [PUT]).action_success.all()
+    assert play(twin, [EAST, WEST], [PUT, NOOP], [NOOP, PUT]).action_success.all()
     assert twin.converters()[0].contents["ore_red"] == 255
-    assert not play(twin, [PUT]).action_success.any()
+    assert twin.inventory()[:, 0].tolist() == [55, 200]
+    assert not play(twin, [PUT, PUT]).action_success.any()
 
 
 def test_get_is_limited_by_room_and_never_returns_inputs() -> None:

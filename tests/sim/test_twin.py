@@ -14,12 +14,12 @@ SEEDS = 10  # per flavour; 50 times as many in the slow sweep
 
 
 EAST, PUT, GET, NOOP = ACTION["move_east"], ACTION["put_items"], ACTION["get_items"], ACTION["noop"]
-HIT = ACTION["attack_0"]
+WEST, HIT = ACTION["move_west"], ACTION["attack_0"]
 
 
 def full_converter() -> dict[str, Any]:
-    """A recipe of 200, so that the second deposit reaches the most that a converter holds."""
-    case = arena_case(["@n"], agent__initial_inventory={"ore_red": 255}, agent__resource_limits={"ore_red": 255})
+    """A recipe of 200 and two agents, so that the second deposit exceeds the most that a converter holds."""
+    case = arena_case(["@n@"], agent__initial_inventory={"ore_red": 255}, agent__resource_limits={"ore_red": 255})
     case["objects"]["generator_red"] |= {"max_conversions": 0, "input_resources": {"ore_red": 200}}
     return case
 
@@ -40,7 +40,7 @@ def duel() -> dict[str, Any]:
 DIRECTED = {
     "penalties": (arena_case(["@m"], agent__action_failure_penalty=0.1), [16, -1, EAST, HIT, EAST]),
     "duel": (duel(), [[EAST, NOOP], *[[HIT, NOOP]] * 3, *[[NOOP, EAST]] * 12, [EAST, HIT], [HIT, EAST]]),
-    "full converter": (full_converter(), [EAST, PUT, PUT, PUT]),
+    "full converter": (full_converter(), [[EAST, WEST], [PUT, NOOP], [NOOP, PUT], [PUT, PUT]]),
     "boundless mine": (boundless_mine(), [EAST, NOOP, NOOP, NOOP, GET, GET]),
     "64 columns": (arena_case(["@" + "." * 50 + "mn#_So" + "." * 7], obs_width=15, obs_height=3), [EAST] * 55),
     **{f"{n} tokens": (arena_case(["@m#"], num_observation_tokens=n), [EAST, GET, EAST]) for n in range(1, 12)},
