@@ -18,11 +18,13 @@ from metta.sim.constants import (
 )
 from metta.sim.faces import COUNT_SHIFT
 from metta.sim.window import COLUMNS_PER_WORD, Window
-from metta.sim.world_arrays import COLUMN, FACE_TOKENS, ROW, SHOWN_ACTION, STEP, Rules, World
+from metta.sim.world_arrays import COLUMN, FACE_TOKENS, LONG_FACE_WORDS, ROW, SHOWN_ACTION, STEP, Rules, World
 
 GLOBAL_TOKENS = 4
 FACE_BYTES = 16
 WORD_BYTES = 8
+LONG_FACE_BYTES = WORD_BYTES * LONG_FACE_WORDS
+TOKENS_IN_THREE_WORDS = 8
 # Every third byte of a face is a location; where they lie in a word depends on the word's place modulo 3.
 _HOLES_0 = np.uint64(1 | 1 << 24 | 1 << 48)
 _HOLES_1 = np.uint64(1 << 8 | 1 << 32 | 1 << 56)
@@ -112,19 +114,33 @@ def put_objects(world: World, window: Window, agent: int, width: int, out: np.nd
     column = world.entities[agent, COLUMN]
     cell = row * width + column
     position = GLOBAL_TOKENS * TOKEN_BYTES
-    for group in range(window.num_rank_words):
-        ranks = ranks_in_view(world, window, row, column, group)
-        while ranks != np.uint64(0):
-            rank = trailing_zeros(ranks) + np.uint64(64 * group)
-            ranks &= ranks - _ONE
-            there = cell + window.rank_cell[rank]
-            position = show(world, there, window.rank_location[rank], out, position)
+    for group in range(0, window.num_rank_words, 2):
+        near, far = ranks_in_view(world, window, row, column, group)
+        position = show_ranks(world, window, cell, near, 64 * group, out, position)
+        position = show_ranks(world, window, cell, far, 64 * group + 64, out, position)
     pad(out, position)
 
 
 @inner
+def show_ranks(
+    world: World, window: Window, cell: int, ranks: np.uint64, first_rank: int, out: np.ndarray, position: int
+) -> int:
+    """Write the tokens of a set of ranks, lowest first; returns the position behind them."""
+    while ranks != np.uint64(0):
+        rank = trailing_zeros(ranks) + np.uint64(first_rank)
+        ranks &= ranks - _ONE
+        there = cell + window.rank_cell[rank]
+        position = show(world, there, window.rank_location[rank], out, position)
+    return position
+
+
+@inner
 def pad(out: np.ndarray, position: int) -> None:
-    """Fill the rest of an observation, eight bytes at a time while there is room for eight."""
+    """Fill the rest of an observation, many bytes at a time while there is room for them."""
+    while position + 4 * WORD_BYTES <= out.shape[0]:
+        for word in range(4):
+            store_word(out, position + word * WORD_BYTES, _PADDING_WORD)
+        position += 4 * WORD_BYTES
     while position + WORD_BYTES <= out.shape[0]:
         store_word(out, position, _PADDING_WORD)
         position += WORD_BYTES
@@ -134,8 +150,8 @@ def pad(out: np.ndarray, position: int) -> None:
 
 
 @inner
-def ranks_in_view(world: World, window: Window, row: int, column: int, group: int) -> np.uint64:
-    """Bit set of the ranks 64 * group .. 64 * group + 63 whose cells are taken, seen from a cell.
+def ranks_in_view(world: World, window: Window, row: int, column: int, group: int) -> tuple[np.uint64, np.uint64]:
+    """Bit sets of the ranks 64 * group .. 64 * group + 127 whose cells are taken, seen from a cell.
 
     Indices are unsigned here and in `show`: signed ones cost a test for being negative each.
     """
@@ -143,14 +159,17 @@ def ranks_in_view(world: World, window: Window, row: int, column: int, group: in
     shift = column % COLUMNS_PER_WORD
     low_mask = (1 << window.half_bits) - 1
     high_mask = (1 << (window.columns - window.half_bits)) - 1
-    ranks = np.uint64(0)
+    near = np.uint64(0)
+    far = np.uint64(0)
     for r in range(window.rows):
         bits = np.int64(world.occupied[np.uint64(row + r), word]) >> shift
-        low = (((2 * r) << window.half_bits) + (bits & low_mask)) * window.num_rank_words + group
+        low = ((2 * r) << window.half_bits) + (bits & low_mask)
         high = ((2 * r + 1) << window.half_bits) + ((bits >> window.half_bits) & high_mask)
+        low = low * window.num_rank_words + group
         high = high * window.num_rank_words + group
-        ranks |= window.rank_words[np.uint64(low)] | window.rank_words[np.uint64(high)]
-    return ranks
+        near |= window.rank_words[np.uint64(low)] | window.rank_words[np.uint64(high)]
+        far |= window.rank_words[np.uint64(low + 1)] | window.rank_words[np.uint64(high + 1)]
+    return near, far
 
 
 @inner
@@ -159,19 +178,33 @@ def show(world: World, cell: int, location: np.uint64, out: np.ndarray, position
     first = world.faces[np.uint64(2 * cell)]
     second = world.faces[np.uint64(2 * cell + 1)]
     tokens = np.int64(second >> COUNT_SHIFT)
-    if tokens <= FACE_TOKENS and position + FACE_BYTES <= out.shape[0]:
+    if tokens <= FACE_TOKENS:
+        if position + FACE_BYTES > out.shape[0]:
+            return show_bytewise(world.faces[2 * cell : 2 * cell + 2], tokens, location, out, position)
         # Bytes behind the object's tokens are written too; what follows overwrites them.
         store_word(out, position, first | location * _HOLES_0)
-        store_word(out, position + 8, second | location * _HOLES_SHORT_1)
+        store_word(out, position + WORD_BYTES, second | location * _HOLES_SHORT_1)
         return position + TOKEN_BYTES * tokens
-    if tokens <= FACE_TOKENS:
-        return show_bytewise(world.faces[2 * cell : 2 * cell + 2], tokens, location, out, position)
-    return show_bytewise(world.long_faces[world.cells[cell] - 1], tokens, location, out, position)
+    words = world.long_faces[world.cells[cell] - 1]
+    if position + LONG_FACE_BYTES > out.shape[0]:
+        return show_bytewise(words, tokens, location, out, position)
+    show_three_words(words, 0, location, out, position)
+    if tokens > TOKENS_IN_THREE_WORDS:
+        show_three_words(words, 3, location, out, position + 3 * WORD_BYTES)
+    return position + TOKEN_BYTES * tokens
+
+
+@inner
+def show_three_words(words: np.ndarray, word: int, location: np.uint64, out: np.ndarray, position: int) -> None:
+    """Eight tokens of a long face, from a word whose number is a multiple of 3."""
+    store_word(out, position, words[word] | location * _HOLES_0)
+    store_word(out, position + WORD_BYTES, words[word + 1] | location * _HOLES_1)
+    store_word(out, position + 2 * WORD_BYTES, words[word + 2] | location * _HOLES_2)
 
 
 @inner
 def show_bytewise(words: np.ndarray, tokens: int, location: np.uint64, out: np.ndarray, position: int) -> int:
-    """The same token by token, for long faces and at the end of the row."""
+    """The same byte by byte, for the end of the row."""
     end = min(position + TOKEN_BYTES * tokens, out.shape[0])
     start = position
     while position < end:

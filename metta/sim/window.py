@@ -30,7 +30,7 @@ class Window(NamedTuple):
     half_bits: int
     """Columns in the low half of a window row."""
     num_rank_words: int
-    """G."""
+    """G, even: the kernels take two words at a time."""
     rank_words: NDArray[np.uint64]
     """[rows, 2, 2 ** half_bits, G] flattened: ranks of the cells in half a window row."""
     rank_cell: NDArray[np.int32]
@@ -56,7 +56,7 @@ def window_tables(rows: int, columns: int, map_width: int) -> Window:
     order = token_order(rows, columns)
     center_row, center_column = rows // 2, columns // 2
     half_bits = (columns + 1) // 2
-    num_rank_words = (len(order) + 63) // 64
+    num_rank_words = 2 * ((len(order) + 127) // 128)
     rank_words = np.zeros((rows, 2, 1 << half_bits, num_rank_words), np.uint64)
     rank_cell = np.zeros(64 * num_rank_words, np.int32)
     rank_location = np.zeros(64 * num_rank_words, np.uint64)
