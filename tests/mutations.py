@@ -1,27 +1,36 @@
 """Breaks the simulator on purpose, one line at a time, and checks that its tests notice.
 
-    uv run python -m tests.mutations [--list] [--only WORD ...] [--jobs N] [--compiled]
+    uv run python -m tests.mutations [--list] [--only WORD ...]
 
 Each mutation is applied alone to a temporary copy of the repository's metta/ and tests/; the simulator's tests must
 then fail there ("killed"). Prints one line per mutation. Exit status 1 if one survives, 2 if a mutation's old text is
 not in the source exactly once or if the tests fail without any mutation.
 
 The kernels run uncompiled, as the plain Python they are: most mutations are found within seconds, less than compiling
-takes. `--compiled` compiles them instead.
+takes.
 """
 
 import argparse
 import os
+import resource
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+os.environ["NUMBA_DISABLE_JIT"] = "1"  # read by numba when it is imported
+os.environ["OMP_NUM_THREADS"] = "1"
+
+# Imported here for the forked children, which take them over instead of loading them once per mutation.
+import hypothesis  # noqa: F401
+import numba.extending  # noqa: F401
+import numpy  # noqa: F401
+import pydantic  # noqa: F401
+import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 CASES = [(flavour, seed) for seed in range(4) for flavour in ("odd", "brawl", "workshop", "corridor", "arena")]
@@ -33,6 +42,7 @@ TESTS = (
     "tests/sim/test_properties.py::test_action_order_is_uniform",
 )
 TIME_LIMIT = 600  # seconds of processor time; tests that hang count as failed
+UNUSABLE = 99  # exit status of a child that could not run the tests
 
 
 @dataclass(frozen=True)
@@ -75,12 +85,7 @@ MUTATIONS = (
     Mutation("scan", "combat.py", "aside = -1 if place == 2 else place", "aside = 1 if place == 2 else -place"),
     Mutation("scan", "combat.py", "if seen:", "if False:"),
     Mutation("scan", "combat.py", "found += 1\n    return target", "found += 1\n    return NOBODY"),
-    Mutation(
-        "armor",
-        "combat.py",
-        "if is_defended(rules, world, target):",
-        "if is_defended(rules, world, target) and world.entities[target, FROZEN] == 0:",
-    ),
+    Mutation("armor", "combat.py", "return needed > 0", "return needed > 1"),
     Mutation("freeze", "combat.py", "= rules.freeze_duration", "= rules.freeze_duration + 1"),
     Mutation(
         "stale tokens", "combat.py", "world.entities[target, FACE_STALE] = 1", "world.entities[target, FACE_STALE] += 0"
@@ -168,33 +173,30 @@ def copy_sources(source: Path, target: Path) -> None:
     shutil.copy2(source / "pyproject.toml", target)
 
 
-# Runs in the copy: proves that the copy is what is imported, limits the processor time, and runs pytest.
-RUNNER = """
-import pathlib, resource, sys
-import pytest, metta
-assert pathlib.Path(metta.__file__).resolve().is_relative_to(pathlib.Path.cwd().resolve()), metta.__file__
-resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[1]), int(sys.argv[1])))
-sys.exit(pytest.main(sys.argv[2:]))
-"""
+def run_tests(root: Path, output: Path) -> int:
+    """Run the simulator's tests in the copy at `root`, in this process; returns pytest's exit status."""
+    os.chdir(root)
+    sys.path.insert(0, str(root))
+    with output.open("wb") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    resource.setrlimit(resource.RLIMIT_CPU, (TIME_LIMIT, TIME_LIMIT))
+    import metta
 
-
-def run_tests(root: Path, compiled: bool) -> tuple[bool, str]:
-    """Whether the simulator's tests pass in the copy at `root`, and the line that says why not."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
-    environment["NUMBA_DISABLE_JIT"] = "0" if compiled else "1"
-    environment.pop("NUMBA_CACHE_DIR", None)
+    if not Path(metta.__file__).resolve().is_relative_to(root.resolve()):
+        print(f"FAILED to import the copy: {metta.__file__} was imported")
+        return UNUSABLE
     # Uncompiled, the wrapping of 64-bit random numbers is worth a warning to numpy.
     options = ["-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider", "-W", "ignore::RuntimeWarning"]
-    command = [sys.executable, "-c", RUNNER, str(TIME_LIMIT), *options, *TESTS]
-    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode not in (0, 1, -signal.SIGXCPU, -signal.SIGKILL):  # the tests did not run
-        raise SystemExit(f"pytest ended with status {done.returncode}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    lines = [line.split(" - ")[0] for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return done.returncode == 0, lines[0] if lines else f"no end within {TIME_LIMIT} s of processor time"
+    return int(pytest.main([*options, *TESTS]))
 
 
-def try_mutation(mutation: Mutation | None, sources: Path, compiled: bool) -> tuple[bool, str, float]:
-    """Whether the tests pass with this mutation (None: without any), why not, and the seconds it took."""
+def try_mutation(mutation: Mutation | None, sources: Path) -> tuple[bool, str, float]:
+    """Whether the tests pass with this mutation (None: without any), why not, and the seconds it took.
+
+    A forked child runs them: it has the libraries already but has never seen the simulator. Raises SystemExit if the
+    tests could not be run.
+    """
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutation-") as folder:
         root = Path(folder)
@@ -202,8 +204,21 @@ def try_mutation(mutation: Mutation | None, sources: Path, compiled: bool) -> tu
         if mutation is not None:
             path = root / mutation.source
             path.write_text(path.read_text().replace(mutation.old, mutation.new))
-        passed, reason = run_tests(root, compiled)
-    return passed, reason, time.monotonic() - start
+        output = root / "output.txt"
+        child = os.fork()
+        if child == 0:
+            status = UNUSABLE
+            try:
+                status = run_tests(root, output)
+            finally:
+                os._exit(status)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        text = output.read_text() if output.exists() else ""
+    if status not in (0, 1, -signal.SIGXCPU, -signal.SIGKILL):
+        raise SystemExit(f"the tests could not be run (status {status}):\n{text[-2000:]}")
+    lines = [line.split(" - ")[0] for line in text.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    reason = lines[0] if lines else f"no end within {TIME_LIMIT} s of processor time"
+    return status == 0, reason, time.monotonic() - start
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -211,8 +226,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--list", action="store_true", help="print the mutations and check that they fit, run nothing")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="only mutations whose description has one of these")
-    parser.add_argument("--jobs", type=int, default=1, help="mutations tried at the same time (default 1)")
-    parser.add_argument("--compiled", action="store_true", help="compile the kernels instead of interpreting them")
     options = parser.parse_args(arguments)
     chosen = [m for m in MUTATIONS if not options.only or any(word in str(m) for word in options.only)]
     with tempfile.TemporaryDirectory(prefix="sources-") as folder:
@@ -225,23 +238,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.list:
             print("\n".join(str(mutation) for mutation in chosen))
             return 0
-        return try_all(chosen, sources, options.compiled, options.jobs)
+        return try_all(chosen, sources)
 
 
-def try_all(chosen: Sequence[Mutation], sources: Path, compiled: bool, jobs: int) -> int:
+def try_all(chosen: Sequence[Mutation], sources: Path) -> int:
     """Try every chosen mutation of `sources` and print what came of it; returns the exit status."""
-    passed, reason, seconds = try_mutation(None, sources, compiled)
+    for name in [name for name in sys.modules if name.split(".")[0] in ("metta", "tests")]:
+        del sys.modules[name]  # the children import the copies
+    passed, reason, seconds = try_mutation(None, sources)
     if not passed:
         print(f"The tests fail without any mutation ({reason}); nothing can be learnt from mutations.", file=sys.stderr)
         return 2
     print(f"unchanged  {seconds:4.0f} s  all tests pass", flush=True)
     survivors = 0
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        results = pool.map(lambda mutation: try_mutation(mutation, sources, compiled), chosen)
-        for mutation, (passed, reason, seconds) in zip(chosen, results, strict=True):
-            survivors += passed
-            verdict = "SURVIVED" if passed else "killed"
-            print(f"{verdict:9s}  {seconds:4.0f} s  {mutation}{'' if passed else f'  [{reason}]'}", flush=True)
+    for mutation in chosen:
+        passed, reason, seconds = try_mutation(mutation, sources)
+        survivors += passed
+        verdict = "SURVIVED" if passed else "killed"
+        print(f"{verdict:9s}  {seconds:4.0f} s  {mutation}{'' if passed else f'  [{reason}]'}", flush=True)
     print(f"{len(chosen) - survivors} of {len(chosen)} mutations killed")
     return 1 if survivors else 0
 
