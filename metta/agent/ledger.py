@@ -39,7 +39,7 @@ class Entry(Config):
     forward_flops: int
     """Per agent-step."""
     latency_ms: dict[int, float]
-    """Of one acting step, by batch size."""
+    """Of one acting step, by batch size; empty where the machine was too busy to measure it."""
     peak_megabytes: int
     """Resident memory of the process after a forward and backward pass over one segment."""
     training_steps_per_second: float | None = None
@@ -160,7 +160,7 @@ def render(entries: list[Entry]) -> str:
             f"{entry.memory_parameters:,}",
             f"{entry.state_bytes:,}",
             f"{entry.forward_flops / 1e6:.2f}",
-            *(f"{entry.latency_ms[batch]:.2f} ms" for batch in LATENCY_BATCHES),
+            *(f"{entry.latency_ms[b]:.2f} ms" if b in entry.latency_ms else "not measured" for b in LATENCY_BATCHES),
             "not measured" if speed is None else f"{speed:,.0f}",
             f"{entry.peak_megabytes} MB",
         ]
