@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from metta.agent.policies.config import PolicyConfig
 from metta.agent.spec import EnvironmentSpec
 from metta.base.errors import InputError, RunError
 
@@ -114,19 +113,17 @@ def load_policy(checkpoint: Path, spec: EnvironmentSpec) -> "Policy":
     Raises:
         InputError: the checkpoint is missing or damaged, or was trained for other actions or observations than `spec`.
     """
+    from metta.agent.checkpoint import rebuild_policy
+
     tensors, record = read_policy_files(checkpoint)
-    own = EnvironmentSpec.parse(record["spec"], f"{checkpoint}/policy.json: spec")
+    policy = rebuild_policy(tensors, record, str(checkpoint)).policy
+    own = policy.spec
     if own != spec:
         different = [name for name in type(spec).model_fields if getattr(own, name) != getattr(spec, name)]
         raise InputError(
             f"the policy in {checkpoint} does not fit this environment: its {different[0]} is "
             f"{getattr(own, different[0])}, the environment's {getattr(spec, different[0])}."
         )
-    policy = PolicyConfig.parse(record["policy"], f"{checkpoint}/policy.json: policy").build(own, seed=0)
-    try:
-        policy.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise InputError(f"the weights in {checkpoint} do not fit their configuration: {error}.") from None
     return policy
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from metta.agent.policy import Policy
-from metta.agent.state import State, concatenate, leaves, map_state, rows
+from metta.agent.state import State, concatenate, map_state, rows
 from metta.rl.sampling import sample_actions
 from metta.rl.shards import Shards, split
 from metta.sim.vector_env import VectorEnv
@@ -141,8 +141,3 @@ class Collector:
 
     def _to_device(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
-
-
-def state_tensors(state: State) -> dict[str, Tensor]:
-    """A recurrent state as named tensors for a checkpoint."""
-    return {f"{index}": leaf.contiguous() for index, leaf in enumerate(leaves(state))}

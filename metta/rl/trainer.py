@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from metta.agent.checkpoint import policy_record, policy_tensors
 from metta.agent.policy import Policy
 from metta.agent.spec import EnvironmentSpec
 from metta.agent.state import leaves, with_leaves
@@ -203,29 +204,29 @@ def _save(training: Training, folder: Path) -> None:
         "recent_hearts": training.recent_hearts,
         "best": training.best,
     }
-    policy_record = {
-        "architecture": training.config.architecture,
+    record_of_policy = {
+        **policy_record(training.config.policy, training.policy.spec, training.config.architecture),
         "level": training.config.level,
         "run": training.config.run,
         "seed": training.config.seed,
         "timesteps": training.timesteps,
-        "policy": training.config.policy.model_dump(mode="json"),
-        "spec": training.policy.spec.model_dump(mode="json"),
     }
     checkpoints = folder / "checkpoints"
-    write_checkpoint(checkpoints, training.timesteps, training.policy.state_dict(), policy_record, tensors, record)
+    write_checkpoint(
+        checkpoints, training.timesteps, policy_tensors(training.policy), record_of_policy, tensors, record
+    )
     write_best(checkpoints, training.best)
     keep_checkpoints(checkpoints, KEPT_CHECKPOINTS, {training.best["checkpoint"]} if training.best else set())
 
 
 def _restore(training: Training, checkpoint: Path) -> None:
     """Put a run where it was when `checkpoint` was written."""
-    weights, policy_record = read_policy_files(checkpoint)
+    weights, saved = read_policy_files(checkpoint)
     tensors, record = read_trainer_files(checkpoint)
     own = training.config.policy.model_dump(mode="json")
-    if policy_record.get("policy") != own:
+    if saved.get("policy") != own:
         raise InputError(
-            f"{checkpoint} holds the architecture {policy_record.get('architecture')!r}, "
+            f"{checkpoint} holds the architecture {saved.get('architecture')!r}, "
             f"not the {training.config.architecture!r} of this run; use another run name."
         )
     training.policy.load_state_dict(weights)
