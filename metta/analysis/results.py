@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from metta.base.addresses import RANDOM, SCRIPTED
 from metta.base.config import Config
 from metta.base.errors import InputError
 from metta.base.files import read_json, write_json
 
 FORMAT = 1
 FILE_NAME = "benchmark_results.json"
-RANDOM, SCRIPTED = "random", "scripted"
-"""The reference players: 0 and 1 of the normalised score."""
 
 
 class TrainingRecord(Config):

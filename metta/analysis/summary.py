@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from metta.analysis.intervals import Interval, mean_interval
-from metta.analysis.results import RANDOM, SCRIPTED, BenchmarkResults, EnvironmentResult, RunRecord
+from metta.analysis.results import BenchmarkResults, EnvironmentResult, RunRecord
+from metta.base.addresses import RANDOM, SCRIPTED
 
 MARKDOWN_NAME = "benchmark_results.md"
 CSV_NAME = "benchmark_results.csv"
@@ -20,6 +21,8 @@ class Row(NamedTuple):
     environment: str
     seeds: int
     hearts: Interval
+    score: Interval | None
+    """Hearts on the scale from random (0) to scripted (1); None where the two have not played these episodes."""
     reward: Interval
     training_seconds: float | None
     verdict: str
@@ -61,10 +64,16 @@ def _architecture_row(
         environment,
         len(own),
         mean_interval([result.hearts_per_agent for result in evaluated]),
+        _score(evaluated),
         mean_interval([result.reward for result in evaluated]),
         sum(seconds) / len(seconds) if seconds else None,
         verdict(evaluated, random) if random else "no reference",
     )
+
+
+def _score(results: Sequence[EnvironmentResult]) -> Interval | None:
+    scores = [result.normalised_score for result in results if result.normalised_score is not None]
+    return mean_interval(scores) if len(scores) == len(results) else None
 
 
 def _reference_row(player: str, level: str, environment: str, result: EnvironmentResult) -> Row:
@@ -74,6 +83,7 @@ def _reference_row(player: str, level: str, environment: str, result: Environmen
         environment,
         0,
         mean_interval(result.hearts_of_episodes),
+        _score([result]),
         Interval(result.reward, None, None),
         None,
         REFERENCE_WORDS.get(player, "a reference"),
@@ -123,7 +133,17 @@ def summary_markdown(results: BenchmarkResults) -> str:
         f"{'' if results.end_time else ' so far'}.",
         "",
     ]
-    header = ["architecture", "level", "evaluation", "seeds", "hearts per agent", "reward", "training", "verdict"]
+    header = [
+        "architecture",
+        "level",
+        "evaluation",
+        "seeds",
+        "hearts per agent",
+        "score",
+        "reward",
+        "training",
+        "verdict",
+    ]
     cells = [
         [
             row.architecture,
@@ -131,6 +151,7 @@ def summary_markdown(results: BenchmarkResults) -> str:
             row.environment,
             str(row.seeds) if row.seeds else "-",
             interval_text(row.hearts),
+            "-" if row.score is None else interval_text(row.score),
             interval_text(row.reward),
             "-" if row.training_seconds is None else f"{row.training_seconds:.0f} s",
             row.verdict,
@@ -144,7 +165,9 @@ def summary_markdown(results: BenchmarkResults) -> str:
     ]
     foot = [
         "",
-        "Means over seeds with 95 % intervals in brackets (Student's t over seeds; for random over episodes). "
+        "Means over seeds with 95 % intervals in brackets (Student's t over seeds; for reference players over "
+        "episodes). "
+        "Score: hearts per agent on the scale from random (0) to scripted (1). "
         "Training: mean seconds per run.",
     ]
     return "\n".join(
@@ -177,10 +200,13 @@ def summary_csv(results: BenchmarkResults) -> str:
         [
             *("architecture", "level", "environment", "seeds"),
             *("hearts_per_agent", "hearts_low", "hearts_high"),
+            *("score", "score_low", "score_high"),
             *("reward", "reward_low", "reward_high"),
             *("training_seconds", "verdict"),
         ]
     )
     for row in summary_rows(results):
-        writer.writerow([*row[:4], *row.hearts, *row.reward, row.training_seconds, row.verdict])
+        writer.writerow(
+            [*row[:4], *row.hearts, *(row.score or (None,) * 3), *row.reward, row.training_seconds, row.verdict]
+        )
     return text.getvalue()

@@ -7,6 +7,10 @@ from urllib.parse import unquote
 
 from metta.base.errors import InputError
 
+RANDOM, SCRIPTED = "random", "scripted"
+PLAYERS = (RANDOM, SCRIPTED)
+"""Reference players, the 0 and the 1 of the score; each name is an address, too."""
+
 NEWEST = "newest"
 BEST = "best"
 CHECKPOINTS_FOLDER = "checkpoints"

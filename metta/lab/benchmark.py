@@ -210,7 +210,10 @@ class Benchmark:
             levels=sorted({level for _, level, _ in named}),
             seeds=sorted({seed for _, _, seed in named}),
             command=self.command,
-            references=references,
+            references={
+                level: {player: _all_scored(results, found) for player, results in found.items()}
+                for level, found in references.items()
+            },
             runs=[_scored(record, references.get(record.training.level, {})) for record in records],
             provenance=provenance(),
         )
@@ -228,9 +231,15 @@ class Benchmark:
             print(f"warning: {error} The benchmark goes on.", file=sys.stderr)
 
 
+def _all_scored(
+    results: Mapping[str, EnvironmentResult], references: Mapping[str, Mapping[str, EnvironmentResult]]
+) -> dict[str, EnvironmentResult]:
+    """Results by environment with normalised scores where the reference players allow them."""
+    return {name: scored(result, name, references) for name, result in results.items()}
+
+
 def _scored(record: RunRecord, references: Mapping[str, Mapping[str, EnvironmentResult]]) -> RunRecord:
-    """The record with normalised scores where the reference players allow them."""
-    results = {name: scored(result, name, references) for name, result in record.evaluation.results.items()}
+    results = _all_scored(record.evaluation.results, references)
     return record.model_copy(update={"evaluation": record.evaluation.model_copy(update={"results": results})})
 
 

@@ -1,4 +1,4 @@
-"""Evaluating one checkpoint, or the random player, on the evaluation environments of a level."""
+"""Evaluating one checkpoint, or a reference player, on the evaluation environments of a level."""
 
 import time
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from metta.base.addresses import BEST, NEWEST, CheckpointAddress, checkpoint_address
+from metta.base.addresses import BEST, NEWEST, PLAYERS, CheckpointAddress, checkpoint_address
 from metta.base.config import Config
 from metta.base.errors import InputError
 from metta.base.files import make_folder, read_json, write_json
@@ -16,15 +16,13 @@ from metta.lab.run import RunFolder
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.sim.config import SimConfig
 
-PLAYERS = ("random",)
-"""Reference players; each name is an address, too."""
-
 
 class EvaluateConfig(Config):
     """One evaluation, resolved."""
 
     policy_uri: str
-    """Address of the checkpoint (see docs/interface.md), or `random` for the player that marks the floor."""
+    """Address of the checkpoint (see docs/interface.md), or `random` or `scripted`, the players that are
+    0 and 1 of the score."""
     level: str
     """Level whose evaluation environments are used."""
     architecture: str | None = None
@@ -42,7 +40,7 @@ class EvaluateConfig(Config):
 
 @dataclass(frozen=True)
 class EvaluateJob(Job):
-    """Evaluate one checkpoint, or the random player, on a level's evaluation environments."""
+    """Evaluate one checkpoint, or a reference player, on a level's evaluation environments."""
 
     config: EvaluateConfig
 

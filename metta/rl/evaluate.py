@@ -14,19 +14,17 @@ from typing import Any
 import numpy as np
 import torch
 
+from metta.base.addresses import RANDOM, SCRIPTED
 from metta.base.seeding import derive_seed
 from metta.rl.checkpoint import load_policy
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.metrics import episode_result
-from metta.rl.players import Player, PolicyPlayer, RandomPlayer
+from metta.rl.players import Player, PolicyPlayer, RandomPlayer, ScriptedPlayer
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards, split
 from metta.rl.trainer import choose_device, choose_threads, spec_of
 from metta.sim.config import SimConfig
-from metta.sim.constants import NUM_ACTIONS
 from metta.sim.vector_env import VectorEnv
-
-RANDOM = "random"
 
 
 def evaluate(
@@ -38,7 +36,7 @@ def evaluate(
     """Results per environment: a summary and every episode.
 
     Args:
-        player: folder of one checkpoint, or "random".
+        player: folder of one checkpoint, "random" or "scripted".
         environments: evaluation environments by name.
         evaluation: number of worlds and seed.
         system: device and threads; results do not depend on the threads beyond rounding of the policy's arithmetic.
@@ -51,15 +49,19 @@ def evaluate(
     try:
         results = {}
         for name, sim in environments.items():
-            actor: Player = (
-                RandomPlayer(NUM_ACTIONS)
-                if player == RANDOM
-                else PolicyPlayer(load_policy(Path(player), spec_of(sim)), device)
-            )
+            actor = _player(player, sim, device)
             results[name] = evaluate_player(actor, sim, evaluation, shards)
         return results
     finally:
         shards.close()
+
+
+def _player(player: Path | str, sim: SimConfig, device: torch.device) -> Player:
+    if player == RANDOM:
+        return RandomPlayer()
+    if player == SCRIPTED:
+        return ScriptedPlayer(sim)
+    return PolicyPlayer(load_policy(Path(player), spec_of(sim)), sim, device)
 
 
 def evaluate_player(player: Player, sim: SimConfig, evaluation: EvaluationConfig, shards: Shards) -> dict[str, Any]:
@@ -72,12 +74,9 @@ def evaluate_player(player: Player, sim: SimConfig, evaluation: EvaluationConfig
     def play(worlds: tuple[int, int]) -> None:
         first, last = worlds
         here = slice(first * env.num_agents, last * env.num_agents)
-        observations = torch.from_numpy(env.buffers.observations[here])
-        resets = torch.from_numpy(env.buffers.resets[here])
-        state = player.initial_state(here.stop - here.start)
+        state = player.initial_state(last - first)
         for step in range(sim.max_steps):
-            chosen, state = player.act(observations, resets, state, uniforms_TN[step, here])
-            actions[here] = chosen.numpy()
+            actions[here], state = player.act(env, first, last, state, uniforms_TN[step, here])
             env.step_worlds(actions, first, last)
 
     shards.map(play, split(env.num_worlds, shards.threads))

@@ -1,31 +1,37 @@
-"""Who acts in an evaluation: a trained policy, or the random player that marks the floor.
+"""Who acts in an evaluation: a trained policy, or one of the two reference players that make the scale.
 
-Axes: n streams of a shard.
+Axes: A agents in a world, n streams: those of the worlds asked for.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from metta.agent.policy import Policy
-from metta.agent.state import State
 from metta.rl.sampling import sample_actions
+from metta.sim.config import SimConfig
+from metta.sim.constants import NUM_ACTIONS
+from metta.sim.scripted.player import ScriptedPlayer as Planner
+from metta.sim.vector_env import VectorEnv
 
 
 class Player(Protocol):
-    """Acts for a number of streams, one step at a time."""
+    """Acts in a range of worlds, one step at a time."""
 
-    def initial_state(self, streams: int) -> State:
-        """The state in front of a first step."""
+    def initial_state(self, worlds: int) -> Any:
+        """The state in front of the first step of so many worlds."""
         ...
 
-    def act(self, observations: Tensor, resets: Tensor, state: State, uniforms: Tensor) -> tuple[Tensor, State]:
-        """Actions int64 [n] on the CPU and the new state.
+    def act(self, env: VectorEnv, first: int, last: int, state: Any, uniforms: Tensor) -> tuple[NDArray[np.int32], Any]:
+        """Actions int32 [n] for the next step of worlds first..last-1, and the new state.
 
         Args:
-            observations: uint8 [n, M, 3].
-            resets: bool [n].
+            env: the worlds.
+            first: first world.
+            last: end of the range.
             state: as `initial_state` or the last call gave it.
             uniforms: float32 [n] in [0, 1), the only randomness.
         """
@@ -35,29 +41,43 @@ class Player(Protocol):
 class PolicyPlayer:
     """Samples from a policy's action distribution."""
 
-    def __init__(self, policy: Policy, device: torch.device) -> None:
-        self._policy, self._device = policy.to(device), device
+    def __init__(self, policy: Policy, sim: SimConfig, device: torch.device) -> None:
+        self._policy, self._sim, self._device = policy.to(device), sim, device
 
-    def initial_state(self, streams: int) -> State:
-        return self._policy.initial_state(streams, device=self._device)
+    def initial_state(self, worlds: int) -> Any:
+        return self._policy.initial_state(worlds * self._sim.num_agents, device=self._device)
 
-    def act(self, observations: Tensor, resets: Tensor, state: State, uniforms: Tensor) -> tuple[Tensor, State]:
+    def act(self, env: VectorEnv, first: int, last: int, state: Any, uniforms: Tensor) -> tuple[NDArray[np.int32], Any]:
+        here = slice(first * env.num_agents, last * env.num_agents)
+        observations = torch.from_numpy(env.buffers.observations[here]).to(self._device)
+        resets = torch.from_numpy(env.buffers.resets[here]).to(self._device)
         with torch.no_grad():
-            output = self._policy(
-                observations.to(self._device).unsqueeze(1), resets.to(self._device).unsqueeze(1), state
-            )
+            output = self._policy(observations.unsqueeze(1), resets.unsqueeze(1), state)
             actions, _ = sample_actions(output.logits[:, 0], uniforms.to(self._device))
-        return actions.cpu(), output.state
+        return actions.cpu().numpy().astype(np.int32), output.state
 
 
 class RandomPlayer:
     """Draws every action with equal probability: the 0 of the score."""
 
-    def __init__(self, num_actions: int) -> None:
-        self._num_actions = num_actions
+    def initial_state(self, worlds: int) -> None:
+        return None
 
-    def initial_state(self, streams: int) -> State:
-        return ()
+    def act(
+        self, env: VectorEnv, first: int, last: int, state: None, uniforms: Tensor
+    ) -> tuple[NDArray[np.int32], None]:
+        return (uniforms * NUM_ACTIONS).long().clamp_(max=NUM_ACTIONS - 1).numpy().astype(np.int32), None
 
-    def act(self, observations: Tensor, resets: Tensor, state: State, uniforms: Tensor) -> tuple[Tensor, State]:
-        return (uniforms * self._num_actions).long().clamp_(max=self._num_actions - 1), state
+
+class ScriptedPlayer:
+    """Sees the whole map and runs the resource chain: the 1 of the score. It uses no randomness."""
+
+    def __init__(self, sim: SimConfig) -> None:
+        """Raises InputError if the environment does not hold the arena's chain of mine, generator and altar."""
+        self._planner = Planner(sim)
+
+    def initial_state(self, worlds: int) -> Any:
+        return self._planner.initial_memory(worlds)
+
+    def act(self, env: VectorEnv, first: int, last: int, state: Any, uniforms: Tensor) -> tuple[NDArray[np.int32], Any]:
+        return self._planner.act(env, first, last, state)

@@ -71,14 +71,14 @@ def test_the_documented_structure(here: Here, capsys: pytest.CaptureFixture[str]
     assert run["evaluation"]["status"] == "success"
     basic = run["evaluation"]["results"]["basic"]
     assert (basic["reward"], basic["hearts_per_agent"], basic["episodes"]) == (2.0, 1.0, 16)
-    assert basic["normalised_score"] is None
+    assert basic["normalised_score"] == 1.0
     assert basic["spread"]["hearts_per_agent"]["standard_deviation"] == 0.0
-    assert here.results_seen == [0, 1, 2, 3, 4]
+    assert here.results_seen == [0, 0, 1, 2, 3, 4]
     output = capsys.readouterr().out
     table = (OUTPUT / "benchmark_results.md").read_text()
     assert table.strip() in output
     assert "above random" in table
-    assert (OUTPUT / "benchmark_results.csv").read_text().count("\n") == 4
+    assert (OUTPUT / "benchmark_results.csv").read_text().count("\n") == 5
 
 
 def test_the_commands_do_what_was_planned(here: Here) -> None:

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from metta.base.addresses import RANDOM, SCRIPTED
 from metta.base.errors import InputError
 from metta.base.seeding import derive_seed
 from metta.rl.checkpoint import newest_sound
 from metta.rl.config import EvaluationConfig, SystemConfig
-from metta.rl.evaluate import RANDOM, evaluate
+from metta.rl.evaluate import evaluate
 from metta.rl.trainer import train
 from metta.sim.vector_env import VectorEnv
 from tests.rl.small_run import SIM, small_run
@@ -57,3 +58,11 @@ def test_a_policy_for_other_observations_is_refused(tmp_path):
     other = SIM.model_copy(update={"num_observation_tokens": 100})
     with pytest.raises(InputError, match="num_observation_tokens is 200, the environment's 100"):
         evaluate(newest_sound(tmp_path / "checkpoints"), {"basic": other}, EVALUATION, SYSTEM)
+
+
+def test_the_scripted_player_is_far_above_random_on_the_same_worlds_on_any_number_of_threads():
+    floor = evaluate(RANDOM, {"basic": SIM}, EVALUATION, SYSTEM)["basic"]
+    one = evaluate(SCRIPTED, {"basic": SIM}, EVALUATION, SYSTEM)["basic"]
+    assert one["worlds_hash"] == floor["worlds_hash"]
+    assert one["hearts_per_agent"] > floor["hearts_per_agent"]
+    assert evaluate(SCRIPTED, {"basic": SIM}, EVALUATION, SystemConfig(device="cpu", threads=2))["basic"] == one

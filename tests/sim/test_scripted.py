@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from metta.base.errors import InputError
 from metta.sim.arena import arena_config
 from metta.sim.config import FixedMap, SimConfig
 from metta.sim.constants import HEART
@@ -112,11 +113,11 @@ def test_altar_bounds_when_it_is_the_slowest() -> None:
 def test_worlds_with_initial_inventory_or_without_chain_are_refused() -> None:
     config = small(CROSS, 50)
     rich = SimConfig.parse({**config.model_dump(), "agent": {"initial_inventory": {"ore_red": 1}}})
-    with pytest.raises(ValueError, match="empty hands"):
+    with pytest.raises(InputError, match="empty hands"):
         arena_limit(rich)
     objects = {name: thing for name, thing in config.model_dump()["objects"].items() if name == "wall"}
     bare = {**config.model_dump(), "objects": objects, "world": {"kind": "fixed", "rows": ("@",), "legend": {}}}
-    with pytest.raises(ValueError, match="exactly one kind of mine"):
+    with pytest.raises(InputError, match="exactly one kind of mine"):
         ScriptedPlayer(SimConfig.parse(bare))
 
 

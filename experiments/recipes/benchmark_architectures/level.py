@@ -78,7 +78,7 @@ class Level(Config):
 
         Args:
             policy_uri: address of the checkpoint: file://<folder>/checkpoints (newest), ...checkpoints:best, one named
-                checkpoint, or a plain path; `random` for the player that marks the floor.
+                checkpoint, or a plain path; `random` or `scripted` for the players that are 0 and 1 of the score.
             policy_architecture: if given, a checkpoint of another architecture is refused.
             arch_type: another name for policy_architecture, for a key.
         """

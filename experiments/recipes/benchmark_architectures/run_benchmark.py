@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from metta.base.addresses import PLAYERS
 from metta.base.errors import InputError
 from metta.cli.main import report_errors, resolve
 from metta.lab.benchmark import Benchmark, PlannedReference, PlannedRun
-from metta.lab.evaluation import PLAYERS, EvaluateJob
+from metta.lab.evaluation import EvaluateJob
 from metta.lab.plan import RunSpec, id_part, plan
 from metta.lab.provenance import cores
 from metta.lab.training import TrainJob

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from metta.base.errors import InputError
 from metta.sim.config import ConverterConfig, SimConfig
 from metta.sim.constants import HEART, NUM_RESOURCES, RESOURCES
 
@@ -68,18 +69,18 @@ def part_of(thing: object) -> int:
 
 
 def make_chain(config: SimConfig) -> Chain:
-    """The chain of a configuration; raises ValueError if it is not one red mine, one generator and one altar."""
+    """The chain of a configuration; raises InputError if it is not one red mine, one generator and one altar."""
     if config.resource_names != RESOURCES:
-        raise ValueError("the scripted player knows only the arena's own resources")
+        raise InputError("the scripted player knows only the arena's own resources")
     things = list(config.objects.values())
     part = [part_of(thing) for thing in things]
     machines: list[ConverterConfig] = []
     for wanted, name in ((MINE, "mine"), (GENERATOR, "generator"), (ALTAR, "altar")):
         found = [thing for thing, is_part in zip(things, part, strict=True) if is_part == wanted]
         if len(found) != 1 or not isinstance(found[0], ConverterConfig):
-            raise ValueError(f"the scripted player needs exactly one kind of {name} for red ore, not {len(found)}")
+            raise InputError(f"the scripted player needs exactly one kind of {name} for red ore, not {len(found)}")
         if found[0].max_conversions >= 0 or max(found[0].output_resources.values()) != 1:
-            raise ValueError(
+            raise InputError(
                 f"the scripted player needs a {name} without max_conversions that makes one item at a time"
             )
         machines.append(found[0])

@@ -32,7 +32,7 @@ class ScriptedPlayer:
     """Acts for every agent of a range of worlds of one configuration."""
 
     def __init__(self, config: SimConfig) -> None:
-        """Raises ValueError if the configuration does not hold the arena's chain of mine, generator and altar."""
+        """Raises InputError if the configuration does not hold the arena's chain of mine, generator and altar."""
         self._chain = make_chain(config)
         self._num_converters = max_converters(config)
 
