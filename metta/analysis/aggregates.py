@@ -1,0 +1,80 @@
+"""One number for a (seed x level) matrix of scores: mean, median, interquartile mean, optimality gap.
+
+Source: Agarwal, Schwarzer, Castro, Courville and Bellemare, "Deep Reinforcement Learning at the Edge of the Statistical
+Precipice", NeurIPS 2021, section 4; their library is rliable.
+Differs in: any leading axes are allowed, so that all resamples of a bootstrap are one call; missing runs are allowed
+(`balanced`).
+
+S seeds, L levels, ... any leading axes.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+"""[S, L] or [..., S, L] scores; NaN where a run is missing."""
+
+TRIMMED = 0.25
+"""Share of values that the interquartile mean leaves out at either end."""
+OPTIMUM = 1.0
+"""Score at which the optimality gap is zero: the scripted player's."""
+
+
+def mean(scores: Matrix) -> Matrix:
+    """[...] mean over seeds and levels."""
+    return np.asarray(scores.mean(axis=(-2, -1)))
+
+
+def median(scores: Matrix) -> Matrix:
+    """[...] median over levels of each level's mean over seeds."""
+    return np.asarray(np.median(scores.mean(axis=-2), axis=-1))
+
+
+def interquartile_mean(scores: Matrix) -> Matrix:
+    """[...] mean of the middle half of all S*L values; floor(S*L/4) values are cut at either end."""
+    flat = np.sort(scores.reshape(*scores.shape[:-2], -1), axis=-1)
+    cut = int(TRIMMED * flat.shape[-1])
+    return np.asarray(flat[..., cut : flat.shape[-1] - cut].mean(axis=-1))
+
+
+def optimality_gap(scores: Matrix) -> Matrix:
+    """[...] mean amount by which values stay below the scripted player's; a surplus of one run makes up for nothing."""
+    return OPTIMUM - np.asarray(np.minimum(scores, OPTIMUM).mean(axis=(-2, -1)))
+
+
+AGGREGATES: dict[str, Callable[[Matrix], Matrix]] = {
+    "interquartile mean": interquartile_mean,
+    "mean": mean,
+    "median": median,
+    "optimality gap": optimality_gap,
+}
+"""By the name that tables use. Of the optimality gap less is better, of the others more."""
+
+
+def check_matrix(scores: Matrix) -> Matrix:
+    """`scores` as float64 [S, L]. Raises `ValueError` unless every level has a value and all are finite or NaN."""
+    matrix = np.asarray(scores, dtype=np.float64)
+    if matrix.ndim != 2 or matrix.size == 0:
+        raise ValueError(f"scores must be a (seed x level) matrix with at least one value, not of shape {matrix.shape}")
+    if np.isinf(matrix).any():
+        raise ValueError("scores must be finite")
+    if np.isnan(matrix).all(axis=0).any():
+        raise ValueError("every level needs at least one seed")
+    return matrix
+
+
+def balanced(scores: Matrix) -> Matrix:
+    """[K, L] without gaps, in which every level counts the same: each level's values are repeated equally often.
+
+    A matrix without gaps is returned as it is. K is the least common multiple of the numbers of seeds per level.
+    Raises `ValueError` as `check_matrix` does.
+    """
+    matrix = check_matrix(scores)
+    if not np.isnan(matrix).any():
+        return matrix
+    columns = [column[~np.isnan(column)] for column in matrix.T]
+    rows = math.lcm(*(column.size for column in columns))
+    return np.stack([np.repeat(column, rows // column.size) for column in columns], axis=1)
