@@ -1,4 +1,4 @@
-"""The two kinds of error a command may end with; each carries one sentence for the user."""
+"""The kinds of error a command may end with; each carries one sentence for the user."""
 
 
 class InputError(Exception):
@@ -10,3 +10,7 @@ class InputError(Exception):
 
 class RunError(Exception):
     """Something failed while running that was not wrong in the input (disk, non-finite loss): exit status 1."""
+
+
+class InUseError(InputError):
+    """Another process works on the same thing; the same command may succeed later: exit status 75."""

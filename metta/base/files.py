@@ -5,12 +5,13 @@ import errno
 import fcntl
 import json
 import os
+import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
-from metta.base.errors import InputError, RunError
+from metta.base.errors import InputError, InUseError, RunError
 
 WRONG_PLACE = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST),
@@ -87,11 +88,21 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+class Holder(NamedTuple):
+    """The process that holds a lock."""
+
+    pid: int
+    host: str
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}" if self.pid else "a process of unknown id"
+
+
 @contextlib.contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
     """Hold an exclusive lock on the file `path` (created if needed); the system releases it however the process ends.
 
-    Raises `InputError` naming `what` and the holder's process id when another process holds it.
+    Raises `InUseError` naming `what` and the holder's process id and machine when another process holds it.
     """
     with disk_faults(path, "lock"):
         file: IO[str] = path.open("a+")
@@ -99,12 +110,29 @@ def locked(path: Path, what: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            file.seek(0)
-            raise InputError(
-                f"{what} is in use by process {file.read().strip() or 'of unknown id'}; wait or stop it."
-            ) from None
+            raise InUseError(f"{what} is in use by {_written_holder(file)}; wait or stop it.") from None
         with disk_faults(path, "lock"):
             file.truncate(0)
-            file.write(str(os.getpid()))
+            file.write(f"{os.getpid()} {socket.gethostname()}")
             file.flush()
         yield
+
+
+def holder(path: Path) -> Holder | None:
+    """Who holds the lock on the file `path`, or None; a holder that could not write its name has process id 0."""
+    try:
+        file: IO[str] = path.open("r")
+    except OSError:
+        return None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return _written_holder(file)
+    return None
+
+
+def _written_holder(file: IO[str]) -> Holder:
+    file.seek(0)
+    pid, _, host = file.read().partition(" ")
+    return Holder(int(pid), host) if pid.isdigit() else Holder(0, "")

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from metta.base.config import Config
-from metta.base.errors import InputError, RunError
+from metta.base.errors import InputError, InUseError, RunError
 from metta.cli.recipes import Recipe, all_recipes, find_recipe, plain_data
 from metta.cli.values import KnownKey, change, known_keys, read_settings, unknown_key_sentence
-from metta.lab.job import STOPPED, Job
+from metta.lab.job import IN_USE, INPUT_ERROR, STOPPED, Job
 
 USAGE = """usage: uv run ./tools/run.py PATH [key=value ...] [--dry-run]
 
@@ -23,7 +23,7 @@ USAGE = """usage: uv run ./tools/run.py PATH [key=value ...] [--dry-run]
   --list            list the recipes
 """
 
-INPUT_ERROR, RUN_ERROR = 2, 1
+RUN_ERROR = 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,7 +38,7 @@ def report_errors(command: Callable[[], int]) -> int:
         return command()
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
-        return INPUT_ERROR
+        return IN_USE if isinstance(error, InUseError) else INPUT_ERROR
     except RunError as error:
         print(f"error: {error}", file=sys.stderr)
         return RUN_ERROR

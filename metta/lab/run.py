@@ -20,14 +20,15 @@ FORMAT = 1
 HEARTBEAT_SECONDS = 5.0
 """Time between two writings of status.json while a run lives."""
 
-State = Literal["training", "evaluating", "finished", "failed", "stopped"]
+State = Literal["training", "trained", "evaluating", "finished", "failed", "stopped"]
 
 
 class RunStatus(Config):
     """`status.json`: where a run stands. Times are ISO 8601 in UTC."""
 
     state: State
-    """stopped: ended on request, to be continued; failed: `error` says why."""
+    """trained: evaluation was left to another job; stopped: ended on request, to be continued; failed: `error` says
+    why."""
     started: str
     """Time of the first start."""
     heartbeat: str

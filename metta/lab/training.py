@@ -21,10 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainJob(Job):
-    """Train one run, or continue it, and evaluate it at the end."""
+    """Train one run, or continue it, and evaluate it at the end, unless that is left to another job."""
 
     config: RunConfig
     train_dir: Path
+    evaluate: bool = True
+    """False leaves the evaluation to another job; it changes nothing in the run's configuration."""
 
     fixed: ClassVar[Mapping[str, str]] = {
         "level": "the level is chosen by the path, as in "
@@ -56,6 +58,9 @@ class TrainJob(Job):
     def _work(self, folder: RunFolder, heartbeat: Heartbeat, log: RunLog) -> None:
         if not heartbeat.status.trained:
             self._train(folder, heartbeat, log)
+        if not self.evaluate:
+            heartbeat.update(state="trained")
+            return
         heartbeat.update(state="evaluating")
         record = evaluate_into(folder.evaluation_file, self._evaluation(folder))
         for sentence in result_sentences(record):
@@ -108,6 +113,11 @@ def _guarded(work: Callable[[], None], heartbeat: Heartbeat, log: RunLog) -> int
         heartbeat.update(state="stopped")
         log.say("Stopped; the same command continues from the last checkpoint.")
         return STOPPED
+    except ImportError as error:
+        sentence = f"a package is missing or broken: {error}."
+        heartbeat.update(state="failed", error=sentence)
+        log.keep(traceback.format_exc())
+        raise InputError(sentence) from error
     except (InputError, RunError) as error:
         heartbeat.update(state="failed", error=str(error))
         log.keep(f"Failed: {error}")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -93,11 +94,12 @@ def test_a_lock_is_held_by_one_process_and_freed_by_its_death(tmp_path: Path) ->
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
     with (
-        pytest.raises(InputError, match=f"the run is in use by process {process.pid}; wait or stop it"),
+        pytest.raises(InputError, match=f"the run is in use by process {process.pid} on .*; wait or stop it"),
         files.locked(path, "the run"),
     ):
         pass
     process.kill()
     process.communicate()
     with files.locked(path, "the run"):
-        assert path.read_text() == str(os.getpid())
+        assert files.holder(path) == (os.getpid(), socket.gethostname())
+    assert files.holder(path) is None

@@ -1,17 +1,17 @@
 """A benchmark writes the documented results after every run, survives failed runs, and continues when repeated."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from experiments.recipes.benchmark_architectures import run_benchmark
 from experiments.recipes.benchmark_architectures.run_benchmark import main
 from metta.analysis.results import read_results
 from metta.cli.main import resolve
 from metta.lab import benchmark as lab_benchmark
-from metta.lab.runner import Command, Ended
+from metta.lab.dispatch.contract import Command, Ended
 from tests.lab.stand_ins import Bench, environment_result
 
 OUTPUT = Path("train_dir/benchmark")
@@ -22,32 +22,42 @@ SMALL = ("--architectures", "vit,fast", "--levels", "level_1_basic", "--max-time
 class Here:
     """Runs commands in this process, in the place of subprocesses; `faults` names those that fail, with the reason."""
 
+    slots = 1
+
     def __init__(self) -> None:
         self.done: list[str] = []
         self.faults: dict[str, str] = {}
         self.results_seen: list[int] = []
+        self._command: Command | None = None
 
-    def run_commands(
-        self, commands: Sequence[Command], parallel: int, on_start: Any, on_end: Any, waiting: Any
-    ) -> None:
-        for command in commands:
-            on_start(command)
-            fault = self.faults.get(command.name)
-            if fault:
-                command.log_file.parent.mkdir(parents=True, exist_ok=True)
-                command.log_file.write_text(f"error: {fault}\n")
-                on_end(Ended(command, 1))
-            else:
-                on_end(Ended(command, resolve(command.words).execute()))
-            self.done.append(command.name)
-            self.results_seen.append(len(read_results(RESULTS).runs))
+    def start(self, command: Command) -> None:
+        self._command = command
+
+    def poll(self) -> list[Ended]:
+        command, self._command = self._command, None
+        if command is None:
+            return []
+        self.done.append(command.name)
+        fault = self.faults.get(command.name)
+        if fault:
+            command.log_file.parent.mkdir(parents=True, exist_ok=True)
+            command.log_file.write_text(f"error: {fault}\n")
+            return [Ended(command, 1)]
+        self.results_seen.append(len(read_results(RESULTS).runs))
+        return [Ended(command, resolve(command.words).execute())]
+
+    def end(self, name: str) -> None:
+        raise AssertionError(name)
+
+    def close(self) -> None:
+        self._command = None
 
 
 @pytest.fixture
 def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
     """Commands run in this process with stand-ins for training and evaluation."""
     found = Here()
-    monkeypatch.setattr(lab_benchmark, "run_commands", found.run_commands)
+    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: found)
     return found
 
 
@@ -73,7 +83,7 @@ def test_the_documented_structure(here: Here, capsys: pytest.CaptureFixture[str]
     assert (basic["reward"], basic["hearts_per_agent"], basic["episodes"]) == (2.0, 1.0, 16)
     assert basic["normalised_score"] == 1.0
     assert basic["spread"]["hearts_per_agent"]["standard_deviation"] == 0.0
-    assert here.results_seen == [0, 0, 1, 2, 3, 4]
+    assert here.results_seen == [0, 0, 0, 1, 2, 3]
     output = capsys.readouterr().out
     table = (OUTPUT / "benchmark_results.md").read_text()
     assert table.strip() in output

@@ -47,6 +47,7 @@ class Level(Config):
         arch_type: str | None = None,
         seed: int = 0,
         train_dir: str = "./train_dir",
+        evaluate: bool = True,
     ) -> TrainJob:
         """Train one run on this level, or continue it, and evaluate it at the end.
 
@@ -56,6 +57,7 @@ class Level(Config):
             arch_type: another name for policy_architecture, for a key.
             seed: reaches weights, worlds, action sampling and minibatch order.
             train_dir: folder in which runs lie.
+            evaluate: false leaves the evaluation to a repetition of the command without it.
         """
         name, policy = _choose(policy_architecture, arch_type)
         config = RunConfig.parse(
@@ -69,7 +71,7 @@ class Level(Config):
                 "evaluation_environments": self.make_evals(),
             }
         )
-        return TrainJob(config, Path(train_dir))
+        return TrainJob(config, Path(train_dir), evaluate)
 
     def evaluate(
         self, policy_uri: str, policy_architecture: str | None = None, arch_type: str | None = None

@@ -8,22 +8,25 @@ import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from pathlib import Path
-from typing import NoReturn
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from metta.base.addresses import PLAYERS
-from metta.base.errors import InputError
-from metta.cli.main import report_errors, resolve
-from metta.lab.benchmark import Benchmark, PlannedReference, PlannedRun
-from metta.lab.evaluation import EvaluateJob
-from metta.lab.plan import RunSpec, id_part, plan
+from experiments.recipes.benchmark_architectures.planning import (
+    LEVELS,
+    PACKAGE,
+    Parser,
+    at_least,
+    chosen_names,
+    planned_references,
+    planned_runs,
+)
+from metta.cli.main import report_errors
+from metta.lab.benchmark import Benchmark
+from metta.lab.decide import Rules
+from metta.lab.dispatch.contract import command_text
+from metta.lab.dispatch.local import LocalDispatcher
+from metta.lab.plan import id_part, plan
 from metta.lab.provenance import cores
-from metta.lab.training import TrainJob
-
-PACKAGE = "experiments.recipes.benchmark_architectures"
-LEVELS = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "level_5_expert")
 
 
 @dataclass(frozen=True)
@@ -75,20 +78,13 @@ def _benchmark(words: list[str]) -> int:
     )
     if given.dry_run:
         for run in benchmark.runs:
-            print(shlex.join(["uv", "run", "./tools/run.py", *run.train_words]))
+            print(command_text(run.train_words))
         return 0
-    return benchmark.execute()
-
-
-class _Parser(argparse.ArgumentParser):
-    """Reports a wrong flag like every other wrong input: as one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message} (--help explains every flag).")
+    return benchmark.execute(LocalDispatcher(benchmark.parallel))
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = Parser(
         allow_abbrev=False,
         prog="run_benchmark.py",
         description="Train every architecture on every level with every seed, evaluate, and compare; repeating the "
@@ -136,11 +132,11 @@ def build_benchmark(given: argparse.Namespace, command: str) -> Benchmark:
         QUICK if given.quick else FULL, **{name: value for name, value in flags.items() if value is not None}
     )
     names = list(ARCHITECTURES)
-    chosen = _names("--architectures", extent.architectures or ",".join(names), names)
-    levels = _names("--levels", extent.levels, LEVELS)
+    chosen = chosen_names("--architectures", extent.architectures or ",".join(names), names)
+    levels = chosen_names("--levels", extent.levels, LEVELS)
     for name in ("max_timesteps", "seeds", "parallel"):
-        _at_least(name, getattr(extent, name), 1)
-    _at_least("first_seed", given.first_seed, 0)
+        at_least(name, getattr(extent, name), 1)
+    at_least("first_seed", given.first_seed, 0)
     output = Path(extent.output_dir)
     threads = max(1, cores() // extent.parallel) if extent.parallel > 1 else 0
     seeds = range(given.first_seed, given.first_seed + extent.seeds)
@@ -150,53 +146,15 @@ def build_benchmark(given: argparse.Namespace, command: str) -> Benchmark:
     specs = plan(id_part(output.resolve().name), chosen, levels, seeds)
     return Benchmark(
         output=output,
-        runs=[_planned_run(number, spec, output, settings) for number, spec in enumerate(specs, start=1)],
-        references=[_planned_reference(player, level, output, settings) for level in levels for player in PLAYERS],
+        runs=planned_runs(specs, output, settings),
+        references=planned_references(levels, output, settings),
         max_timesteps=extent.max_timesteps,
         parallel=extent.parallel,
         threads=threads,
         train=not given.skip_training,
         command=command,
+        rules=Rules(retries=0),
     )
-
-
-def _names(flag: str, text: str, known: Sequence[str]) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise InputError(f"{flag} names nothing; known: {', '.join(known)}.")
-    for name in names:
-        if name not in known:
-            near = get_close_matches(name, known, n=1, cutoff=0.0)[0]
-            raise InputError(f"{flag}: unknown name {name!r}; did you mean {near!r}? Known: {', '.join(known)}.")
-    return list(dict.fromkeys(names))
-
-
-def _at_least(flag: str, value: int, least: int) -> None:
-    if value < least:
-        raise InputError(f"--{flag.replace('_', '-')} must be at least {least} (given: {value}).")
-
-
-def _planned_run(number: int, spec: RunSpec, output: Path, settings: Sequence[str]) -> PlannedRun:
-    level = f"{PACKAGE}.{spec.level}"
-    train = [f"{level}.train", f"run={spec.id}", f"arch_type={spec.architecture}", f"seed={spec.seed}"]
-    train += [f"train_dir={output}", *settings]
-    job = resolve(train)
-    assert isinstance(job, TrainJob)
-    evaluate = [f"{level}.evaluate", f"policy_uri=file://{job.train_dir / spec.id / 'checkpoints'}"]
-    return PlannedRun(number, spec, job, tuple(train), (*evaluate, *_evaluation_settings(settings)))
-
-
-def _planned_reference(player: str, level: str, output: Path, settings: Sequence[str]) -> PlannedReference:
-    file = output / "references" / f"{level}.{player}.json"
-    words = [f"{PACKAGE}.{level}.evaluate", f"policy_uri={player}", f"output={file}", *_evaluation_settings(settings)]
-    job = resolve(words)
-    assert isinstance(job, EvaluateJob)
-    return PlannedReference(player, level, file, tuple(words), job.config.evaluation.model_dump(mode="json"))
-
-
-def _evaluation_settings(settings: Sequence[str]) -> list[str]:
-    """Those settings that an evaluation has, too."""
-    return [word for word in settings if word.startswith(("evaluation.", "evaluation_environments.", "system."))]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,90 @@
+"""From flags to a plan: what run_benchmark.py and adaptive.py share. Every run is checked before anything starts."""
+
+import argparse
+from collections.abc import Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import NoReturn
+
+from metta.base.addresses import PLAYERS, check_run_name
+from metta.base.errors import InputError
+from metta.cli.main import resolve
+from metta.lab.evaluation import EvaluateJob
+from metta.lab.plan import RunSpec
+from metta.lab.tasks import PlannedReference, PlannedRun
+from metta.lab.training import TrainJob
+
+PACKAGE = "experiments.recipes.benchmark_architectures"
+LEVELS = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "level_5_expert")
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a wrong flag like every other wrong input: as one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `InputError`."""
+        raise InputError(f"{message} (--help explains every flag).")
+
+
+def chosen_names(flag: str, text: str, known: Sequence[str]) -> list[str]:
+    """The names in a list separated by commas. Raises `InputError` for an unknown one, or none."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise InputError(f"{flag} names nothing; known: {', '.join(known)}.")
+    for name in names:
+        if name not in known:
+            near = get_close_matches(name, known, n=1, cutoff=0.0)[0]
+            raise InputError(f"{flag}: unknown name {name!r}; did you mean {near!r}? Known: {', '.join(known)}.")
+    return list(dict.fromkeys(names))
+
+
+def at_least(flag: str, value: float, least: float) -> None:
+    """Raise `InputError` if a flag's value is too small."""
+    if not value >= least:
+        raise InputError(f"--{flag.replace('_', '-')} must be at least {least} (given: {value}).")
+
+
+def planned_runs(specs: Sequence[RunSpec], output: Path, settings: Sequence[str]) -> list[PlannedRun]:
+    """The commands of these runs, resolved once per architecture and level.
+
+    Args:
+        specs: the plan, in order.
+        output: folder in which the run folders lie.
+        settings: key=value words for every run.
+    """
+    jobs: dict[tuple[str, str], TrainJob] = {}
+    runs = []
+    for number, spec in enumerate(specs, start=1):
+        level = f"{PACKAGE}.{spec.level}"
+        train = (
+            *(f"{level}.train", f"run={spec.id}", f"arch_type={spec.architecture}", f"seed={spec.seed}"),
+            *(f"train_dir={output}", *settings),
+        )
+        job = jobs.get((spec.architecture, spec.level))
+        if job is None:
+            found = resolve(train)
+            assert isinstance(found, TrainJob)
+            job = jobs[spec.architecture, spec.level] = found
+        job = job.with_config(job.config.model_copy(update={"run": check_run_name(spec.id), "seed": spec.seed}))
+        checkpoints = job.train_dir / spec.id / "checkpoints"
+        evaluate = (f"{level}.evaluate", f"policy_uri=file://{checkpoints}", *_evaluation_settings(settings))
+        runs.append(PlannedRun(number, spec, job, train, evaluate))
+    return runs
+
+
+def planned_references(levels: Sequence[str], output: Path, settings: Sequence[str]) -> list[PlannedReference]:
+    """The evaluations of the reference players on these levels."""
+    return [_planned_reference(player, level, output, settings) for level in levels for player in PLAYERS]
+
+
+def _planned_reference(player: str, level: str, output: Path, settings: Sequence[str]) -> PlannedReference:
+    file = output / "references" / f"{level}.{player}.json"
+    words = (f"{PACKAGE}.{level}.evaluate", f"policy_uri={player}", f"output={file}", *_evaluation_settings(settings))
+    job = resolve(words)
+    assert isinstance(job, EvaluateJob)
+    return PlannedReference(player, level, file, words, job.config.evaluation.model_dump(mode="json"))
+
+
+def _evaluation_settings(settings: Sequence[str]) -> list[str]:
+    """Those settings that an evaluation has, too."""
+    return [word for word in settings if word.startswith(("evaluation.", "evaluation_environments.", "system."))]

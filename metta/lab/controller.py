@@ -1,0 +1,242 @@
+"""The loop around `decide`: looks at the tasks, starts and ends jobs, and tells a listener; holds no truth of its own.
+
+What is done is read from the folders. Only attempts, pauses and signs of life are remembered here, and forgotten with
+the process: repeating a command tries failed runs anew.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from metta.base.errors import InputError, RunError
+from metta.lab.decide import Item, Rank, Rules, Start, after_failure, decide
+from metta.lab.dispatch.contract import Command, Dispatcher, Ended
+from metta.lab.stopping import terminable
+
+POLL_SECONDS = 0.1
+LOOK_SECONDS = 2.0
+"""Time between two looks at the folder of a task that a process works on."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a task's folder says."""
+
+    rank: Rank | None
+    """What is to be done next; None: nothing is left."""
+    beat: object = None
+    """A value that changes with every sign of life; None before the first."""
+    held: bool = False
+    """A process works on it (asked only while no job of this controller does)."""
+
+
+class Task(Protocol):
+    """Something to be done by one job after another, whose state lies on disk."""
+
+    @property
+    def name(self) -> str:
+        """Unique name, for people, too."""
+
+    @property
+    def gives_signs(self) -> bool:
+        """Whether its jobs give signs of life."""
+
+    def look(self, active: bool) -> Look:
+        """What its folder says; `active`: a job of this controller works on it. Raises `InputError` if damaged."""
+
+    def command(self, rank: Rank) -> Command:
+        """The job that does what is to be done next."""
+
+    def end_holder(self) -> None:
+        """End the other process that works on it. Raises `RunError` if that cannot be done from here."""
+
+
+class Listener(Protocol):
+    """Is told what happens."""
+
+    def started(self, task: Task, rank: Rank) -> None:
+        """A job has been started."""
+
+    def ended(self, task: Task, fault: str | None, settled: bool) -> None:
+        """An attempt ended, or the task was found done; `settled`: it is done or given up now."""
+
+    def waiting(self, active: Sequence[Task]) -> None:
+        """Called several times a second, with the tasks that jobs work on."""
+
+
+@dataclass
+class _Memory:
+    """What is remembered of one task."""
+
+    task: Task
+    item: Item
+    beat: object = None
+    looked_at: float = 0.0
+    killed: bool = False
+
+
+class Controller:
+    """Brings all tasks to an end."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        dispatcher: Dispatcher,
+        rules: Rules,
+        listener: Listener,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """Take the tasks in this order; `clock` (seconds) and `sleep` are exchanged in tests."""
+        self._dispatcher = dispatcher
+        self._rules = rules
+        self._listener = listener
+        self._clock = clock
+        self._sleep = sleep
+        self._memories = [_Memory(task, Item(rank=Rank.TRAIN)) for task in tasks]
+        self._places = {task.name: place for place, task in enumerate(tasks)}
+        self._items = [memory.item for memory in self._memories]
+        self._watched: set[int] = set()
+        """Places of the tasks that somebody works on."""
+
+    def run(self) -> None:
+        """Work until every task is done or given up.
+
+        An interrupt (Ctrl-C or SIGTERM) asks the running jobs to stop, waits for them and is raised again; no process
+        is left.
+        """
+        try:
+            with terminable():
+                for place in range(len(self._memories)):
+                    self._look(place)
+                while not self._tick():
+                    pass
+        finally:
+            self._dispatcher.close()
+
+    def _tick(self) -> bool:
+        """One round: who ended, who lives, what to do; returns whether all is settled."""
+        ended = self._dispatcher.poll()
+        for each in ended:
+            self._job_ended(self._places[each.command.name], each)
+        now = self._clock()
+        for place in list(self._watched):
+            if now - self._memories[place].looked_at >= LOOK_SECONDS:
+                self._watch(place)
+        decision = decide(self._items, self._dispatcher.slots, self._clock(), self._rules)
+        for action in decision.actions:
+            if isinstance(action, Start):
+                self._start(action.index)
+            else:
+                self._end(action.index)
+        self._listener.waiting([self._memories[p].task for p in sorted(self._watched) if self._items[p].active])
+        if not decision.settled and not decision.actions:
+            self._sleep(POLL_SECONDS)
+        return decision.settled
+
+    def _put(self, place: int, item: Item) -> None:
+        self._memories[place].item = self._items[place] = item
+        if item.active or item.held:
+            self._watched.add(place)
+        else:
+            self._watched.discard(place)
+
+    def _look(self, place: int) -> Look | None:
+        """Read the folder of a task that no job of this controller works on; tells the listener if it is settled.
+
+        Returns None after a fault of the folder, which is permanent.
+        """
+        memory = self._memories[place]
+        now = memory.looked_at = self._clock()
+        try:
+            look = memory.task.look(active=False)
+        except (InputError, RunError) as error:
+            self._put(place, replace(memory.item, held=False, alive_at=None, permanent=True))
+            self._listener.ended(memory.task, str(error), settled=True)
+            return None
+        held = look.held and look.rank is not None
+        alive_at = memory.item.alive_at
+        if not held:
+            alive_at = None
+        elif look.beat != memory.beat or alive_at is None:
+            alive_at = now
+        memory.beat = look.beat
+        item = replace(
+            memory.item, rank=look.rank, held=held, ending=held and memory.item.ending, alive_at=alive_at, active=False
+        )
+        self._put(place, item)
+        if look.rank is None:
+            self._listener.ended(memory.task, None, settled=True)
+        return look
+
+    def _watch(self, place: int) -> None:
+        """Look for a sign of life of whoever works on a task."""
+        memory = self._memories[place]
+        if not memory.item.active:
+            self._look(place)
+            return
+        now = memory.looked_at = self._clock()
+        try:
+            beat = memory.task.look(active=True).beat
+        except (InputError, RunError):
+            return  # judged when the job ends
+        if beat != memory.beat and memory.task.gives_signs:
+            memory.beat = beat
+            self._put(place, replace(memory.item, alive_at=now))
+
+    def _start(self, place: int) -> None:
+        memory = self._memories[place]
+        before = memory.item.rank
+        # The folder is the truth, and somebody else may have worked in it since the last look.
+        look = self._look(place)
+        if look is None or look.rank is None or look.held or look.rank != before:
+            return
+        try:
+            self._dispatcher.start(memory.task.command(look.rank))
+        except (InputError, RunError) as error:
+            self._failed(place, str(error), isinstance(error, InputError))
+            return
+        alive_at = self._clock() if memory.task.gives_signs else None
+        memory.killed = False
+        self._put(place, replace(memory.item, active=True, ending=False, alive_at=alive_at))
+        self._listener.started(memory.task, look.rank)
+
+    def _end(self, place: int) -> None:
+        memory = self._memories[place]
+        memory.killed = True
+        self._put(place, replace(memory.item, ending=True))
+        if memory.item.active:
+            self._dispatcher.end(memory.task.name)
+            return
+        try:
+            memory.task.end_holder()
+        except RunError as error:
+            self._put(place, replace(memory.item, held=False, permanent=True))
+            self._listener.ended(memory.task, str(error), settled=True)
+
+    def _job_ended(self, place: int, ended: Ended) -> None:
+        memory = self._memories[place]
+        before = memory.item.rank
+        self._put(place, replace(memory.item, active=False, ending=False, alive_at=None))
+        if ended.in_use:
+            # Whoever holds it may just be ending; that is no failure of the run.
+            self._put(place, replace(memory.item, retry_at=self._clock() + LOOK_SECONDS))
+            return
+        look = self._look(place)
+        if look is None or look.rank is None:
+            return
+        fault = ended.fault
+        if fault is None and look.rank != before:
+            self._listener.ended(memory.task, None, settled=False)
+            return
+        if fault is None:
+            fault = f"ended without a result; its log is {ended.command.log_file}."
+        elif memory.killed:
+            fault = f"gave no sign of life for {self._rules.silence_seconds:.0f} seconds and was ended."
+        self._failed(place, fault, ended.permanent and not memory.killed)
+
+    def _failed(self, place: int, fault: str, permanent: bool) -> None:
+        memory = self._memories[place]
+        self._put(place, after_failure(memory.item, permanent, self._clock(), self._rules))
+        self._listener.ended(memory.task, fault, memory.item.has_failed(self._rules))

@@ -1,0 +1,117 @@
+"""What a controller does next: a pure function of where every task stands, the free slots and the time.
+
+All times are seconds of one clock that never steps (`time.monotonic`); times that other machines write are never
+compared with it. tests/lab/test_controller.py drives thousands of schedules through it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+
+
+class Rank(IntEnum):
+    """What is to be done next for a task; the lower rank goes first."""
+
+    REFERENCE = 0
+    TRAIN = 1
+    EVALUATE = 2
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How much is tried, and how long is waited."""
+
+    retries: int = 2
+    """Further tries of a task that failed, unless the cause is permanent."""
+    retry_seconds: float = 5.0
+    """Pause before the first further try; each later pause is six times as long, so that a disk that is full for a
+    while is outlasted."""
+    silence_seconds: float = 300.0
+    """A run without a sign of life for so long is taken to be dead; its process is ended."""
+
+    def pause(self, attempts: int) -> float:
+        """Seconds to wait after the given number of failed attempts (at least 1)."""
+        return self.retry_seconds * float(6 ** (attempts - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Where one task stands."""
+
+    rank: Rank | None
+    """What is to be done next; None: nothing is left."""
+    active: bool = False
+    """A job of this controller works on it."""
+    held: bool = False
+    """A process that is not of this controller works on it."""
+    ending: bool = False
+    """Its job or holder has been asked to end."""
+    alive_at: float | None = None
+    """When whoever works on it gave its last sign of life; None: nobody does, or it gives none."""
+    attempts: int = 0
+    """Failed attempts."""
+    retry_at: float = 0.0
+    """Not to be started before."""
+    permanent: bool = False
+    """It failed for a reason that trying again does not mend."""
+
+    def has_failed(self, rules: Rules) -> bool:
+        """Whether it is given up."""
+        return self.permanent or self.attempts > rules.retries
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Start a job for the task at this place of the list."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """End the job, or the other process, that works on the task at this place: it gave no sign of life for too long."""
+
+    index: int
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to do now."""
+
+    actions: tuple[Start | End, ...]
+    settled: bool
+    """Every task is done or given up, and no job is left."""
+
+
+def decide(items: Sequence[Item], slots: int, now: float, rules: Rules) -> Decision:
+    """Start what may start, lowest rank first and in the order of the list; end what is dead.
+
+    Args:
+        items: where every task stands.
+        slots: jobs that may run at once.
+        now: the time.
+        rules: tries and times.
+    """
+    ends: list[Start | End] = []
+    ready: list[tuple[Rank, int]] = []
+    active, settled = 0, True
+    for index, item in enumerate(items):
+        active += item.active
+        if item.active or (item.held and item.rank is not None and not item.has_failed(rules)):
+            settled = False
+            silent = item.alive_at is not None and now - item.alive_at > rules.silence_seconds
+            if silent and not item.ending:
+                ends.append(End(index))
+        elif item.rank is not None and not item.has_failed(rules):
+            settled = False
+            if now >= item.retry_at:
+                ready.append((item.rank, index))
+    ready.sort()
+    starts = [Start(index) for _, index in ready[: max(0, slots - active)]]
+    return Decision((*ends, *starts), settled)
+
+
+def after_failure(item: Item, permanent: bool, now: float, rules: Rules) -> Item:
+    """`item` after an attempt that failed."""
+    attempts = item.attempts + 1
+    return replace(item, attempts=attempts, retry_at=now + rules.pause(attempts), permanent=permanent)

@@ -1,0 +1,106 @@
+"""Jobs as subprocesses on this machine: each with its own log, threads and, where there are GPUs, one GPU."""
+
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from metta.base.files import disk_faults
+from metta.lab.dispatch.contract import Command, Ended
+from metta.lab.provenance import REPOSITORY
+from metta.lab.stopping import RUNNER_VARIABLE
+
+SECONDS_TO_STOP = 30.0
+"""Time that jobs have to write their state after being asked to stop."""
+
+
+@dataclass
+class _Running:
+    command: Command
+    process: "subprocess.Popen[bytes]"
+    gpu: str | None
+    kill_at: float | None = None
+
+
+class LocalDispatcher:
+    """Starts commands as subprocesses. They notice when this process is killed, and stop by themselves."""
+
+    def __init__(self, slots: int, gpus: Sequence[str] = ()) -> None:
+        """Share `gpus` (as CUDA_VISIBLE_DEVICES names them) out among at most `slots` jobs."""
+        self._slots = slots
+        self._gpus = tuple(gpus)
+        self._running: dict[str, _Running] = {}
+
+    @property
+    def slots(self) -> int:
+        """Jobs that may run at once."""
+        return self._slots
+
+    def start(self, command: Command) -> None:
+        """Start a process. Raises `InputError` or `RunError` if its log cannot be written or the system refuses."""
+        environment = {**os.environ, RUNNER_VARIABLE: str(os.getpid())}
+        if command.threads:
+            for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+                environment[name] = str(command.threads)
+        gpu = self._least_used_gpu()
+        if gpu is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = gpu
+        arguments = [sys.executable, str(REPOSITORY / "tools" / "run.py"), *command.words]
+        with _opened(command.log_file) as log, disk_faults(command.log_file.parent, "start a process for"):
+            process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+        self._running[command.name] = _Running(command, process, gpu)
+
+    def poll(self) -> list[Ended]:
+        """The jobs that have ended since the last call; those that ignore a request to end are killed."""
+        ended = []
+        for name, job in list(self._running.items()):
+            status = job.process.poll()
+            if status is not None:
+                del self._running[name]
+                ended.append(Ended(job.command, status))
+            elif job.kill_at is not None and time.monotonic() > job.kill_at:
+                job.process.kill()
+        return ended
+
+    def end(self, name: str) -> None:
+        """Ask a job to stop; `poll` kills it if it has not after a while."""
+        job = self._running[name]
+        job.process.terminate()
+        job.kill_at = time.monotonic() + SECONDS_TO_STOP
+
+    def close(self) -> None:
+        """Ask all jobs to stop, wait, and kill those that do not; no process is left."""
+        for name in self._running:
+            self.end(name)
+        deadline = time.monotonic() + SECONDS_TO_STOP
+        for job in self._running.values():
+            try:
+                job.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                job.process.kill()
+                job.process.wait()
+        self._running.clear()
+
+    def _least_used_gpu(self) -> str | None:
+        used = Counter(job.gpu for job in self._running.values())
+        return min(self._gpus, key=lambda gpu: used[gpu], default=None)
+
+
+def visible_gpus() -> list[str]:
+    """GPUs of this machine as CUDA_VISIBLE_DEVICES names them, those that the variable hides left out."""
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [name.strip() for name in chosen.split(",") if name.strip() not in ("", "-1")]
+    devices = [path for path in Path("/dev").glob("nvidia[0-9]*") if path.name.removeprefix("nvidia").isdigit()]
+    return [str(number) for number in range(len(devices))]
+
+
+def _opened(path: Path) -> IO[bytes]:
+    with disk_faults(path, "write"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("ab")

@@ -1,0 +1,84 @@
+"""What a benchmark shows while it runs: lines, and below them on a terminal a live table of the running jobs."""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from metta.base.errors import InputError, RunError
+from metta.lab.dispatch.contract import tail
+from metta.lab.log import duration_text
+from metta.lab.run import RunFolder
+
+SECONDS_BETWEEN_DRAWINGS = 1.0
+
+
+class Display:
+    """Prints lines; draws the table only where the output is a terminal."""
+
+    def __init__(self) -> None:
+        self._live: Any = None
+        self._drawn_at = 0.0
+
+    def say(self, line: str) -> None:
+        """Print a line."""
+        if self._live is None:
+            print(line, flush=True)
+        else:
+            self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def draw(self, summary: str, running: Sequence[tuple[str, RunFolder | None]]) -> None:
+        """Redraw the table, about once a second.
+
+        Args:
+            summary: the heading, e.g. how many runs are done.
+            running: name of each running job, and its run's folder if it works on a run.
+        """
+        if not sys.stdout.isatty() or time.monotonic() - self._drawn_at < SECONDS_BETWEEN_DRAWINGS:
+            return
+        self._drawn_at = time.monotonic()
+        from rich.live import Live
+        from rich.table import Table
+
+        table = Table(title=summary, title_justify="left", box=None, pad_edge=False)
+        for heading in ("job", "state", "done", "steps/s", "hearts", "left"):
+            table.add_column(heading, justify="left" if heading in ("job", "state") else "right", no_wrap=True)
+        for name, folder in running:
+            table.add_row(name, *_cells(folder))
+        if self._live is None:
+            self._live = Live(table, auto_refresh=False, transient=True)
+            self._live.start()
+        self._live.update(table, refresh=True)
+
+    def close(self) -> None:
+        """Remove the table."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+
+def _cells(folder: RunFolder | None) -> list[str]:
+    """State, share done, rate, hearts per agent in the newest training episodes, and time left."""
+    if folder is None:
+        return ["evaluating", "", "", "", ""]
+    try:
+        status = folder.status()
+    except (InputError, RunError):
+        status = None
+    if status is None:
+        return ["starting", "", "", "", ""]
+    share = f"{min(100, 100 * status.timesteps // status.total_timesteps)} %"
+    rate = "" if status.steps_per_second is None else f"{status.steps_per_second:,.0f}"
+    left = "" if status.seconds_left is None else duration_text(status.seconds_left)
+    state = status.state if status.state in ("training", "evaluating") else "starting"
+    return [state, share, rate, _newest_hearts(folder), left]
+
+
+def _newest_hearts(folder: RunFolder) -> str:
+    for line in reversed(tail(folder.path / "metrics.jsonl")):
+        try:
+            return f"{json.loads(line)['episode/hearts_per_agent']:.2f}"
+        except (ValueError, KeyError, TypeError):
+            continue  # episodes do not end in every update, and the first line may be cut
+    return ""

@@ -1,0 +1,144 @@
+"""What the run folders say, as the records of benchmark_results.json."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from metta.analysis.results import (
+    BenchmarkResults,
+    EnvironmentResult,
+    EvaluationRecord,
+    RunRecord,
+    TrainingRecord,
+    environment_result,
+    scored,
+)
+from metta.base.errors import InputError
+from metta.base.files import read_json
+from metta.lab.dispatch.contract import command_text
+from metta.lab.provenance import provenance
+from metta.lab.run import RunFolder
+from metta.lab.tasks import PlannedReference, PlannedRun
+
+References = Mapping[str, Mapping[str, Mapping[str, EnvironmentResult]]]
+"""Results of the reference players: level -> player -> environment."""
+
+
+def run_record(run: PlannedRun, total: int, trained_here: bool, fault: str | None) -> RunRecord:
+    """What the run's folder says about how it went.
+
+    Args:
+        run: the run.
+        total: number of runs in the plan.
+        trained_here: False if training was skipped on request.
+        fault: why it was given up, or None.
+    """
+    folder = run.folder
+    try:
+        status = folder.status()
+    except InputError as error:
+        status, fault = None, str(error)
+    trained = any(folder.checkpoints.glob("*")) if not trained_here else status is not None and status.trained
+    words = run.train_words if trained_here else run.evaluate_words
+    training = TrainingRecord(
+        architecture=run.spec.architecture,
+        level=run.spec.level,
+        seed=run.spec.seed,
+        run_name=run.spec.id,
+        command=command_text(words),
+        start_time=status.started if status else None,
+        status="success" if trained else "failed",
+        duration_seconds=status.training_seconds if status else None,
+        error=None if trained else fault or "the run ended before its training did.",
+        timesteps=status.timesteps if status else None,
+        run_folder=str(folder.path),
+    )
+    return RunRecord(
+        run_number=run.number,
+        total_runs=total,
+        training=training,
+        evaluation=_evaluation_record(folder, trained, fault),
+    )
+
+
+def _evaluation_record(folder: RunFolder, trained: bool, fault: str | None) -> EvaluationRecord:
+    if not trained:
+        return EvaluationRecord(status="skipped", duration_seconds=None, results={}, error=None)
+    try:
+        if fault:
+            raise InputError(fault)
+        return EvaluationRecord(
+            status="success",
+            duration_seconds=read_json(folder.evaluation_file).get("duration_seconds"),
+            results=results_in(folder.evaluation_file),
+            error=None,
+        )
+    except InputError as error:
+        return EvaluationRecord(status="failed", duration_seconds=None, results={}, error=str(error))
+
+
+def results_in(file: Path) -> dict[str, EnvironmentResult]:
+    """The results of an evaluation file by environment. Raises `InputError` if it is missing or damaged."""
+    try:
+        return {name: environment_result(result) for name, result in read_json(file)["results"].items()}
+    except (KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+        raise InputError(f"{file} is damaged: {type(error).__name__} {error}.") from None
+
+
+def reference_results(references: Sequence[PlannedReference]) -> References:
+    """The results of those reference players that have been evaluated."""
+    found: dict[str, dict[str, dict[str, EnvironmentResult]]] = {}
+    for item in references:
+        if item.is_done():
+            found.setdefault(item.level, {})[item.player] = results_in(item.file)
+    return found
+
+
+def benchmark_results(
+    records: Sequence[RunRecord],
+    planned: Sequence[PlannedRun],
+    references: References,
+    start_time: str,
+    end_time: str | None,
+    max_timesteps: int,
+    command: str,
+) -> BenchmarkResults:
+    """The record of the whole benchmark.
+
+    Args:
+        records: runs that have been worked on, those of the plan first; they are numbered as they stand there.
+        planned: the plan, whose architectures, levels and seeds count also before a run has ended.
+        references: what normalises the scores.
+        start_time: of the first call; ISO 8601.
+        end_time: None while runs are left.
+        max_timesteps: agent-steps per run.
+        command: the call as typed.
+    """
+    named = [(run.spec.architecture, run.spec.level, run.spec.seed) for run in planned]
+    named += [(record.training.architecture, record.training.level, record.training.seed) for record in records]
+    return BenchmarkResults(
+        start_time=start_time,
+        end_time=end_time,
+        max_timesteps=max_timesteps,
+        architectures=list(dict.fromkeys(architecture for architecture, _, _ in named)),
+        levels=sorted({level for _, level, _ in named}),
+        seeds=sorted({seed for _, _, seed in named}),
+        command=command,
+        references={
+            level: {player: _all_scored(results, found) for player, results in found.items()}
+            for level, found in references.items()
+        },
+        runs=[with_scores(record, references) for record in records],
+        provenance=provenance(),
+    )
+
+
+def with_scores(record: RunRecord, references: References) -> RunRecord:
+    """`record` with normalised scores where the reference players allow them."""
+    results = _all_scored(record.evaluation.results, references.get(record.training.level, {}))
+    return record.model_copy(update={"evaluation": record.evaluation.model_copy(update={"results": results})})
+
+
+def _all_scored(
+    results: Mapping[str, EnvironmentResult], references: Mapping[str, Mapping[str, EnvironmentResult]]
+) -> dict[str, EnvironmentResult]:
+    return {name: scored(result, name, references) for name, result in results.items()}
