@@ -70,7 +70,7 @@ FEATURE_FIRST_ITEM = 17
 NUM_FEATURES = FEATURE_FIRST_ITEM + NUM_RESOURCES
 
 _SCALES = {
-    FEATURE_TYPE: 1.0,
+    FEATURE_TYPE: 8.0,
     FEATURE_GROUP: 10.0,
     FEATURE_FROZEN: 1.0,
     FEATURE_ORIENTATION: 1.0,
@@ -79,10 +79,15 @@ _SCALES = {
     FEATURE_LAST_ACTION: 10.0,
     FEATURE_LAST_ACTION_ARGUMENT: 10.0,
     FEATURE_LAST_REWARD: 100.0,
-} | {FEATURE_FIRST_ITEM + item: 100.0 for item in range(NUM_RESOURCES)}
+} | {FEATURE_FIRST_ITEM + item: 3.0 for item in range(NUM_RESOURCES)}
 
 FEATURE_SCALES: tuple[float, ...] = tuple(_SCALES.get(feature, 1.0) for feature in range(NUM_FEATURES))
-"""Divisor that normalises a token's value, by feature id; ids that no token uses have 1."""
+"""Divisor that normalises a token's value, by feature id; ids that no token uses have 1.
+
+Types (1 to 16) and amounts (mostly 1 to 5) have divisors that bring them near 1. The design's, 1 and 100, make an
+armory 1600 times as loud as an ore in the hand, and what one holds cannot be learned to matter
+(`uv run python benchmarks/perception.py`).
+"""
 
 TOKEN_BYTES = 3
 """A token is (location, feature, value)."""

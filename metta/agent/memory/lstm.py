@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from metta.agent.init import initialise
+from metta.agent.init import initialise_lstm
 from metta.agent.memory.lstm_kernels import step_backward, step_forward
 from metta.agent.memory.lstm_packed import packed_lstm
 
@@ -47,7 +47,7 @@ class LSTM(nn.Module):
             for name, width in (("ih", incoming), ("hh", config.width)):
                 self.register_parameter(f"weight_{name}_l{layer}", nn.Parameter(torch.empty(4 * config.width, width)))
                 self.register_parameter(f"bias_{name}_l{layer}", nn.Parameter(torch.empty(4 * config.width)))
-        initialise(self, "lstm")
+        initialise_lstm(self, config.input_gain)
 
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None

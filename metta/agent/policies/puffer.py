@@ -11,6 +11,6 @@ class PufferPolicyConfig(PolicyConfig):
     """PufferLib's convolutions beside its centre cell, 512 -> LSTM 512 -> linear heads."""
 
     encoder: EncoderConfig = PufferBoxConfig()
-    memory: MemoryConfig = LSTMConfig(width=512, num_layers=1, honour_resets=True)
+    memory: MemoryConfig = LSTMConfig(width=512, num_layers=1, honour_resets=True, input_gain=1.0)
     actor: HeadConfig = HeadConfig()
     critic: HeadConfig = HeadConfig()

@@ -62,8 +62,9 @@ def test_starts_orthogonal_with_the_forget_gate_open():
     module = LSTMConfig(width=8, num_layers=2).build(8)
     for layer in range(2):
         weight_ih, weight_hh, bias_ih, bias_hh = module.layer_parameters(layer)
-        for weight in (weight_ih, weight_hh):
-            close(weight.t() @ weight, torch.eye(8), 1e-5)
+        for weight, gain in ((weight_ih, 3.0), (weight_hh, 1.0)):
+            for gate in weight.chunk(4):
+                close(gate.t() @ gate, gain**2 * torch.eye(8), 1e-5)
         assert (bias_ih.view(4, 8) == torch.tensor([0.0, 1.0, 0.0, 0.0]).unsqueeze(1)).all()
         assert (bias_hh == 0).all()
 
@@ -74,4 +75,4 @@ def test_a_new_lstm_listens_to_its_input():
     memory = LSTMConfig(width=128, num_layers=2).build(128)
     x = 0.17 * torch.randn(64, 32, 128)
     output, _ = memory(x, torch.zeros(64, 32, dtype=torch.bool), memory.initial_state(64))
-    assert float(output[:, -1].std(0).mean().detach()) > 0.005
+    assert float(output[:, -1].std(0).mean().detach()) > 0.05

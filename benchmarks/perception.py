@@ -1,0 +1,151 @@
+"""How fast an architecture learns to see what stands in front of it, for several ways to start it.
+
+    uv run python benchmarks/perception.py [--architecture fast] [--observations 240000]
+
+The question "is there a converter with something to take in the cell that I face?" is answered from single
+observations of randomly played worlds of level 1, by supervised learning with the answer known for every one: one pass,
+minibatches of 480, Adam with 1e-3. Reinforcement learning must learn the same from a few rewards, so what is slow here
+is hopeless there. The figure is the cross-entropy on other worlds, relative to always answering with the base rate.
+
+Settings: the suite's own; with the design page's feature scales (types 1, amounts 100); with an LSTM whose input
+matrices have gain 1; and with all LSTM biases 1. The last line is JSON.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+MINIBATCH, LEARNING_RATE, STEPS, EVERY = 480, 1e-3, 1000, 10
+TYPES_WITH_OUTPUT = {2: 17, 5: 20, 8: 23, 15: 25, 16: 24}
+"""Type id -> feature of its output inside: mine, generator, altar, lasery, armory."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--architecture", default="fast", help="key of ARCHITECTURES")
+    parser.add_argument("--observations", type=int, default=240_000, help="observations to learn from")
+    arguments = parser.parse_args()
+
+    import torch
+
+    torch.set_num_threads(1)
+    from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+    from metta.agent.spec import arena_spec
+
+    spec = arena_spec()
+    scales = list(spec.feature_scales)
+    scales[0], scales[17:27] = 1.0, [100.0] * 10
+    design = spec.model_copy(update={"feature_scales": tuple(scales)})
+    config = ARCHITECTURES[arguments.architecture]
+    settings = {
+        "as it is": (spec, False, False),
+        "feature scales 1 and 100": (design, False, False),
+        "LSTM input gain 1": (spec, True, False),
+        "LSTM biases 1": (spec, False, True),
+        "all three": (design, True, True),
+    }
+    learn_from = _questions(seed=1, count=arguments.observations)
+    held_out = _questions(seed=2, count=20_000)
+    results = {}
+    for name, (chosen, low_gain, biased) in settings.items():
+        policy = config.build(chosen, seed=0)
+        changed = _change_lstm(policy, config, low_gain, biased)
+        if (low_gain or biased) and not changed:
+            continue
+        results[name] = _learn(policy, learn_from, held_out)
+        print(f"{name:<26} relative cross-entropy {results[name]:.3f}", flush=True)
+    print(json.dumps({"benchmark": "perception", "architecture": arguments.architecture, "results": results}))
+
+
+def _questions(seed: int, count: int) -> tuple[Any, Any]:
+    """Observations uint8 [count, M, 3] and answers float32 [count]."""
+    import numpy as np
+    import torch
+
+    from experiments.recipes.benchmark_architectures.level_1_basic import make_env
+    from metta.sim.constants import NUM_ACTIONS
+    from metta.sim.vector_env import VectorEnv
+
+    sim = make_env()
+    env = VectorEnv(sim, num_worlds=-(-count // (sim.num_agents * (STEPS // EVERY))), seed=seed)
+    env.reset()
+    generator = np.random.default_rng(seed)
+    seen = []
+    for step in range(STEPS - 1):
+        if step % EVERY == 0:
+            seen.append(env.buffers.observations.copy())
+        env.step(generator.integers(NUM_ACTIONS, size=env.num_streams).astype(np.int32))
+    observations = np.concatenate(seen)[:count]
+    return torch.from_numpy(observations), torch.from_numpy(_answers(observations))
+
+
+def _answers(observations: Any) -> Any:
+    """Whether the faced cell has a converter with its output inside, float32 [n]."""
+    import numpy as np
+
+    location, feature, value = (observations[..., i].astype(np.int64) for i in range(3))
+    own = (location == 85) & (feature == 3)
+    orientation = value[np.arange(len(value)), own.argmax(1)]
+    row = 5 + np.array([-1, 1, 0, 0])[orientation]
+    column = 5 + np.array([0, 0, -1, 1])[orientation]
+    faced = location == (row << 4 | column)[:, None]
+    answer = np.zeros(len(value), bool)
+    for type_id, output in TYPES_WITH_OUTPUT.items():
+        is_type = (faced & (feature == 0) & (value == type_id)).any(1)
+        answer |= is_type & (faced & (feature == output)).any(1)
+    return answer.astype(np.float32)
+
+
+def _change_lstm(policy: Any, config: Any, low_gain: bool, biased: bool) -> bool:
+    import torch
+
+    found = False
+    for name, parameter in policy.memory.named_parameters():
+        if low_gain and name.startswith("weight_ih_l"):
+            with torch.no_grad():
+                parameter.div_(config.memory.input_gain)
+            found = True
+        if biased and name.startswith("bias_") and "_l" in name:
+            torch.nn.init.ones_(parameter)
+            found = True
+    return found
+
+
+def _learn(policy: Any, learn_from: tuple[Any, Any], held_out: tuple[Any, Any]) -> float:
+    """Relative cross-entropy on `held_out` after one pass; the answer is read from the logit of get_items."""
+    import torch
+    from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+
+    from metta.sim.constants import ACTION_NAMES
+
+    get_items = ACTION_NAMES.index("get_items")
+
+    def answer(observations: Any) -> Any:
+        count = len(observations)
+        resets = torch.zeros(count, 1, dtype=torch.bool)
+        return policy(observations.unsqueeze(1), resets, policy.initial_state(count)).logits[:, 0, get_items]
+
+    parameters = list(policy.parameters())
+    optimizer = torch.optim.Adam(parameters, lr=LEARNING_RATE)
+    observations, answers = learn_from
+    order = torch.randperm(len(answers), generator=torch.Generator().manual_seed(0))
+    for chosen in order.split(MINIBATCH):
+        loss = cross_entropy(answer(observations[chosen]), answers[chosen])
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 0.5)
+        optimizer.step()
+    observations, answers = held_out
+    with torch.no_grad():
+        logits = torch.cat([answer(part) for part in observations.split(2000)])
+        base = answers.mean().logit().expand_as(logits)
+        return float(cross_entropy(logits, answers) / cross_entropy(base, answers))
+
+
+if __name__ == "__main__":
+    main()
