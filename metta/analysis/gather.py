@@ -1,0 +1,214 @@
+"""One or several results files as one benchmark: what was planned, what is there, what is missing, and the matrices."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from metta.analysis.aggregates import Matrix
+from metta.analysis.results import FILE_NAME, BenchmarkResults, EnvironmentResult, RunRecord, read_results
+from metta.analysis.run_files import RunFiles, find_folder, read_run_files
+from metta.base.errors import InputError
+
+SCORE, HEARTS = "score", "hearts per agent"
+
+
+class Key(NamedTuple):
+    """Which run."""
+
+    architecture: str
+    level: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has been worked on."""
+
+    record: RunRecord
+    source: Path
+    """The results file it stands in."""
+    files: RunFiles
+
+    @property
+    def key(self) -> Key:
+        """Which run."""
+        training = self.record.training
+        return Key(training.architecture, training.level, training.seed)
+
+    @property
+    def failure(self) -> str | None:
+        """Why it has no result, in a sentence; None if it has."""
+        if "failed" in (self.record.training.status, self.record.evaluation.status):
+            return self.record.training.error or self.record.evaluation.error or "it says nothing."
+        return None
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """A finished or half-finished benchmark from one or several results files."""
+
+    sources: dict[Path, BenchmarkResults]
+    architectures: list[str]
+    levels: list[str]
+    seeds: list[int]
+    runs: dict[Key, Run]
+    references: dict[str, dict[str, dict[str, EnvironmentResult]]]
+    """Level -> reference player -> evaluation environment -> result."""
+    missing: list[Key]
+    """Planned runs of which nothing is recorded."""
+    measure: str
+    """What the matrices hold: `SCORE`, or `HEARTS` where a scripted player is missing."""
+
+    @property
+    def evaluated(self) -> list[Run]:
+        """The runs that have a result."""
+        return [run for run in self.runs.values() if run.record.evaluation.results]
+
+    @property
+    def merged(self) -> BenchmarkResults:
+        """All of it as one results record, in memory only."""
+        first = next(iter(self.sources.values()))
+        return first.model_copy(
+            update={
+                "architectures": self.architectures,
+                "levels": self.levels,
+                "seeds": self.seeds,
+                "references": self.references,
+                "runs": [run.record for run in self.runs.values()],
+            }
+        )
+
+    @property
+    def failed(self) -> list[Run]:
+        """The runs that ended without a result."""
+        return [run for run in self.runs.values() if run.failure]
+
+    @property
+    def waiting(self) -> list[Run]:
+        """Runs without a result that did not fail."""
+        return [run for run in self.runs.values() if not run.failure and not run.record.evaluation.results]
+
+    def of(self, architecture: str, level: str) -> list[Run]:
+        """The evaluated runs of an architecture on a level, by seed."""
+        found = [run for run in self.evaluated if run.key[:2] == (architecture, level)]
+        return sorted(found, key=lambda run: run.key.seed)
+
+    def value(self, run: Run) -> float:
+        """The run's score, or hearts per agent (see `measure`): mean over its evaluation environments."""
+        results = run.record.evaluation.results.values()
+        if self.measure == SCORE:
+            return float(np.mean([result.normalised_score for result in results]))
+        return float(np.mean([result.hearts_per_agent for result in results]))
+
+    def matrix(self, architecture: str, levels: Sequence[str]) -> Matrix:
+        """[S, L] values of an architecture's runs, NaN where a run has none."""
+        matrix = np.full((len(self.seeds), len(levels)), np.nan)
+        for column, level in enumerate(levels):
+            for run in self.of(architecture, level):
+                matrix[self.seeds.index(run.key.seed), column] = self.value(run)
+        return matrix
+
+    def compared(self) -> tuple[list[str], list[str]]:
+        """Architectures and levels of the overall comparison: those that have a result on every level they share.
+
+        Architectures without any result are left out, and so are levels on which one of the others has none.
+        """
+        present = [name for name in self.architectures if any(self.of(name, level) for level in self.levels)]
+        levels = [level for level in self.levels if present and all(self.of(name, level) for name in present)]
+        return present, levels
+
+
+def results_file(path: Path) -> Path:
+    """The results file that a path on the command line means: itself, or the one in the folder."""
+    return path / FILE_NAME if path.is_dir() else path
+
+
+def gather(paths: Sequence[Path]) -> Gathered:
+    """Read results files and the folders of their runs.
+
+    Raises:
+        InputError: a file is missing, damaged or of another version, or two of them do not belong together; the
+            sentence names file and field.
+    """
+    sources: dict[Path, BenchmarkResults] = {}
+    for path in map(results_file, paths):
+        sources[path] = read_results(path)
+    return combine(sources)
+
+
+def combine(sources: dict[Path, BenchmarkResults]) -> Gathered:
+    """The benchmark that these results make together. Raises `InputError` as `gather` does."""
+    runs: dict[Key, Run] = {}
+    hashes: dict[tuple[str, str], tuple[Path, str]] = {}
+    budgets: dict[int, Path] = {}
+    references: dict[str, dict[str, dict[str, EnvironmentResult]]] = {}
+    for source, results in sources.items():
+        other = next((path for budget, path in budgets.items() if budget != results.max_timesteps), None)
+        if other is not None:
+            raise InputError(
+                f"{source}: 'max_timesteps' is {results.max_timesteps}, but in {other} it is "
+                f"{sources[other].max_timesteps}; runs of different length are not compared."
+            )
+        budgets[results.max_timesteps] = source
+        for level, players in results.references.items():
+            for player, found in players.items():
+                references.setdefault(level, {}).setdefault(player, {}).update(found)
+                for environment, result in found.items():
+                    field = f"references.{level}.{player}.{environment}"
+                    _same_episodes(hashes, level, environment, result.worlds_hash, source, field)
+        for index, record in enumerate(results.runs):
+            run = _run(record, source)
+            if run.key in runs:
+                raise InputError(
+                    f"{source}: 'runs.{index}' is {run.key.architecture} on {run.key.level}, seed {run.key.seed}, "
+                    f"which stands in {runs[run.key].source} as well; give each run once."
+                )
+            runs[run.key] = run
+            for environment, result in record.evaluation.results.items():
+                field = f"runs.{index}.evaluation.results.{environment}"
+                _same_episodes(hashes, run.key.level, environment, result.worlds_hash, source, field)
+    planned = [
+        Key(architecture, level, seed)
+        for results in sources.values()
+        for architecture in results.architectures
+        for level in results.levels
+        for seed in results.seeds
+    ]
+    keys = list(dict.fromkeys([*planned, *runs]))
+    results_ = [result for run in runs.values() for result in run.record.evaluation.results.values()]
+    scored = all(result.normalised_score is not None for result in results_)
+    return Gathered(
+        sources=sources,
+        architectures=list(dict.fromkeys(key.architecture for key in keys)),
+        levels=sorted({key.level for key in keys}),
+        seeds=sorted({key.seed for key in keys}),
+        runs=runs,
+        references=references,
+        missing=[key for key in keys if key not in runs],
+        measure=SCORE if scored else HEARTS,
+    )
+
+
+def _run(record: RunRecord, source: Path) -> Run:
+    folder = find_folder(source, record.training.run_name, record.training.run_folder)
+    return Run(record, source, read_run_files(folder, set(record.evaluation.results)))
+
+
+def _same_episodes(
+    hashes: dict[tuple[str, str], tuple[Path, str]],
+    level: str,
+    environment: str,
+    worlds_hash: str,
+    source: Path,
+    field: str,
+) -> None:
+    """Refuse results from other episodes than the first ones seen of this level and environment."""
+    first, known = hashes.setdefault((level, environment), (source, worlds_hash))
+    if known != worlds_hash:
+        raise InputError(
+            f"{source}: '{field}.worlds_hash' is {worlds_hash}, but others on {level} {environment} (first in {first}) "
+            f"have {known}; results on different evaluation maps are not compared, evaluate them alike."
+        )

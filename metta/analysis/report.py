@@ -1,0 +1,94 @@
+"""Write the report of a benchmark: `uv run python -m metta.analysis.report RESULTS... [--output report.html]`.
+
+RESULTS are results files, or folders that hold one. Written are one page that needs nothing else, and beside it a
+folder of the same name with every table as CSV and Markdown and every figure as SVG.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from metta.analysis.findings import find
+from metta.analysis.gather import combine, gather
+from metta.analysis.page import Report, report
+from metta.analysis.results import BenchmarkResults
+from metta.analysis.svg import standalone
+from metta.base.errors import InputError, RunError
+from metta.base.files import make_folder, write_atomically
+
+REPORT_NAME = "report.html"
+
+
+def refresh_report(results_file: Path, results: BenchmarkResults) -> str | None:
+    """Write or refresh the report beside a results file; returns why not, in a sentence, if the results forbid it.
+
+    Raises:
+        RunError: the disk is full.
+    """
+    try:
+        _write(report_of({results_file: results}), results_file.parent / REPORT_NAME)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def report_of(sources: dict[Path, BenchmarkResults], seed: int = 0) -> Report:
+    """The report of these results.
+
+    Args:
+        sources: results by the file that holds them; run folders are looked for beside it.
+        seed: decides the bootstrap draws.
+    """
+    benchmark = combine(sources)
+    return report(benchmark, find(benchmark, seed))
+
+
+def _write(made: Report, output: Path) -> Path:
+    folder = output.with_suffix("")
+    make_folder(folder)
+    for table in made.tables:
+        write_atomically(folder / f"{table.name}.csv", table.csv())
+        write_atomically(folder / f"{table.name}.md", table.markdown())
+    for figure in made.figures:
+        write_atomically(folder / f"{figure.name}.svg", standalone(figure.svg))
+    write_atomically(output, made.html)
+    return output
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reports a wrong flag like every other wrong input: as one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} (--help explains every flag).")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    parser = _Parser(prog="python -m metta.analysis.report", description="Write the report of a benchmark.")
+    parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="results files, or their folders")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="the page (default: report.html beside RESULTS)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the bootstrap draws (default: 0)")
+    try:
+        given = parser.parse_args(arguments)
+        if given.seed < 0:
+            raise InputError(f"--seed must be at least 0 (given: {given.seed}).")
+        benchmark = gather(given.results)
+        output = given.output or next(iter(benchmark.sources)).parent / REPORT_NAME
+        if not output.suffix or output.is_dir():
+            raise InputError(f"--output {output} must be the name of a page, like report.html.")
+        make_folder(output.parent)
+        _write(report(benchmark, find(benchmark, given.seed)), output)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"Report: {output} (tables and figures in {output.with_suffix('')})")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""A table of the report: the same rows as HTML, CSV and Markdown."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from metta.analysis.intervals import Interval
+from metta.analysis.markup import Markup, element
+from metta.analysis.summary import aligned_table
+
+Cell = str | int | float | None
+"""Text, a number, or nothing."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a header; the first column names the row."""
+
+    name: str
+    """Of its files."""
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    open: bool = True
+    """False: folded away on the page."""
+
+    def html(self) -> Markup:
+        """As an element that scrolls sideways by itself where it is too wide."""
+        head = element("tr", [element("th", text, scope="col") for text in self.header])
+        body = [element("tr", [self._cell(place, cell) for place, cell in enumerate(row)]) for row in self.rows]
+        table = element("table", element("caption", self.title), element("thead", head), element("tbody", body))
+        return scrolling(table, self.title)
+
+    @staticmethod
+    def _cell(place: int, cell: Cell) -> Markup:
+        if place == 0:
+            return element("th", shown(cell), scope="row")
+        return element("td", shown(cell), class_=None if isinstance(cell, str) else "number")
+
+    def csv(self) -> str:
+        """With full numbers; empty where there is nothing."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(self.header)
+        writer.writerows([[_spreadsheet(cell) for cell in row] for row in self.rows])
+        return text.getvalue()
+
+    def markdown(self) -> str:
+        """With a heading and rounded numbers."""
+        rows = [[_markdown(shown(cell)) for cell in row] for row in self.rows]
+        heading = f"# {_markdown(self.title)}"
+        return "\n".join([heading, "", *aligned_table([_markdown(text) for text in self.header], rows)]) + "\n"
+
+
+def _spreadsheet(cell: Cell) -> Cell:
+    """Text that a spreadsheet would take for a formula is given an apostrophe, as usual."""
+    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+
+
+def _markdown(text: str) -> str:
+    """Text with everything that Markdown or HTML inside it would act on taken literally, on one line."""
+    line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"\\{character}" if character in "\\`*[]|" else character for character in line)
+
+
+def scrolling(content: Markup, name: str) -> Markup:
+    """Content in a region that scrolls sideways, by keyboard too."""
+    return element("div", content, class_="scroll", tabindex="0", role="region", aria_label=name)
+
+
+def shown(cell: Cell) -> str:
+    """A cell for people."""
+    if cell is None:
+        return "-"
+    if isinstance(cell, bool | str):
+        return str(cell)
+    if isinstance(cell, int):
+        return f"{cell:,}"
+    if abs(cell) >= 100:
+        return f"{cell:,.0f}"
+    return f"{cell:.3f}" if abs(cell) >= 0.01 or cell == 0 else f"{cell:.2g}"
+
+
+def ends(interval: Interval) -> tuple[float, float | None, float | None]:
+    """Three cells of an interval."""
+    return interval.mean, interval.low, interval.high

@@ -1,0 +1,168 @@
+"""A synthetic benchmark with run folders, for the tests of the report: known numbers, any width."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from metta.analysis.results import (
+    FILE_NAME,
+    BenchmarkResults,
+    EnvironmentResult,
+    EvaluationRecord,
+    RunRecord,
+    TrainingRecord,
+    environment_result,
+    scored,
+    write_results,
+)
+
+LEVELS = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "level_5_expert")
+ARCHITECTURES = (
+    *("vit", "vit_sliding", "vit_reset", "transformer", "fast", "fast_lstm_reset", "fast_dynamics", "memory_free"),
+    *("agalite", "gtrxl", "trxl", "trxl_nvidia", "puffer"),
+)
+COUNTERS = ("gained_ore_red", "gained_battery_red", "gained_heart", "attacks_tried", "attacks_hit", "steps_frozen")
+
+
+def evaluated(hearts: float, generator: np.random.Generator, maps: str) -> EnvironmentResult:
+    """Eight episodes with about so many hearts per agent."""
+    values = np.maximum(0, generator.normal(hearts, 0.05, 8)).tolist()
+    spread = {"standard_deviation": float(np.std(values, ddof=1)), "minimum": min(values), "maximum": max(values)}
+    return environment_result(
+        {
+            "reward": float(np.mean(values)),
+            "hearts_per_agent": float(np.mean(values)),
+            "episodes": len(values),
+            "spread": {"reward": spread, "hearts_per_agent": spread},
+            "worlds_hash": maps,
+            "per_episode": [{"hearts": [value]} for value in values],
+        }
+    )
+
+
+def environments(level: str) -> tuple[str, ...]:
+    """Of a level."""
+    return ("basic",) if level in LEVELS[:2] else ("basic", "combat")
+
+
+def write_benchmark(
+    folder: Path,
+    architectures: Sequence[str] = ARCHITECTURES,
+    levels: Sequence[str] = LEVELS,
+    seeds: int = 3,
+    left_out: Sequence[tuple[str, str, int]] = (),
+    failed: Sequence[tuple[str, str, int]] = (),
+    **changes: Any,
+) -> Path:
+    """Write results and run folders; returns the results file.
+
+    Args:
+        folder: is created.
+        architectures: the earlier the better.
+        levels: the later the fewer hearts.
+        seeds: per architecture and level.
+        left_out: runs that have not been started.
+        failed: runs whose training failed.
+        changes: fields of the results record.
+    """
+    generator = np.random.default_rng(0)
+    folder.mkdir(parents=True, exist_ok=True)
+    references = {
+        level: {
+            player: {name: evaluated(hearts, generator, level + name) for name in environments(level)}
+            for player, hearts in (("random", 0.2), ("scripted", 8.0))
+        }
+        for level in levels
+    }
+    runs = []
+    for rank, architecture in enumerate(architectures):
+        for place, level in enumerate(levels):
+            for seed in range(seeds):
+                key = (architecture, level, seed)
+                hearts = max(0.0, (6 - 0.35 * rank) / (place + 1) + 0.1 * float(generator.normal()))
+                if key not in left_out:
+                    runs.append(_run(folder, key, hearts, generator, references[level], key in failed))
+    results = BenchmarkResults(
+        start_time="2026-01-01T00:00:00+00:00",
+        end_time=None if left_out else "2026-01-02T00:00:00+00:00",
+        max_timesteps=1_000_000,
+        architectures=list(architectures),
+        levels=list(levels),
+        seeds=list(range(seeds)),
+        command="uv run experiments/recipes/benchmark_architectures/run_benchmark.py",
+        references=references,
+        runs=runs,
+        provenance={"code": {"commit": "0123abc"}, "packages": {"torch": "9.9"}, "machine": {"cores": 2}},
+    )
+    write_results(folder / FILE_NAME, results.model_copy(update=changes))
+    return folder / FILE_NAME
+
+
+def _run(
+    folder: Path,
+    key: tuple[str, str, int],
+    hearts: float,
+    generator: np.random.Generator,
+    references: dict[str, dict[str, EnvironmentResult]],
+    failed: bool,
+) -> RunRecord:
+    architecture, level, seed = key
+    name = f"wide.{architecture}.{level}.s{seed}"
+    results = {
+        environment: scored(evaluated(hearts, generator, level + environment), environment, references)
+        for environment in environments(level)
+    }
+    _write_folder(folder / name, hearts, list(results))
+    training = TrainingRecord(
+        architecture=architecture,
+        level=level,
+        seed=seed,
+        run_name=name,
+        command=f"uv run ./tools/run.py experiments.recipes.benchmark_architectures.{level}.train run={name}",
+        start_time="2026-01-01T00:00:00+00:00",
+        status="failed" if failed else "success",
+        duration_seconds=100.0 + 10 * len(architecture),
+        error="the loss became NaN." if failed else None,
+        timesteps=1_000_000,
+        run_folder=name,
+    )
+    evaluation = EvaluationRecord(
+        status="skipped" if failed else "success",
+        duration_seconds=None if failed else 2.0,
+        results={} if failed else results,
+        error=None,
+    )
+    return RunRecord(run_number=1, total_runs=1, training=training, evaluation=evaluation)
+
+
+def _write_folder(folder: Path, hearts: float, environments: Sequence[str]) -> None:
+    checkpoint = folder / "checkpoints" / "step_000001000000"
+    checkpoint.mkdir(parents=True)
+    header = json.dumps({"w": {"shape": [10, 1000]}, "b": {"shape": [7]}, "__metadata__": {}}).encode()
+    (checkpoint / "policy.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    updates = [
+        {
+            "update": update,
+            "timesteps": 50_000 * update,
+            "rollout/reward_per_step": hearts * update / 2000,
+            **({"episode/hearts_per_agent": hearts * update / 20} if update > 5 else {}),
+        }
+        for update in range(1, 21)
+    ]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in updates))
+    episode = {"length": 1000, "counters": {name: [hearts, hearts + 1] for name in COUNTERS}}
+    (folder / "evaluation.json").write_text(
+        json.dumps({"results": {name: {"per_episode": [episode] * 2} for name in environments}})
+    )
+    (folder / "config.json").write_text(
+        json.dumps(
+            {
+                "format": 1,
+                "configuration": {"trainer": {"learning_rate": 0.001}, "evaluation": {"worlds": 8}},
+                "starts": [{"code": {"source_sha256": "ab" * 32}}],
+            }
+        )
+    )
