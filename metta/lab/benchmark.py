@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from metta.analysis.report import REPORT_NAME, refresh_report
 from metta.analysis.results import FILE_NAME, BenchmarkResults, RunRecord, read_results, write_results
 from metta.analysis.summary import CSV_NAME, MARKDOWN_NAME, summary_csv, summary_markdown
 from metta.base.errors import InputError, RunError
@@ -75,7 +76,7 @@ class Benchmark:
             self._write(end_time=now(), final=True)
         print()
         print(summary_markdown(self._results(now())))
-        print(f"\nResults: {self.results_file}")
+        print(f"\nResults: {self.results_file}\nReport: {self.output / REPORT_NAME}")
         for name, fault in self._faults.items():
             print(f"failed: {name}: {fault}", file=sys.stderr)
         return 1 if self._faults else 0
@@ -184,6 +185,8 @@ class Benchmark:
             write_results(self.results_file, results)
             write_atomically(self.output / MARKDOWN_NAME, summary_markdown(results) + "\n")
             write_atomically(self.output / CSV_NAME, summary_csv(results))
+            if fault := refresh_report(self.results_file, results):
+                print(f"warning: no report: {fault}", file=sys.stderr)
         except RunError as error:
             if final:
                 raise
