@@ -47,6 +47,7 @@ KERNEL_MODULES = (
     "randomness",
     "rewards",
     "step",
+    "variants",
     "window",
     "world_arrays",
 )

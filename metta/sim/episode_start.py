@@ -8,7 +8,8 @@ from metta.sim.converters import start_if_possible
 from metta.sim.faces import draw_agent, draw_converter, draw_wall
 from metta.sim.map_generation import draw_room
 from metta.sim.occupancy import flip
-from metta.sim.randomness import PURPOSE_FIRST_LENGTH, PURPOSE_MAP, PURPOSE_ORDER, below, stream
+from metta.sim.randomness import PURPOSE_FIRST_LENGTH, PURPOSE_MAP, PURPOSE_ORDER, PURPOSE_VARIANT, below, stream
+from metta.sim.variants import draw_variant
 from metta.sim.window import Window
 from metta.sim.world_arrays import (
     AGENT_CODE,
@@ -41,10 +42,18 @@ from metta.sim.world_arrays import (
     SHOWN_ACTION,
     START_ITEMS,
     STEP,
+    VARIANT,
     WORLD_INDEX,
     Rules,
     World,
 )
+
+
+@inner
+def choose_variant(world: World, thresholds: np.ndarray, episode: int) -> None:
+    """Draw the variant of an episode: a function of seed, world, episode and the weights of the moment alone."""
+    state = stream(np.uint64(world.clock[SEED]), world.clock[WORLD_INDEX], episode, PURPOSE_VARIANT)
+    world.clock[VARIANT] = draw_variant(thresholds, state)
 
 
 @inner

@@ -43,7 +43,7 @@ class EpisodeRecord:
     """One finished episode of one world. A agents.
 
     The map and the action order of an episode are functions of (configuration, seed, world, episode), so these
-    together with the agents' actions replay it.
+    together with the variant and the agents' actions replay it.
     """
 
     world: int
@@ -52,6 +52,8 @@ class EpisodeRecord:
     """Index of the episode in that world, from 0."""
     seed: int
     """Seed of the environment."""
+    variant: int
+    """Place of the configuration that the episode was played by among the environment's variants; 0 without."""
     map_hash: str
     """16 hexadecimal digits of the start map, agents included."""
     start_cells: NDArray[np.uint8]
@@ -87,6 +89,7 @@ class EpisodeRecord:
             "world": self.world,
             "episode": self.episode,
             "seed": self.seed,
+            "variant": self.variant,
             "map_hash": self.map_hash,
             "start_rows": self.start_rows,
             "finished_at": self.finished_at,

@@ -19,6 +19,7 @@ _S32 = np.uint64(32)
 PURPOSE_MAP = np.uint64(1)
 PURPOSE_ORDER = np.uint64(2)
 PURPOSE_FIRST_LENGTH = np.uint64(3)
+PURPOSE_VARIANT = np.uint64(4)
 
 
 @inner

@@ -12,11 +12,12 @@ from metta.sim.actions import act, is_attack, is_valid, refuse
 from metta.sim.compiled import entry, inner, source_digest
 from metta.sim.constants import NOOP
 from metta.sim.converters import happen_events
-from metta.sim.episode_start import start_episode
+from metta.sim.episode_start import choose_variant, start_episode
 from metta.sim.faces import draw_agent
 from metta.sim.observations import observe_world
 from metta.sim.randomness import GOLDEN, below
 from metta.sim.rewards import pay_changes
+from metta.sim.variants import rules_of
 from metta.sim.window import Window
 from metta.sim.world_arrays import (
     FACE_STALE,
@@ -26,6 +27,7 @@ from metta.sim.world_arrays import (
     PLACE,
     SHOWN_ACTION,
     STEP,
+    VARIANT,
     Rules,
     World,
     Worlds,
@@ -137,14 +139,18 @@ def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
         resets: np.ndarray,
         success: np.ndarray,
     ) -> int:
-        """Step worlds first..last-1; arrays are [N] and observations [N, 3 * M]. Returns how many episodes ended."""
+        """Step worlds first..last-1; arrays are [N] and observations [N, 3 * M]. Returns how many episodes ended.
+
+        `rules` are those of all variants (see variants.py).
+        """
         if digest < 0:
             return digest
         ended = 0
         for w in range(first, last):
             world = one_world(worlds, w)
             streams = slice(w * rules.num_agents, (w + 1) * rules.num_agents)
-            tick(rules, world, window, actions[streams], rewards[streams], success[streams], observations[streams])
+            own = rules_of(rules, world.clock[VARIANT])
+            tick(own, world, window, actions[streams], rewards[streams], success[streams], observations[streams])
             ends = world.clock[STEP] >= world.clock[LAST_STEP]
             cut = rules.truncates or world.clock[LAST_STEP] < rules.max_steps
             terminals[streams] = ends and not cut
@@ -160,6 +166,7 @@ def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
         worlds: Worlds,
         window: Window,
         start_cells: np.ndarray,
+        thresholds: np.ndarray,
         chosen: np.ndarray,
         episodes: np.ndarray,
         random_length: bool,
@@ -170,6 +177,7 @@ def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     ) -> int:
         """Start an episode in each chosen world int64 [n] and observe it; returns a world without a map, or -1.
 
+        `rules` are those of all variants and `thresholds` float64 what one is drawn by (see variants.py),
         `start_cells` is uint8 [W, H, V], `rewards` float32 [A] of zeros, `scratch` int32 [2 * H * V + K].
         """
         if digest < 0:
@@ -178,9 +186,11 @@ def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
             w = chosen[i]
             world = one_world(worlds, w)
             streams = slice(w * rules.num_agents, (w + 1) * rules.num_agents)
-            if not start_episode(rules, world, window, start_cells[w], episodes[i], random_length, scratch):
+            choose_variant(world, thresholds, episodes[i])
+            own = rules_of(rules, world.clock[VARIANT])
+            if not start_episode(own, world, window, start_cells[w], episodes[i], random_length, scratch):
                 return w
-            observe_world(rules, world, window, rewards, observations[streams])
+            observe_world(own, world, window, rewards, observations[streams])
             resets[streams] = True
         return -1
 

@@ -4,6 +4,7 @@ W worlds, A agents in a world, N = W*A agent streams (world-major), M tokens of 
 """
 
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from typing import Any
@@ -18,6 +19,7 @@ from metta.sim.constants import HEART, NUM_RESOURCES
 from metta.sim.episodes import EpisodeRecord
 from metta.sim.map_text import map_characters
 from metta.sim.step import start_episodes, step_worlds
+from metta.sim.variants import stack_rules, weight_thresholds
 from metta.sim.window import window_tables
 from metta.sim.world_arrays import (
     AGENT_CODE,
@@ -38,9 +40,9 @@ from metta.sim.world_arrays import (
     ROW,
     SEED,
     STEP,
+    VARIANT,
     WORLD_INDEX,
     fixed_cells,
-    make_rules,
     make_worlds,
 )
 
@@ -95,8 +97,11 @@ class VectorEnv:
         desynchronise: bool = False,
         first_world: int = 0,
         buffers: Buffers | None = None,
+        variants: Sequence[SimConfig] = (),
     ) -> None:
         """World w of the batch is a function of (config, seed, first_world + w, episode index) alone.
+
+        With variants it is one of these too and of the weights when its episode began.
 
         Args:
             config: the rules, and where maps come from.
@@ -106,9 +111,12 @@ class VectorEnv:
             desynchronise: give the first episode of each world a random length, reported as a truncation.
             first_world: index of the first world, so that environments can share one numbering.
             buffers: arrays to write into; new ones if not given.
+            variants: configurations that differ from `config` only in numbers of objects and actions; every episode
+                is played by one of them, drawn by `set_variant_weights` (at first all equal). None: by `config`.
 
         Raises:
-            ValueError: a number is out of range, or an array of `buffers` has the wrong shape or type.
+            ValueError: a number is out of range, an array of `buffers` has the wrong shape or type, or a variant
+                differs in more than numbers.
         """
         if num_worlds < 1 or threads < 1 or first_world < 0:
             raise ValueError("num_worlds and threads must be at least 1, and first_world at least 0")
@@ -127,7 +135,9 @@ class VectorEnv:
             if given.shape != wanted.shape or given.dtype != wanted.dtype or not given.flags.c_contiguous:
                 raise ValueError(f"buffers.{field.name} must be a contiguous {wanted.dtype} array {wanted.shape}")
         self._rows = self.buffers.observations.reshape(self.num_streams, -1)
-        self._rules = make_rules(config)
+        self.num_variants = max(1, len(variants))
+        self._rules = stack_rules(config, variants or (config,))
+        self._thresholds = weight_thresholds(np.ones(self.num_variants))
         self._window = window_tables(config.obs_height, config.obs_width, config.map_width)
         self._worlds = make_worlds(config, num_worlds, first_world)
         self._start_cells = np.zeros((num_worlds, config.map_height, config.map_width), np.uint8)
@@ -219,6 +229,7 @@ class VectorEnv:
             self._worlds,
             self._window,
             self._start_cells,
+            self._thresholds,
             chosen,
             episodes,
             random_length,
@@ -241,6 +252,7 @@ class VectorEnv:
             world=clock[WORLD_INDEX],
             episode=clock[EPISODE],
             seed=self.seed,
+            variant=clock[VARIANT],
             map_hash=hashlib.blake2b(start_cells.tobytes(), digest_size=8).hexdigest(),
             start_cells=start_cells,
             characters=self._characters,
@@ -270,7 +282,7 @@ class VectorEnv:
         """The arrays of the state themselves, by name."""
         arrays = {f"worlds.{name}": array for name, array in self._worlds._asdict().items()}
         arrays |= {f"buffers.{field.name}": getattr(self.buffers, field.name) for field in fields(Buffers)}
-        return arrays | {"start_cells": self._start_cells}
+        return arrays | {"start_cells": self._start_cells, "variant_thresholds": self._thresholds}
 
     def load_state_dict(self, state: dict[str, NDArray[Any]]) -> None:
         """Continue exactly where `state_dict` was taken, in an environment of the same configuration and size.
@@ -291,6 +303,19 @@ class VectorEnv:
         self._started = bool(state["started"])
         self.seed = int(state["run_seed"].tobytes().decode("ascii"))
         self._episodes.clear()
+
+    def set_variant_weights(self, weights: NDArray[np.float64]) -> None:
+        """Draw the variants of all episodes that begin from now on with these weights [V]; not during a step.
+
+        Raises ValueError for another number of weights, a negative or infinite one, or none above 0.
+        """
+        if weights.shape != (self.num_variants,):
+            raise ValueError(f"{weights.size} weights for {self.num_variants} variants")
+        self._thresholds[:] = weight_thresholds(weights)
+
+    def variant(self, world: int) -> int:
+        """Variant that the current episode is played by."""
+        return int(self._worlds.clock[world, VARIANT])
 
     def inventory(self, world: int) -> NDArray[np.uint8]:
         """[A, 10] items held now."""

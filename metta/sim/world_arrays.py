@@ -99,7 +99,9 @@ NEXT_DUE = 6
 ORDER_STATE = 7
 """Bits of the random stream of the action order."""
 SEED = 8
-CLOCK_COLUMNS = 9
+VARIANT = 9
+"""Variant that the current episode is played by (see variants.py)."""
+CLOCK_COLUMNS = 10
 
 # Columns of Worlds.entities: first those of all entities, then those of agents, then those of converters.
 ROW = 0
