@@ -18,6 +18,8 @@ class TrainerConfig(Config):
     """Wanted number of agents acting in parallel; the nearest whole number of worlds is used (at least one)."""
     rollout_steps: int = Field(default=64, ge=1)
     """Steps per rollout and length of a training segment (T)."""
+    episode_steps: int = Field(default=0, ge=0)
+    """Training episodes are cut off (truncated, with bootstrap) after so many steps; 0: never. Evaluation never is."""
     minibatches: int = Field(default=4, ge=1)
     """Minibatches per epoch; they split streams, never time."""
     epochs: int = Field(default=1, ge=1)
@@ -97,6 +99,11 @@ class RunConfig(Config):
                 "streams; lower it or raise trainer.num_streams"
             )
         return self
+
+    @property
+    def episode_length(self) -> int:
+        """Steps of a training episode, apart from the first of each world, which has a random length."""
+        return min(self.trainer.episode_steps or self.sim.max_steps, self.sim.max_steps)
 
     @property
     def num_worlds(self) -> int:

@@ -89,13 +89,12 @@ class MetricsFile:
             raise RunError(f"could not write {self._path}: {error.strerror or error}.") from error
 
 
-def episode_metrics(episodes: Sequence["EpisodeRecord"], sim: "SimConfig") -> dict[str, float]:
-    """Means over the whole episodes that ended (those cut short at the start of training are left out).
+def episode_metrics(whole: Sequence["EpisodeRecord"], sim: "SimConfig") -> dict[str, float]:
+    """Means over the training episodes of full length that ended (those cut short at the start are left out).
 
     Everything is per agent and episode, except `episode/frozen_share` (share of an agent's steps) and `episode/count`.
-    Empty when no whole episode ended.
+    Empty when none ended.
     """
-    whole = [episode for episode in episodes if episode.length == sim.max_steps]
     if not whole:
         return {}
     inventory = np.stack([episode.final_inventory for episode in whole])
@@ -111,7 +110,7 @@ def episode_metrics(episodes: Sequence["EpisodeRecord"], sim: "SimConfig") -> di
         "episode/hearts_per_agent": float(inventory[:, :, HEART].mean()),
         **flows,
         **{f"episode/{name}": float(counters[name]) for name in BEHAVIOUR_COUNTERS},
-        "episode/frozen_share": float(counters["steps_frozen"]) / sim.max_steps,
+        "episode/frozen_share": float(counters["steps_frozen"]) / whole[0].length,
     }
 
 

@@ -90,7 +90,8 @@ def train(
             training.updates += 1
             training.timesteps += segments.actions.numel()
             training.seconds = seconds_before + updated - started
-            episodes = training.env.drain_episodes()
+            ended = training.env.drain_episodes()
+            episodes = [episode for episode in ended if episode.length == config.episode_length]
             training.remember(episodes)
             rate = (training.timesteps - first_timesteps) / max(updated - started, 1e-9)
             progress = Progress(
@@ -138,9 +139,8 @@ class Training:
     """Which checkpoint was best so far (see `metta.rl.metrics.best_record`)."""
 
     def remember(self, episodes: Sequence[EpisodeRecord]) -> None:
-        """Note the hearts of the whole episodes among those that just ended."""
-        whole = [episode for episode in episodes if episode.length == self.config.sim.max_steps]
-        hearts = [float(episode.final_inventory[:, HEART].mean()) for episode in whole]
+        """Note the hearts of training episodes of full length."""
+        hearts = [float(episode.final_inventory[:, HEART].mean()) for episode in episodes]
         self.recent_hearts = (self.recent_hearts + hearts)[-RECENT_EPISODES:]
 
 
@@ -171,7 +171,11 @@ def _start(config: RunConfig, device: torch.device, shards: Shards) -> Training:
     """A run at its very beginning."""
     policy = config.policy.build(spec_of(config.sim), derive_seed(config.seed, "weights")).to(device)
     env = VectorEnv(
-        config.sim, num_worlds=config.num_worlds, seed=derive_seed(config.seed, "worlds"), desynchronise=True
+        config.sim,
+        num_worlds=config.num_worlds,
+        seed=derive_seed(config.seed, "worlds"),
+        desynchronise=True,
+        episode_steps=config.trainer.episode_steps or None,
     )
     env.reset()
     collector = Collector(env, policy, config.trainer.rollout_steps, device, shards)

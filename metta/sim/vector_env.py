@@ -95,6 +95,7 @@ class VectorEnv:
         seed: int,
         threads: int = 1,
         desynchronise: bool = False,
+        episode_steps: int | None = None,
         first_world: int = 0,
         buffers: Buffers | None = None,
         variants: Sequence[SimConfig] = (),
@@ -109,6 +110,7 @@ class VectorEnv:
             seed: any integer.
             threads: threads of `step`, at least 1; results do not depend on it.
             desynchronise: give the first episode of each world a random length, reported as a truncation.
+            episode_steps: cut every episode off after so many steps, reported as a truncation; None: play to the end.
             first_world: index of the first world, so that environments can share one numbering.
             buffers: arrays to write into; new ones if not given.
             variants: configurations that differ from `config` only in numbers of objects and actions; every episode
@@ -120,6 +122,8 @@ class VectorEnv:
         """
         if num_worlds < 1 or threads < 1 or first_world < 0:
             raise ValueError("num_worlds and threads must be at least 1, and first_world at least 0")
+        if episode_steps is not None and episode_steps < 1:
+            raise ValueError("episode_steps must be at least 1, or None")
         self.config = config
         self.num_worlds = num_worlds
         self.num_agents = config.num_agents
@@ -128,6 +132,7 @@ class VectorEnv:
         self.seed = seed
         self.threads = min(threads, num_worlds)
         self.desynchronise = desynchronise
+        self.episode_steps = episode_steps
         fresh = Buffers.allocate(self.num_streams, config.num_observation_tokens)
         self.buffers = buffers or fresh
         for field in fields(Buffers):
@@ -243,6 +248,11 @@ class VectorEnv:
                 "no random map of this room lets every agent reach one of each converter; "
                 "make the room larger or ask for fewer objects"
             )
+        if self.episode_steps is not None:
+            clock, steps = self._worlds.clock, min(self.episode_steps, rules.max_steps)
+            # A random length is uniform over 1..max_steps; what is left of it stays uniform where steps divides that.
+            last = clock[chosen, LAST_STEP]
+            clock[chosen, LAST_STEP] = 1 + (last - 1) % steps if random_length else steps
 
     def _record(self, w: int) -> EpisodeRecord:
         worlds, clock = self._worlds, self._worlds.clock[w].tolist()

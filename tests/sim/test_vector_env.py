@@ -158,6 +158,18 @@ def test_desynchronised_first_episodes_are_truncated_once() -> None:
         assert record.length == 30 or record.episode == 0
 
 
+def test_episodes_can_be_cut_off() -> None:
+    env = started(num_worlds=60, desynchronise=True, episode_steps=6)
+    for act in actions(20, env.num_streams):
+        env.step(act)
+    records = env.drain_episodes()
+    assert {record.length for record in records if record.episode == 0} == set(range(1, 7))
+    assert {record.length for record in records if record.episode > 0} == {6}
+    assert all(record.truncated and not record.terminated for record in records)
+    with pytest.raises(ValueError, match="episode_steps must be at least 1"):
+        started(episode_steps=0)
+
+
 def test_truncating_episodes() -> None:
     env = VectorEnv(CONFIG.model_copy(update={"episode_truncates": True, "max_steps": 2}), num_worlds=1, seed=0)
     env.reset()
