@@ -10,6 +10,7 @@ from metta.base.errors import InputError
 from metta.lab.architectures import choose_architecture
 from metta.lab.evaluation import EvaluateConfig, EvaluateJob
 from metta.lab.plan import id_part
+from metta.lab.replay import ReplayConfig, ReplayJob
 from metta.lab.training import TrainJob
 from metta.rl.config import RunConfig
 from metta.sim.arena import arena_config
@@ -88,6 +89,27 @@ class Level(Config):
         name = None if expected is None else _choose(expected, arch_type)[0]
         return EvaluateJob(
             EvaluateConfig(
+                policy_uri=policy_uri,
+                level=self.name,
+                architecture=name,
+                evaluation_environments=self.make_evals(),
+            )
+        )
+
+    def replay(
+        self, policy_uri: str, policy_architecture: str | None = None, arch_type: str | None = None
+    ) -> ReplayJob:
+        """Write one evaluation episode as a page that plays it in a browser.
+
+        Args:
+            policy_uri: address of the checkpoint, as for evaluate; or `random` or `scripted`.
+            policy_architecture: if given, a checkpoint of another architecture is refused.
+            arch_type: another name for policy_architecture, for a key.
+        """
+        expected = policy_architecture if policy_architecture is not None else arch_type
+        name = None if expected is None else _choose(expected, arch_type)[0]
+        return ReplayJob(
+            ReplayConfig(
                 policy_uri=policy_uri,
                 level=self.name,
                 architecture=name,

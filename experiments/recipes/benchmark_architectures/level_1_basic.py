@@ -47,5 +47,6 @@ ARCHITECTURES: dict[str, PolicyConfig] = {
 
 train = LEVEL.train
 evaluate = LEVEL.evaluate
+replay = LEVEL.replay
 make_env = LEVEL.make_env
 make_evals = LEVEL.make_evals

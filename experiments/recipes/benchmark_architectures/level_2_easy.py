@@ -16,5 +16,6 @@ LEVEL = Level(
 
 train = LEVEL.train
 evaluate = LEVEL.evaluate
+replay = LEVEL.replay
 make_env = LEVEL.make_env
 make_evals = LEVEL.make_evals

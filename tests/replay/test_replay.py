@@ -1,0 +1,174 @@
+"""Replays: the episode is the evaluation's, the page holds it whole, loads nothing, and escapes what it is told."""
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from experiments.recipes.benchmark_architectures.level_1_basic import LEVEL
+from experiments.recipes.benchmark_architectures.level_3_medium import LEVEL as LEVEL_3
+from metta.agent.build import build_policy
+from metta.agent.policies.fast import FastConfig
+from metta.base.errors import InputError
+from metta.cli.main import main
+from metta.replay.page import replay_page
+from metta.replay.recording import Recording, WatchedPolicy, record
+from metta.rl.config import EvaluationConfig, SystemConfig
+from metta.rl.evaluate import evaluate
+from metta.rl.players import PolicyPlayer
+from metta.rl.trainer import spec_of
+from metta.sim.config import SimConfig
+from metta.sim.constants import ACTION_NAMES, FIRST_ATTACK, HEART
+from metta.sim.vector_env import VectorEnv
+
+EVALUATION = EvaluationConfig(worlds=2)
+SYSTEM = SystemConfig(threads=1)
+STEPS = 60
+
+
+def short(sim: SimConfig) -> SimConfig:
+    """The environment with short episodes."""
+    return sim.model_copy(update={"max_steps": STEPS})
+
+
+BASIC = short(LEVEL.make_evals()["basic"])
+COMBAT = short(LEVEL_3.make_evals()["combat"])
+
+
+@pytest.mark.parametrize("player", ["random", "scripted"])
+@pytest.mark.parametrize("episode", [0, 1])
+def test_the_episode_is_the_evaluation_s(player: str, episode: int) -> None:
+    recording = record(player, BASIC, EVALUATION, SYSTEM, episode)
+    evaluated = evaluate(player, {"basic": BASIC}, EVALUATION, SYSTEM)["basic"]["per_episode"][episode]
+    assert recording.result == evaluated
+    assert recording.rewards.sum(axis=0).tolist() == pytest.approx(evaluated["reward"], abs=1e-4)
+    assert (recording.probabilities is None) == (player == "scripted")
+    assert recording.values is None
+
+
+def test_steps_follow_from_each_other() -> None:
+    """Moves that succeeded change the place by one cell, failed ones and other actions not at all."""
+    recording = record("scripted", BASIC, EVALUATION, SYSTEM, 0)
+    places = recording.agents[:, :, :2].astype(int)
+    moved = np.abs(places[1:] - places[:-1]).sum(axis=2)
+    actions, done = recording.agents[:-1, :, 4], recording.agents[:-1, :, 5]
+    wants = (actions >= 1) & (actions <= 4)
+    assert (moved[~wants] == 0).all()
+    assert (moved[wants & (done == 0)] == 0).all()
+    assert moved.max() == 1
+    assert (recording.inventories[-1, :, HEART].astype(int) <= np.array(recording.result["hearts"])).all()
+    for row, column, name in recording.converter_places:
+        assert recording.legend[recording.start_rows[row][column]] == name
+
+
+def test_attacks_are_recorded() -> None:
+    sim = COMBAT.model_copy(update={"max_steps": 300})
+    recording = record("random", sim, EVALUATION, SYSTEM, 0)
+    tried = (recording.agents[:, :, 4] >= FIRST_ATTACK).sum()
+    assert tried > 0
+    hits = sum(recording.result["counters"]["attacks_hit"])
+    grown = (recording.agents[1:, :, 3].astype(int) > recording.agents[:-1, :, 3]).sum()
+    assert grown <= hits
+
+
+def test_a_watched_policy_acts_like_the_evaluated_one() -> None:
+    policy = build_policy(FastConfig(), spec_of(BASIC), seed=0)
+    device = torch.device("cpu")
+    watched, plain = WatchedPolicy(policy, BASIC, device), PolicyPlayer(policy, BASIC, device)
+    env = VectorEnv(BASIC, num_worlds=1, seed=3)
+    env.reset()
+    first, second = watched.initial_state(1), plain.initial_state(1)
+    for step in range(8):
+        numbers = torch.rand(BASIC.num_agents, generator=torch.Generator().manual_seed(step))
+        actions, first = watched.act(env, 0, 1, first, numbers)
+        same, second = plain.act(env, 0, 1, second, numbers)
+        assert actions.tolist() == same.tolist()
+        assert watched.probabilities.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+        env.step(actions)
+
+
+def unpacked(page: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Header and arrays of a page, read as the script reads them."""
+    found = re.search(r'<script type="text/plain" id="data">([A-Za-z0-9+/=]+)</script>', page)
+    assert found
+    data = gzip.decompress(base64.b64decode(found[1]))
+    length = int.from_bytes(data[:4], "little")
+    header, at, arrays = json.loads(data[4 : 4 + length]), 4 + length, {}
+    for name, kind, shape in header["arrays"]:
+        count = int(np.prod(shape))
+        arrays[name] = np.frombuffer(data, kind, count, at).reshape(shape)
+        at += arrays[name].nbytes
+    assert at == len(data)
+    return header, arrays
+
+
+def page_of(recording: Recording, text: str = "x") -> str:
+    """The page of a recording."""
+    return replay_page(recording, [(text, text)], text, (11, 11), BASIC.resource_names)
+
+
+def test_the_page_holds_the_whole_recording() -> None:
+    recording = record("random", BASIC, EVALUATION, SYSTEM, 0)
+    header, arrays = unpacked(page_of(recording))
+    assert header["rows"] == recording.start_rows
+    assert header["actions"] == list(ACTION_NAMES)
+    assert header["hearts"] == recording.result["hearts"]
+    for name in ("rewards", "agents", "inventories", "converters", "probabilities"):
+        assert np.array_equal(arrays[name], getattr(recording, name)), name
+    assert "values" not in arrays
+
+
+def test_the_page_loads_nothing_and_its_policy_knows_the_script() -> None:
+    page = page_of(record("scripted", BASIC, EVALUATION, SYSTEM, 0))
+    script = page.rpartition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src &#x27;sha256-{digest}&#x27;" in page
+    assert "default-src &#x27;none&#x27;" in page
+    assert not re.search(r'(src|href)="', page)
+    assert "innerHTML" not in script
+    assert "http" not in script
+
+
+def test_text_does_no_harm() -> None:
+    page = page_of(record("scripted", BASIC, EVALUATION, SYSTEM, 0), "</title><script>alert(1)</script>\"'")
+    assert page.count("<script") == 2
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_full_episode_is_below_five_megabytes(tmp_path: Path) -> None:
+    path = "experiments.recipes.benchmark_architectures.level_3_medium.replay"
+    words = ["policy_uri=random", "environment=combat", f"output={tmp_path / 'page.html'}", "evaluation.worlds=1"]
+    assert main([path, *words]) == 0
+    page = (tmp_path / "page.html").read_text()
+    assert len(page) < 5e6
+    assert unpacked(page)[1]["agents"].shape == (1000, 20, 6)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["policy_uri=random", "environment=fight"], "environment='fight' is not one of level_1_basic: basic."),
+        (["policy_uri=random", "episode=99"], "episode=99 is not one of the"),
+        (["policy_uri=nowhere"], "there is no checkpoint at 'nowhere'"),
+        (["policy_uri=random", "level=level_2_easy"], "level_2_easy.replay"),
+    ],
+)
+def test_wrong_input(words: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = "experiments.recipes.benchmark_architectures.level_1_basic.replay"
+    assert main([path, *words, f"output={tmp_path / 'page.html'}"]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_no_such_episode() -> None:
+    with pytest.raises(InputError, match="episode=-1"):
+        record("random", BASIC, EVALUATION, SYSTEM, -1)
