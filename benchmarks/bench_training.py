@@ -4,7 +4,9 @@
 
 Prints a table and, as its last line, {"benchmark": "training", "results": [{"architecture", "threads",
 "agent_steps_per_second", ...}]}. Beside `fast` runs the same network in a plain eager loop in the style of CleanRL, so
-that the ratio of the two holds on a noisy machine too. Run it on an idle machine. A rate is the median over repeats.
+that the ratio of the two holds on a noisy machine too. Sizes are fixed here, not the trainer's defaults: rollouts of
+64 steps, 4 minibatches, one pass over each rollout (`--epochs`). A rate is the median over repeats; run it on
+an idle machine.
 """
 
 import argparse
@@ -17,8 +19,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+if TYPE_CHECKING:
+    from metta.rl.config import TrainerConfig
 
 RECIPES = "experiments.recipes.benchmark_architectures"
 
@@ -30,7 +36,8 @@ def main() -> None:
     parser.add_argument("--level", default="level_1_basic")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--repeats", type=int, default=5, help="measured updates per architecture")
-    parser.add_argument("--streams", type=int, default=0, help="agents acting in parallel; 0: the trainer's default")
+    parser.add_argument("--streams", type=int, default=240, help="agents acting in parallel")
+    parser.add_argument("--epochs", type=int, default=1, help="passes over each rollout; the plain loop makes one")
     parser.add_argument("--no-plain-loop", action="store_true", help="leave out the plain eager loop")
     options = parser.parse_args()
 
@@ -58,6 +65,12 @@ def main() -> None:
 PLAIN = "fast_plain_loop"
 
 
+def _trainer(options: argparse.Namespace) -> "TrainerConfig":
+    from metta.rl.config import TrainerConfig
+
+    return TrainerConfig(num_streams=options.streams, rollout_steps=64, minibatches=4, epochs=options.epochs)
+
+
 def _print_row(result: dict[str, object]) -> None:
     print(
         f"{result['architecture']:<20}{result['threads']:>8}{result['agent_steps_per_second']:>10,.0f}"
@@ -69,7 +82,7 @@ def _print_row(result: dict[str, object]) -> None:
 def measure_trainer(name: str, options: argparse.Namespace) -> dict[str, object]:
     """The product's own collector and update."""
     from metta.base.seeding import derive_seed
-    from metta.rl.config import SystemConfig, TrainerConfig
+    from metta.rl.config import SystemConfig
     from metta.rl.rollout import Collector
     from metta.rl.sampling import uniforms
     from metta.rl.shards import Shards
@@ -79,7 +92,7 @@ def measure_trainer(name: str, options: argparse.Namespace) -> dict[str, object]
 
     sim = importlib.import_module(f"{RECIPES}.{options.level}").LEVEL.make_env()
     registry = importlib.import_module(f"{RECIPES}.level_1_basic").ARCHITECTURES
-    trainer = TrainerConfig(num_streams=options.streams) if options.streams else TrainerConfig()
+    trainer = _trainer(options)
     device = choose_device(SystemConfig())
     shards = Shards(options.threads if device.type == "cpu" else 1)
     worlds = max(1, round(trainer.num_streams / sim.num_agents))
@@ -110,7 +123,7 @@ def measure_plain_loop(options: argparse.Namespace) -> dict[str, object]:
     from benchmarks.plain_loop import PlainLoop
 
     sim = importlib.import_module(f"{RECIPES}.{options.level}").LEVEL.make_env()
-    loop = PlainLoop(sim, options.threads, options.streams)
+    loop = PlainLoop(sim, options.threads, _trainer(options))
     return _measured(PLAIN, options.threads, loop.steps_per_update, loop.one_update, options.repeats)
 
 

@@ -67,11 +67,11 @@ class PlainFast(nn.Module):
 
 
 class PlainLoop:
-    """Rollouts and updates of `PlainFast` with the trainer's default sizes."""
+    """Rollouts and updates of `PlainFast` with the sizes of a trainer configuration; one pass over each rollout."""
 
-    def __init__(self, sim: SimConfig, threads: int, streams: int) -> None:
+    def __init__(self, sim: SimConfig, threads: int, config: TrainerConfig) -> None:
         torch.set_num_threads(threads)
-        self.config = TrainerConfig(num_streams=streams) if streams else TrainerConfig()
+        self.config = config
         worlds = max(1, round(self.config.num_streams / sim.num_agents))
         self.env = VectorEnv(sim, num_worlds=worlds, seed=derive_seed(0, "worlds"), threads=threads)
         self.env.reset()
