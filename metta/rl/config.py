@@ -1,6 +1,6 @@
 """The run configuration: everything that decides a training run and its evaluation, in one record saved first."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -52,6 +52,34 @@ class TrainerConfig(Config):
     """Agent-steps between checkpoints; the first and the last state are always saved."""
 
 
+class CurriculumConfig(Config):
+    """Training tasks: the training environment with other costs and contents, and how the next one is drawn."""
+
+    sampler: Literal["off", "uniform", "learning_progress"] = "off"
+    """off: every episode is played by the training environment as it is; uniform: all tasks equally often;
+    learning_progress: tasks whose success changes come more often."""
+    laser_costs: tuple[Annotated[int, Field(ge=0, le=255)], ...] = (1, 100)
+    """Lasers that an attack costs; the tasks are every combination of these and the counts."""
+    initial_counts: tuple[Annotated[int, Field(ge=0, le=255)], ...] = (0, 1)
+    """Outputs inside at the start of an episode, for each kind of converter apart."""
+    time_scale: float = Field(default=0.001, gt=0, le=1)
+    """Share of a new success in the fast mean of a task, and of the fast mean in the slow one."""
+    exploration_bonus: float = Field(default=0.1, gt=0, le=1)
+    """Added to the progress of every active task, which is at most 1."""
+    active_tasks: int = Field(default=16, ge=1)
+    """Tasks that are drawn from at a time; the others take turns with those of little progress."""
+    max_tasks: int = Field(default=1000, ge=1, le=10_000)
+    """Most tasks kept; of more combinations so many are drawn by the run's seed."""
+
+    @model_validator(mode="after")
+    def _values_differ(self) -> "CurriculumConfig":
+        for name in ("laser_costs", "initial_counts"):
+            values = getattr(self, name)
+            if not values or len(set(values)) != len(values):
+                raise ValueError(f"{name} must be different whole numbers, at least one (given: {list(values)})")
+        return self
+
+
 class EvaluationConfig(Config):
     """Held-out episodes, the same for every architecture and training seed."""
 
@@ -88,6 +116,7 @@ class RunConfig(Config):
     evaluation_environments: dict[str, SimConfig]
     """Evaluation environments by name, e.g. basic, combat."""
     trainer: TrainerConfig = TrainerConfig()
+    curriculum: CurriculumConfig = CurriculumConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     system: SystemConfig = SystemConfig()
 

@@ -29,6 +29,7 @@ from metta.rl.checkpoint import (
     write_checkpoint,
 )
 from metta.rl.config import RunConfig, SystemConfig
+from metta.rl.curriculum import Curriculum, start_curriculum
 from metta.rl.metrics import MetricsFile, Progress, best_record, episode_metrics, write_best
 from metta.rl.rollout import Collector
 from metta.rl.sampling import uniforms
@@ -81,8 +82,7 @@ def train(
         trainer = config.trainer
         while training.timesteps < trainer.total_timesteps:
             before = clock()
-            shape = (trainer.rollout_steps, training.env.num_streams)
-            segments = training.collector.collect(uniforms(config.seed, "sampling", training.updates, shape))
+            segments = training.collector.collect(action_uniforms(config, training.updates, training.env.num_streams))
             collected = clock()
             losses = update(training.learner, segments, trainer, shards, config.seed, training.updates)
             updated = clock()
@@ -93,6 +93,7 @@ def train(
             ended = training.env.drain_episodes()
             episodes = [episode for episode in ended if episode.length == config.episode_length]
             training.remember(episodes)
+            choices = training.choose_tasks(episodes)
             rate = (training.timesteps - first_timesteps) / max(updated - started, 1e-9)
             progress = Progress(
                 update=training.updates,
@@ -104,6 +105,7 @@ def train(
                     "rollout/reward_per_step": float(segments.rewards.mean()),
                     **losses,
                     **episode_metrics(episodes, config.sim),
+                    **choices,
                 },
             )
             timing = {
@@ -129,6 +131,7 @@ class Training:
     policy: Policy
     learner: Learner
     collector: Collector
+    curriculum: Curriculum | None = None
     updates: int = 0
     timesteps: int = 0
     seconds: float = 0.0
@@ -142,6 +145,14 @@ class Training:
         """Note the hearts of training episodes of full length."""
         hearts = [float(episode.final_inventory[:, HEART].mean()) for episode in episodes]
         self.recent_hearts = (self.recent_hearts + hearts)[-RECENT_EPISODES:]
+
+    def choose_tasks(self, episodes: Sequence[EpisodeRecord]) -> dict[str, float]:
+        """Let the curriculum, if there is one, learn from the episodes that just ended; returns its metrics."""
+        if self.curriculum is None:
+            return {}
+        self.curriculum = self.curriculum.after(episodes)
+        self.env.set_variant_weights(self.curriculum.weights)
+        return self.curriculum.metrics()
 
 
 def spec_of(sim: SimConfig) -> EnvironmentSpec:
@@ -167,19 +178,39 @@ def choose_threads(system: SystemConfig) -> int:
     return system.threads or len(os.sched_getaffinity(0))
 
 
-def _start(config: RunConfig, device: torch.device, shards: Shards) -> Training:
-    """A run at its very beginning."""
-    policy = config.policy.build(spec_of(config.sim), derive_seed(config.seed, "weights")).to(device)
+def initial_policy(config: RunConfig) -> Policy:
+    """The policy before its first update."""
+    return config.policy.build(spec_of(config.sim), derive_seed(config.seed, "weights"))
+
+
+def action_uniforms(config: RunConfig, update: int, num_streams: int) -> torch.Tensor:
+    """float32 [T, N] in [0, 1): what the actions of the rollout before an update are drawn with."""
+    return uniforms(config.seed, "sampling", update, (config.trainer.rollout_steps, num_streams))
+
+
+def training_worlds(config: RunConfig, curriculum: Curriculum | None) -> VectorEnv:
+    """The worlds of a run at the start of their first episodes."""
     env = VectorEnv(
         config.sim,
         num_worlds=config.num_worlds,
         seed=derive_seed(config.seed, "worlds"),
         desynchronise=True,
         episode_steps=config.trainer.episode_steps or None,
+        variants=[task.sim for task in curriculum.tasks] if curriculum else (),
     )
+    if curriculum:
+        env.set_variant_weights(curriculum.weights)
     env.reset()
+    return env
+
+
+def _start(config: RunConfig, device: torch.device, shards: Shards) -> Training:
+    """A run at its very beginning."""
+    policy = initial_policy(config).to(device)
+    curriculum = start_curriculum(config.sim, config.curriculum, config.seed, config.episode_length)
+    env = training_worlds(config, curriculum)
     collector = Collector(env, policy, config.trainer.rollout_steps, device, shards)
-    return Training(config, env, policy, make_learner(policy, config.trainer), collector)
+    return Training(config, env, policy, make_learner(policy, config.trainer), collector, curriculum)
 
 
 def _checkpoint_is_due(training: Training) -> bool:
@@ -201,6 +232,9 @@ def _save(training: Training, folder: Path) -> None:
         **{f"state/{index}": leaf for index, leaf in enumerate(leaves(training.collector.state))},
         **{f"worlds/{key}": torch.from_numpy(value) for key, value in training.env.state_dict().items()},
     }
+    if training.curriculum:
+        arrays = training.curriculum.arrays()
+        tensors |= {f"curriculum/{name}": torch.from_numpy(array) for name, array in arrays.items()}
     record = {
         "updates": training.updates,
         "timesteps": training.timesteps,
@@ -247,6 +281,9 @@ def _restore(training: Training, checkpoint: Path) -> None:
     training.collector.state = with_leaves(template, [tensors[f"state/{index}"] for index in range(count)])
     worlds = {name.removeprefix("worlds/"): tensor for name, tensor in tensors.items() if name.startswith("worlds/")}
     training.env.load_state_dict({name: tensor.numpy() for name, tensor in worlds.items()})
+    if training.curriculum:
+        known = {name: tensors[f"curriculum/{name}"].numpy() for name in training.curriculum.arrays()}
+        training.curriculum = training.curriculum.restored(known)
     training.updates = record["updates"]
     training.timesteps = record["timesteps"]
     training.seconds = record["seconds"]

@@ -24,6 +24,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from metta.base.errors import InputError
 from metta.sim.config import ConverterConfig, FixedMap, SimConfig
 from metta.sim.constants import COLUMN_STEP, NORTH, RESOURCES, ROW_STEP
 from metta.sim.scripted.chain import ALTAR, BATTERY, GENERATOR, HEART, MINE, ORE, make_chain, part_of
@@ -55,10 +56,10 @@ class Machine(NamedTuple):
 
 
 def machines(config: SimConfig) -> dict[int, tuple[str, Machine]]:
-    """Name and numbers of mine, generator and altar. Raises ValueError for a world without this chain."""
+    """Name and numbers of mine, generator and altar. Raises InputError for a world without this chain."""
     make_chain(config)
     if config.agent.initial_inventory or config.agent_initial_inventory:
-        raise ValueError("the limit is derived for agents that start with empty hands")
+        raise InputError("the limit is derived for agents that start with empty hands")
     needed = {MINE: "", GENERATOR: RESOURCES[ORE], ALTAR: RESOURCES[BATTERY]}
     found = {}
     for name, thing in config.objects.items():
@@ -97,7 +98,7 @@ def combine(config: SimConfig, ore: int, ready: int, made_batteries: int, hearts
 
 
 def arena_limit(config: SimConfig) -> Limit:
-    """The limit of every map of a configuration. Raises ValueError for a world without the chain."""
+    """The limit of every map of a configuration. Raises InputError for a world without the chain."""
     parts = machines(config)
     (mine_name, mine), (generator_name, generator), (altar_name, altar) = parts[MINE], parts[GENERATOR], parts[ALTAR]
     num_mines, num_generators, num_altars = (counts(config, name) for name in (mine_name, generator_name, altar_name))
@@ -124,7 +125,7 @@ def map_limit(config: SimConfig, rows: Sequence[str], legend: dict[str, str]) ->
         rows: the map at the start of the episode, one character per cell (`VectorEnv.start_rows`).
         legend: character -> "empty", "agent" or an object's name (`VectorEnv.legend`).
 
-    Raises ValueError for a world without the chain.
+    Raises InputError for a world without the chain.
     """
     parts = machines(config)
     (mine_name, mine), (generator_name, generator), (altar_name, altar) = parts[MINE], parts[GENERATOR], parts[ALTAR]

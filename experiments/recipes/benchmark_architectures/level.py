@@ -3,16 +3,18 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import ValidationError, model_validator
+
 from metta.agent.policies.config import PolicyConfig
 from metta.base.addresses import check_run_name
-from metta.base.config import Config
+from metta.base.config import Config, sentence
 from metta.base.errors import InputError
 from metta.lab.architectures import choose_architecture
 from metta.lab.evaluation import EvaluateConfig, EvaluateJob
 from metta.lab.plan import id_part
 from metta.lab.replay import ReplayConfig, ReplayJob
 from metta.lab.training import TrainJob
-from metta.rl.config import RunConfig
+from metta.rl.config import CurriculumConfig, RunConfig
 from metta.sim.arena import arena_config
 from metta.sim.config import SimConfig
 
@@ -24,6 +26,8 @@ class Level(Config):
 
     name: str
     """Name of the level's module and of the level everywhere."""
+    purpose: str
+    """What the level tests."""
     size: int
     """Inner cells of the square map per side."""
     num_agents: int
@@ -40,6 +44,17 @@ class Level(Config):
     """Most reward of each item, in reward units; hearts always have 100."""
     evaluation_laser_costs: dict[str, int]
     """Evaluation environments by name, each with its laser cost."""
+    curriculum: CurriculumConfig = CurriculumConfig()
+    """Tasks that training draws its episodes from; evaluation never does."""
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> "Level":
+        try:
+            self.make_env()
+            self.make_evals()
+        except ValidationError as error:
+            raise ValueError(sentence(error, SimConfig)) from None
+        return self
 
     def train(
         self,
@@ -70,6 +85,7 @@ class Level(Config):
                 "policy": policy,
                 "sim": self.make_env(),
                 "evaluation_environments": self.make_evals(),
+                "curriculum": self.curriculum,
             }
         )
         return TrainJob(config, Path(train_dir), evaluate)

@@ -18,6 +18,10 @@ from metta.agent.policies.vit_sliding import ViTSlidingTransConfig
 
 LEVEL = Level(
     name="level_1_basic",
+    purpose=(
+        "Whether the chain is learned at all: one battery is a heart, machines start full, and every item on "
+        "the way pays, so that single steps of the chain are rewarded at once."
+    ),
     size=15,
     num_agents=12,
     altar_ratio=1,

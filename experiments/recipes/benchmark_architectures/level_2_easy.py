@@ -4,6 +4,9 @@ from experiments.recipes.benchmark_architectures.level import Level
 
 LEVEL = Level(
     name="level_2_easy",
+    purpose=(
+        "Carrying several batteries to one altar from empty machines: three to a heart, and smaller rewards on the way."
+    ),
     size=20,
     num_agents=16,
     altar_ratio=3,

@@ -4,6 +4,10 @@ from experiments.recipes.benchmark_architectures.level import Level
 
 LEVEL = Level(
     name="level_3_medium",
+    purpose=(
+        "The chain in a larger room among agents that can attack for one laser: armour, lasers and thefts "
+        "begin to count."
+    ),
     size=25,
     num_agents=20,
     altar_ratio=3,

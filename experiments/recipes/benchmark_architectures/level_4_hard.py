@@ -4,6 +4,7 @@ from experiments.recipes.benchmark_architectures.level import Level
 
 LEVEL = Level(
     name="level_4_hard",
+    purpose=("The chain with almost no reward on the way and more agents in the same room: credit over long delays."),
     size=25,
     num_agents=24,
     altar_ratio=3,

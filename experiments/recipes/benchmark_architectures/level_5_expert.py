@@ -1,9 +1,11 @@
-"""Level 5: hearts are the only reward, with combat."""
+"""Level 5: hearts are the only reward, with combat; a curriculum of 64 tasks draws the training episodes."""
 
 from experiments.recipes.benchmark_architectures.level import Level
+from metta.rl.config import CurriculumConfig
 
 LEVEL = Level(
     name="level_5_expert",
+    purpose="Exploration: hearts alone are rewarded, so the whole chain must be found before anything pays.",
     size=25,
     num_agents=24,
     altar_ratio=3,
@@ -12,6 +14,7 @@ LEVEL = Level(
     rewards={},
     caps={},
     evaluation_laser_costs={"basic": 100, "combat": 1},
+    curriculum=CurriculumConfig(sampler="learning_progress"),
 )
 
 train = LEVEL.train

@@ -1,0 +1,159 @@
+"""A run's curriculum: its tasks, its choices in metrics and worlds, and exact continuation after a stop."""
+
+import json
+
+import numpy as np
+import pytest
+
+from metta.base.errors import InputError
+from metta.rl.config import CurriculumConfig
+from metta.rl.curriculum import start_curriculum
+from metta.rl.tasks import make_tasks
+from metta.rl.trainer import train
+from metta.sim.constants import HEART
+from metta.sim.limits import arena_limit
+from metta.sim.vector_env import VectorEnv
+from tests.rl.small_run import SIM, small_run
+from tests.rl.test_trainer import metrics, weights
+
+PROGRESS = CurriculumConfig(sampler="learning_progress")
+CONVERTERS = ("altar", "mine_red", "generator_red", "lasery", "armory")
+
+
+def test_tasks_are_every_combination_of_costs_and_counts():
+    tasks = make_tasks(SIM, PROGRESS, 0, SIM.max_steps)
+    assert len(tasks) == len({tuple(task.choices.values()) for task in tasks}) == 64
+    for task in tasks:
+        assert task.choices == {
+            "laser_cost": int(task.sim.actions["attack"].consumed_resources["laser"]),
+            **{f"initial_{name}": task.sim.objects[name].initial_resource_count for name in CONVERTERS},
+        }
+        assert task.limit * SIM.num_agents == max(1, arena_limit(task.sim).hearts)
+    VectorEnv(SIM, num_worlds=1, seed=0, variants=[task.sim for task in tasks])
+    assert make_tasks(SIM, CurriculumConfig(), 0, SIM.max_steps) == []
+
+
+def test_of_too_many_combinations_the_seed_draws_some():
+    settings = PROGRESS.model_copy(update={"initial_counts": (0, 1, 2, 3), "max_tasks": 10})
+    first, again, other = (make_tasks(SIM, settings, seed, SIM.max_steps) for seed in (1, 1, 2))
+    assert len({tuple(task.choices.values()) for task in first}) == 10
+    assert [task.choices for task in first] == [task.choices for task in again]
+    assert [task.choices for task in first] != [task.choices for task in other]
+
+
+def test_limits_are_those_of_the_training_episodes_length():
+    whole, cut = (make_tasks(SIM, PROGRESS, 0, steps)[-1].limit for steps in (SIM.max_steps, SIM.max_steps // 2))
+    assert 0 < cut < whole
+
+
+def test_success_is_the_clipped_share_of_the_limit():
+    task = make_tasks(SIM, PROGRESS, 0, SIM.max_steps)[0]
+    assert task.success(0.0) == 0.0
+    assert task.success(task.limit / 2) == pytest.approx(0.5)
+    assert task.success(task.limit * 3) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"actions": {}}, "no attack paid with lasers"),
+        (
+            {"objects": {"wall": SIM.objects["wall"]}, "world": {"kind": "room", "height": 8, "width": 8}},
+            "one kind of mine",
+        ),
+    ],
+)
+def test_environments_without_attack_or_chain_are_refused(change, words):
+    sim = type(SIM).parse({**SIM.model_dump(), **change})
+    with pytest.raises(InputError, match=words):
+        make_tasks(sim, PROGRESS, 0, SIM.max_steps)
+
+
+@pytest.mark.parametrize(
+    "change", [{"laser_costs": []}, {"initial_counts": [1, 1]}, {"sampler": "best"}, {"time_scale": 0}]
+)
+def test_bad_settings_are_refused(change):
+    with pytest.raises(InputError, match=next(iter(change))):
+        CurriculumConfig.parse(change)
+
+
+def ended_episodes(env: VectorEnv, steps: int) -> list:
+    generator = np.random.default_rng(0)
+    for _ in range(steps):
+        env.step(generator.integers(0, 16, env.num_streams, dtype=np.int32))
+    return env.drain_episodes()
+
+
+def test_learns_from_whole_episodes_under_their_own_task():
+    curriculum = start_curriculum(SIM, PROGRESS, 0, SIM.max_steps)
+    env = VectorEnv(SIM, num_worlds=9, seed=0, desynchronise=True, variants=[task.sim for task in curriculum.tasks])
+    env.set_variant_weights(curriculum.weights)
+    env.reset()
+    episodes = ended_episodes(env, 90)
+    whole = [episode for episode in episodes if episode.length == SIM.max_steps]
+    assert 0 < len(whole) < len(episodes)
+    after = curriculum.after(episodes)
+    assert after.state.episodes.sum() == len(whole)
+    for episode in whole:
+        assert curriculum.weights[episode.variant] > 0
+        assert after.state.episodes[episode.variant] > 0
+    shares = [
+        curriculum.tasks[episode.variant].success(float(episode.final_inventory[:, HEART].mean())) for episode in whole
+    ]
+    assert after.metrics()["curriculum/episodes"] == len(whole)
+    assert 0 <= after.metrics()["curriculum/success"] <= max(shares)
+
+
+def test_probabilities_per_axis_add_up_to_one_and_uniform_is_uniform():
+    for sampler, spread in (("uniform", 0.0), ("learning_progress", 0.5)):
+        shown = start_curriculum(SIM, PROGRESS.model_copy(update={"sampler": sampler}), 3, SIM.max_steps).metrics()
+        for axis, values in {"laser_cost": (1, 100), **{f"initial_{name}": (0, 1) for name in CONVERTERS}}.items():
+            pair = [shown[f"curriculum/probability_{axis}_{value}"] for value in values]
+            assert sum(pair) == pytest.approx(1.0)
+            assert abs(pair[0] - 0.5) <= spread + 1e-12
+
+
+def test_only_another_number_of_tasks_is_another_curriculum():
+    curriculum = start_curriculum(SIM, PROGRESS, 0, SIM.max_steps)
+    assert all(
+        np.array_equal(a, b)
+        for a, b in zip(curriculum.restored(curriculum.arrays()).state, curriculum.state, strict=True)
+    )
+    fewer = start_curriculum(SIM, PROGRESS.model_copy(update={"laser_costs": (1,)}), 0, SIM.max_steps)
+    with pytest.raises(ValueError, match="does not fit 64 tasks"):
+        curriculum.restored(fewer.arrays())
+
+
+def run_of(updates: int, sampler: str = "learning_progress", threads: int = 1, seed: int = 0):
+    config = small_run(updates=updates, threads=threads, seed=seed)
+    return config.model_copy(update={"curriculum": CurriculumConfig(sampler=sampler, active_tasks=4)})
+
+
+def run(folder, config):
+    folder.mkdir(exist_ok=True)
+    train(config, folder)
+    return folder
+
+
+def test_a_stopped_run_continues_as_if_never_stopped(tmp_path):
+    whole = run(tmp_path / "whole", run_of(40))
+    parts = tmp_path / "parts"
+    for updates in (8, 21, 40):
+        run(parts, run_of(updates))
+    assert weights(whole) == weights(parts)
+    assert metrics(whole) == metrics(parts)
+    last = metrics(whole)[-1]
+    assert last["curriculum/episodes"] > 8
+    assert last["curriculum/tasks_known"] > 2
+
+
+def test_samplers_and_seeds_differ_and_off_says_nothing(tmp_path):
+    lines = {
+        (sampler, seed): metrics(run(tmp_path / f"{sampler}{seed}", run_of(30, sampler, seed=seed)))
+        for sampler, seed in (("learning_progress", 0), ("learning_progress", 1), ("uniform", 0), ("off", 0))
+    }
+    chosen = {key: [v for k, v in sorted(lines[key][-1].items()) if "probability" in k] for key in lines}
+    assert chosen["learning_progress", 0] != chosen["learning_progress", 1]
+    assert chosen["uniform", 0] == pytest.approx([0.5] * 12)
+    assert not any(name.startswith("curriculum/") for line in lines["off", 0] for name in line)
+    assert json.dumps(lines["uniform", 0]) != json.dumps(lines["off", 0])
