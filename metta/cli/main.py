@@ -3,14 +3,15 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from metta.base.config import Config
-from metta.base.errors import InputError, InUseError, RunError
+from metta.base.errors import InputError
 from metta.cli.recipes import Recipe, all_recipes, find_recipe, plain_data
 from metta.cli.values import KnownKey, change, known_keys, read_settings, unknown_key_sentence
-from metta.lab.job import IN_USE, INPUT_ERROR, STOPPED, Job
+from metta.lab.endings import INPUT_ERROR, report_errors
+from metta.lab.job import Job
 
 USAGE = """usage: uv run ./tools/run.py PATH [key=value ...] [--dry-run]
 
@@ -23,32 +24,11 @@ USAGE = """usage: uv run ./tools/run.py PATH [key=value ...] [--dry-run]
   --list            list the recipes
 """
 
-RUN_ERROR = 1
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: this process's) and return the exit status."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     return report_errors(lambda: _command(given))
-
-
-def report_errors(command: Callable[[], int]) -> int:
-    """Run a command; its expected faults become one sentence on standard error and an exit status."""
-    try:
-        return command()
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return IN_USE if isinstance(error, InUseError) else INPUT_ERROR
-    except RunError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return RUN_ERROR
-    except KeyboardInterrupt:
-        print("stopped.", file=sys.stderr)
-        return STOPPED
-    except BrokenPipeError:
-        # The reader of our output (e.g. `head`) has closed it; say nothing more, also not at exit.
-        sys.stdout = None
-        return RUN_ERROR
 
 
 def _command(arguments: list[str]) -> int:

@@ -1,8 +1,9 @@
 """A benchmark: plan -> jobs -> run folders -> results, rewritten after every run; repeated, it continues."""
 
+import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +21,31 @@ from metta.lab.provenance import now
 from metta.lab.records import benchmark_results, reference_results, run_record
 from metta.lab.tasks import EvaluationTask, PlannedReference, PlannedRun, ReferenceTask, RunTask
 
+MANY_RUNS = 500
+"""Up to so many, the results are rewritten after every run; beyond that it takes seconds."""
 WRITING_SHARE = 0.1
-"""Rewriting the results of thousands of runs takes seconds; no more than this share of the time is spent on it."""
+"""No more than this share of the time is spent on a report, and on the results of many runs."""
+
+
+class Pace:
+    """Keeps something that takes long to a share of the time."""
+
+    def __init__(self) -> None:
+        self._again_at = 0.0
+
+    def allows(self) -> bool:
+        """Whether it may be done now."""
+        return time.monotonic() >= self._again_at
+
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[None]:
+        """Do it inside."""
+        before = time.monotonic()
+        try:
+            yield
+        finally:
+            after = time.monotonic()
+            self._again_at = after + (after - before) / WRITING_SHARE
 
 
 @dataclass
@@ -48,7 +72,8 @@ class Benchmark:
     _start_time: str = ""
     _faults: dict[str, str] = field(default_factory=dict)
     _worked_on: set[str] = field(default_factory=set)
-    _write_again_at: float = 0.0
+    _results_pace: Pace = field(default_factory=Pace)
+    _report_pace: Pace = field(default_factory=Pace)
 
     @property
     def results_file(self) -> Path:
@@ -177,19 +202,28 @@ class Benchmark:
 
     def _write(self, end_time: str | None, final: bool = False) -> None:
         """Rewrite the results; a disk that is full for a while costs nothing, because the run folders have it all."""
-        before = time.monotonic()
-        if before < self._write_again_at and not final:
-            return
         try:
-            results = self._results(end_time)
-            write_results(self.results_file, results)
-            write_atomically(self.output / MARKDOWN_NAME, summary_markdown(results) + "\n")
-            write_atomically(self.output / CSV_NAME, summary_csv(results))
-            if fault := refresh_report(self.results_file, results):
-                print(f"warning: no report: {fault}", file=sys.stderr)
+            if final or len(self.runs) <= MANY_RUNS or self._results_pace.allows():
+                with self._results_pace.measured():
+                    results = self._results(end_time)
+                    write_with_tables(self.results_file, results)
+                if final or self._report_pace.allows():
+                    with self._report_pace.measured():
+                        write_report(self.results_file, results)
         except RunError as error:
             if final:
                 raise
             print(f"warning: {error} The benchmark goes on.", file=sys.stderr)
-        took = time.monotonic() - before
-        self._write_again_at = before + took / WRITING_SHARE if took > 0.5 else 0.0
+
+
+def write_with_tables(results_file: Path, results: BenchmarkResults) -> None:
+    """Replace a results file and the tables beside it. Raises `RunError` if the disk is full."""
+    write_results(results_file, results)
+    write_atomically(results_file.parent / MARKDOWN_NAME, summary_markdown(results) + "\n")
+    write_atomically(results_file.parent / CSV_NAME, summary_csv(results))
+
+
+def write_report(results_file: Path, results: BenchmarkResults) -> None:
+    """Write the report beside a results file; one warning if the results forbid it. Raises `RunError`: full disk."""
+    if fault := refresh_report(results_file, results):
+        print(f"warning: no report: {fault}", file=sys.stderr)

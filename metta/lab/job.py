@@ -7,13 +7,6 @@ from typing import Any, ClassVar, Self
 
 from metta.base.config import Config
 
-STOPPED = 130
-"""Exit status of a job that was asked to stop (as a shell reports it after Ctrl-C)."""
-INPUT_ERROR = 2
-"""Exit status after wrong input: the same command would fail again."""
-IN_USE = 75
-"""Exit status when another process works on the run; the same command may succeed later."""
-
 
 @dataclass(frozen=True)
 class Job(ABC):

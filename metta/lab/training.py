@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, ClassVar
 
 from metta.base.errors import InputError, RunError
 from metta.base.files import locked, make_folder
+from metta.lab.endings import STOPPED
 from metta.lab.evaluation import EvaluateConfig, evaluate_into, result_sentences
-from metta.lab.job import STOPPED, Job
+from metta.lab.job import Job
 from metta.lab.log import ProgressLine, RunLog
 from metta.lab.run import Heartbeat, RunFolder
 from metta.lab.stopping import terminable
+from metta.lab.wandb_mirror import Mode, check_available, mirrored
 from metta.rl.config import RunConfig
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ class TrainJob(Job):
     train_dir: Path
     evaluate: bool = True
     """False leaves the evaluation to another job; it changes nothing in the run's configuration."""
+    wandb: Mode = "off"
+    """Whether the run is also shown in Weights & Biases; it changes nothing in the run's configuration."""
 
     fixed: ClassVar[Mapping[str, str]] = {
         "level": "the level is chosen by the path, as in "
@@ -43,6 +47,8 @@ class TrainJob(Job):
             RunError: training or evaluation failed; what was done is kept.
         """
         folder = RunFolder.of(self.train_dir, self.config.run)
+        if self.wandb != "off":
+            check_available()
         configuration = self.config.model_dump(mode="json")
         folder.check_same(configuration)
         if folder.is_finished():
@@ -52,7 +58,10 @@ class TrainJob(Job):
         with locked(folder.lock_file, f"run {self.config.run!r}"):
             folder.record_start(configuration)
             log = RunLog(folder.log_file)
-            with Heartbeat(folder, self.config.trainer.total_timesteps, log.say) as heartbeat:
+            with (
+                mirrored(folder, self.wandb, log.say),
+                Heartbeat(folder, self.config.trainer.total_timesteps, log.say) as heartbeat,
+            ):
                 return _guarded(lambda: self._work(folder, heartbeat, log), heartbeat, log)
 
     def _work(self, folder: RunFolder, heartbeat: Heartbeat, log: RunLog) -> None:

@@ -34,6 +34,11 @@ EXTRA_WORDS = {
         *(*SHORT_TRAINING[1:], *SHORT_EVALUATION[:2]),
     ),
     "--quick": (*("--max-timesteps", "400", "--seeds", "1"), *(*SHORT_TRAINING[1:-1], *SHORT_EVALUATION[:2])),
+    "adaptive.py --experiment-id benchmark_20260101 --timesteps 1000000 --local": (
+        *("--timesteps", "400", "--seeds-per-level", "1", "--architectures", "fast", "--levels", "level_1_basic"),
+        *(*SHORT_TRAINING[1:-1], *SHORT_EVALUATION[:2]),
+    ),
+    "adaptive.py": (),
     "metta.sim.conformance": (),
 }
 """Part of a documented command -> what is added to make it small; the first part that occurs counts.

@@ -14,6 +14,11 @@ from typing import Any
 
 import pytest
 
+from metta.analysis.results import read_results
+from metta.base.errors import RunError
+from metta.cli.main import resolve
+from metta.lab.dispatch.contract import Command, Ended
+
 STEPS_PER_UPDATE = 100
 
 
@@ -85,3 +90,42 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Bench:
     for module in (trainer, evaluate, checkpoint):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     return bench
+
+
+class Here:
+    """Runs commands in this process, in the place of subprocesses; `faults` names those that fail, with the reason."""
+
+    slots = 1
+
+    def __init__(self, results: Path) -> None:
+        """Look at the results file `results` whenever a command starts."""
+        self._results = results
+        self.done: list[str] = []
+        self.faults: dict[str, str] = {}
+        self.results_seen: list[int] = []
+        self._command: Command | None = None
+
+    def start(self, command: Command) -> None:
+        self._command = command
+
+    def poll(self) -> list[Ended]:
+        command, self._command = self._command, None
+        if command is None:
+            return []
+        self.done.append(command.name)
+        fault = self.faults.get(command.name)
+        if fault:
+            command.log_file.parent.mkdir(parents=True, exist_ok=True)
+            command.log_file.write_text(f"error: {fault}\n")
+            return [Ended(command, 1)]
+        self.results_seen.append(len(read_results(self._results).runs))
+        try:
+            return [Ended(command, resolve(command.words).execute())]
+        except RunError:
+            return [Ended(command, 1)]
+
+    def end(self, name: str) -> None:
+        raise AssertionError(name)
+
+    def close(self) -> None:
+        self._command = None

@@ -11,52 +11,17 @@ from experiments.recipes.benchmark_architectures.run_benchmark import main
 from metta.analysis.results import read_results
 from metta.cli.main import resolve
 from metta.lab import benchmark as lab_benchmark
-from metta.lab.dispatch.contract import Command, Ended
-from tests.lab.stand_ins import Bench, environment_result
+from tests.lab.stand_ins import Bench, Here, environment_result
 
 OUTPUT = Path("train_dir/benchmark")
 RESULTS = OUTPUT / "benchmark_results.json"
 SMALL = ("--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "2")
 
 
-class Here:
-    """Runs commands in this process, in the place of subprocesses; `faults` names those that fail, with the reason."""
-
-    slots = 1
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
-        self.faults: dict[str, str] = {}
-        self.results_seen: list[int] = []
-        self._command: Command | None = None
-
-    def start(self, command: Command) -> None:
-        self._command = command
-
-    def poll(self) -> list[Ended]:
-        command, self._command = self._command, None
-        if command is None:
-            return []
-        self.done.append(command.name)
-        fault = self.faults.get(command.name)
-        if fault:
-            command.log_file.parent.mkdir(parents=True, exist_ok=True)
-            command.log_file.write_text(f"error: {fault}\n")
-            return [Ended(command, 1)]
-        self.results_seen.append(len(read_results(RESULTS).runs))
-        return [Ended(command, resolve(command.words).execute())]
-
-    def end(self, name: str) -> None:
-        raise AssertionError(name)
-
-    def close(self) -> None:
-        self._command = None
-
-
 @pytest.fixture
 def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
     """Commands run in this process with stand-ins for training and evaluation."""
-    found = Here()
+    found = Here(RESULTS)
     monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: found)
     return found
 

@@ -11,7 +11,7 @@ import pytest
 from experiments.recipes.benchmark_architectures import level_1_basic
 from metta.base.errors import InputError, RunError
 from metta.cli.main import resolve
-from metta.lab.job import STOPPED
+from metta.lab.endings import STOPPED
 from metta.lab.run import RunFolder, RunStatus
 from metta.lab.training import TrainJob
 from tests.lab.stand_ins import Bench

@@ -14,6 +14,7 @@ from metta.lab.evaluation import EvaluateConfig, EvaluateJob
 from metta.lab.plan import id_part
 from metta.lab.replay import ReplayConfig, ReplayJob
 from metta.lab.training import TrainJob
+from metta.lab.wandb_mirror import Mode
 from metta.rl.config import CurriculumConfig, RunConfig
 from metta.sim.arena import arena_config
 from metta.sim.config import SimConfig
@@ -64,6 +65,7 @@ class Level(Config):
         seed: int = 0,
         train_dir: str = "./train_dir",
         evaluate: bool = True,
+        wandb: Mode = "off",
     ) -> TrainJob:
         """Train one run on this level, or continue it, and evaluate it at the end.
 
@@ -74,6 +76,7 @@ class Level(Config):
             seed: reaches weights, worlds, action sampling and minibatch order.
             train_dir: folder in which runs lie.
             evaluate: false leaves the evaluation to a repetition of the command without it.
+            wandb: off, or show the run in Weights & Biases, offline (into the run's folder) or online.
         """
         name, policy = _choose(policy_architecture, arch_type)
         config = RunConfig.parse(
@@ -88,7 +91,7 @@ class Level(Config):
                 "curriculum": self.curriculum,
             }
         )
-        return TrainJob(config, Path(train_dir), evaluate)
+        return TrainJob(config, Path(train_dir), evaluate, wandb)
 
     def evaluate(
         self, policy_uri: str, policy_architecture: str | None = None, arch_type: str | None = None

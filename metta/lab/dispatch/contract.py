@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from metta.lab.job import IN_USE, INPUT_ERROR
+from metta.lab.endings import IN_USE, INPUT_ERROR
 
 TAIL_BYTES = 4096
 

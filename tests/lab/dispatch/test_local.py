@@ -12,7 +12,7 @@ from metta.lab import run, stopping
 from metta.lab.dispatch import local
 from metta.lab.dispatch.contract import Command, Ended, command_text, tail
 from metta.lab.dispatch.local import LocalDispatcher, visible_gpus
-from metta.lab.job import STOPPED
+from metta.lab.endings import STOPPED
 from tests.lab.stand_ins import Bench
 
 SCRIPT = """

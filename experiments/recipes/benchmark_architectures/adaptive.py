@@ -1,0 +1,178 @@
+"""Many runs: `uv run experiments/recipes/benchmark_architectures/adaptive.py --experiment-id x --local`.
+
+Repeating a command continues it: finished runs are not repeated. `--help` explains every flag.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from experiments.recipes.benchmark_architectures.planning import (
+    LEVELS,
+    PACKAGE,
+    Parser,
+    at_least,
+    chosen_names,
+    planned_references,
+    planned_runs,
+)
+from metta.base.addresses import local_path
+from metta.base.errors import InputError
+from metta.cli.main import report_errors
+from metta.lab.benchmark import Benchmark
+from metta.lab.decide import Rules
+from metta.lab.dispatch.contract import command_text
+from metta.lab.dispatch.local import LocalDispatcher, visible_gpus
+from metta.lab.forecast import forecast, measured_speeds
+from metta.lab.plan import id_part, plan
+from metta.lab.provenance import cores
+from metta.lab.run import RunFolder
+
+SCRIPT = f"{PACKAGE.replace('.', '/')}/adaptive.py"
+LAUNCHERS = ("local", "skypilot", "slurm")
+NOT_THERE = (
+    "--launcher {} is not part of this version of the suite; use --local, which runs everything on this machine."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (default: this process's) and return the exit status."""
+    return report_errors(lambda: _adaptive(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _adaptive(words: list[str]) -> int:
+    given = _parser().parse_args(words)
+    launcher = "local" if given.local else given.launcher
+    if given.local and given.launcher not in (None, "local"):
+        raise InputError(f"--local and --launcher {given.launcher} exclude each other; give one of them.")
+    launcher = launcher or "skypilot"
+    gpus = visible_gpus() if launcher == "local" else []
+    benchmark = build_benchmark(given, launcher, gpus, command=shlex.join(["uv", "run", SCRIPT, *words]))
+    if given.dry_run:
+        _print_plan(benchmark, given)
+        return 0
+    if launcher != "local":
+        raise InputError(NOT_THERE.format(launcher))
+    if benchmark.parallel < given.max_parallel:
+        what = f"{len(gpus)} GPUs" if gpus else f"{cores()} cores"
+        print(f"{benchmark.parallel} jobs at a time, because this machine has {what}.")
+    return benchmark.execute(LocalDispatcher(benchmark.parallel, gpus))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(
+        allow_abbrev=False,
+        prog="adaptive.py",
+        description="Train every architecture on every level with every seed, many at a time, evaluate, and compare; "
+        "repeating the command continues it.",
+        epilog="key=value words are settings for every run, as in tools/run.py: trainer.learning_rate=0.001",
+    )
+    add = parser.add_argument
+    add("--experiment-id", required=True, metavar="NAME", help="name of the experiment and of its folder")
+    add("--timesteps", type=int, default=1_000_000, metavar="N", help="agent-steps per run (default: 1000000)")
+    add("--max-parallel", type=int, default=16, metavar="N", help="jobs at a time, at most (default: 16 = 4 x 4 GPUs)")
+    add("--seeds-per-level", type=int, default=3, metavar="N", help="seeds per architecture and level (default: 3)")
+    add("--first-seed", type=int, default=0, metavar="N", help="seeds are N, N+1, ... (default: 0)")
+    add("--levels", default=",".join(LEVELS), metavar="A,B", help="level modules (default: all)")
+    add("--architectures", default="", metavar="A,B", help="keys of ARCHITECTURES (default: all)")
+    add(
+        "--results-root",
+        default="./train_dir",
+        metavar="DIR",
+        help="folder in which the experiment's folder lies (default: ./train_dir)",
+    )
+    add("--retries", type=int, default=2, metavar="N", help="further tries of a run that failed (default: 2)")
+    add("--launcher", choices=LAUNCHERS, help="where jobs run (default: skypilot)")
+    add("--local", action="store_true", help="short for --launcher local: this machine")
+    add("--jobs-per-gpu", type=int, default=1, metavar="N", help="with --local: jobs that share a GPU (default: 1)")
+    add(
+        "--heartbeat-timeout",
+        type=float,
+        default=Rules.silence_seconds,
+        metavar="S",
+        help="seconds without a sign of life after which a run is ended and tried again (default: %(default)g)",
+    )
+    add("--skip-training", action="store_true", help="only evaluate the checkpoints that are there")
+    add("--dry-run", action="store_true", help="print commands and a forecast of time and cost; nothing is run")
+    add(
+        "--steps-per-second",
+        type=float,
+        metavar="X",
+        help="for the forecast: agent-steps per second and job (default: as measured in the runs in --results-root)",
+    )
+    add("--price-per-hour", type=float, metavar="X", help="for the forecast: price of one job's place for an hour")
+    add("settings", nargs="*", metavar="key=value", help="settings for every run")
+    return parser
+
+
+def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str], command: str) -> Benchmark:
+    """The benchmark that the flags ask for, every run of it checked. Raises `InputError` for a bad flag."""
+    for name in ("timesteps", "max_parallel", "seeds_per_level", "jobs_per_gpu"):
+        at_least(name, getattr(given, name), 1)
+    for name in ("first_seed", "retries"):
+        at_least(name, getattr(given, name), 0)
+    at_least("heartbeat_timeout", given.heartbeat_timeout, 30)
+    for name in ("steps_per_second", "price_per_hour"):
+        if getattr(given, name) is not None:
+            at_least(name, getattr(given, name), 1e-9)
+    if id_part(given.experiment_id) != given.experiment_id:
+        raise InputError(f"--experiment-id {given.experiment_id!r}: use letters, digits, _ and - only.")
+    names = list(ARCHITECTURES)
+    architectures = chosen_names("--architectures", given.architectures or ",".join(names), names)
+    levels = chosen_names("--levels", given.levels, LEVELS)
+    output = local_path(given.results_root) / given.experiment_id
+    seeds = range(given.first_seed, given.first_seed + given.seeds_per_level)
+    specs = plan(given.experiment_id, architectures, levels, seeds)
+
+    settings = [f"trainer.total_timesteps={given.timesteps}", *given.settings]
+    slots, threads = given.max_parallel, 0
+    if launcher == "local":
+        places = len(gpus) * given.jobs_per_gpu if gpus else cores()
+        slots = min(slots, places, len(specs))
+        threads = _threads_so_far(output) or max(1, cores() // slots)
+        settings.append(f"system.threads={threads}")
+    return Benchmark(
+        output=output,
+        runs=planned_runs(specs, output, settings),
+        references=planned_references(levels, output, settings),
+        max_timesteps=given.timesteps,
+        parallel=slots,
+        threads=threads,
+        train=not given.skip_training,
+        command=command,
+        rules=Rules(retries=given.retries, silence_seconds=given.heartbeat_timeout),
+        split=True,
+    )
+
+
+def _threads_so_far(output: Path) -> int | None:
+    """Threads of the runs that are there, so that the experiment can be continued with another number of jobs."""
+    for file in output.glob("*/config.json"):
+        configuration = RunFolder(file.parent).configuration()
+        if configuration is not None:
+            return int(configuration["system"]["threads"])
+    return None
+
+
+def _print_plan(benchmark: Benchmark, given: argparse.Namespace) -> None:
+    """Every command as it can be typed, then the forecast as comments of the shell."""
+    for run in benchmark.runs:
+        print(command_text(run.train_words if benchmark.train else run.evaluate_words))
+    speeds = measured_speeds(benchmark.output.parent, benchmark.threads)
+    expected = forecast(benchmark.runs, benchmark.parallel, speeds, given.steps_per_second)
+    print(f"# {len(benchmark.runs)} runs in {benchmark.output}")
+    for sentence in expected.sentences(benchmark.parallel, given.price_per_hour):
+        print(f"# {sentence}")
+    if expected.unknown:
+        missing = ",".join(expected.unknown)
+        measure = ["uv", "run", SCRIPT, "--experiment-id", "speed", "--architectures", missing, "--timesteps", "50000"]
+        measure += ["--levels", "level_1_basic", "--seeds-per-level", "1", "--local"]
+        measure += ["--max-parallel", str(benchmark.parallel), "--results-root", given.results_root]
+        print(f"# give --steps-per-second, or measure with: {shlex.join(measure)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

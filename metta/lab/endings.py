@@ -1,0 +1,34 @@
+"""How a command ends: its exit status, and one sentence for every expected fault."""
+
+import sys
+from collections.abc import Callable
+
+from metta.base.errors import InputError, InUseError, RunError
+
+RUN_ERROR = 1
+"""Exit status after something failed while running."""
+INPUT_ERROR = 2
+"""Exit status after wrong input: the same command would fail again."""
+IN_USE = 75
+"""Exit status when another process works on the run; the same command may succeed later."""
+STOPPED = 130
+"""Exit status of a job that was asked to stop (as a shell reports it after Ctrl-C)."""
+
+
+def report_errors(command: Callable[[], int]) -> int:
+    """Run a command; its expected faults become one sentence on standard error and an exit status."""
+    try:
+        return command()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return IN_USE if isinstance(error, InUseError) else INPUT_ERROR
+    except RunError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return RUN_ERROR
+    except KeyboardInterrupt:
+        print("stopped.", file=sys.stderr)
+        return STOPPED
+    except BrokenPipeError:
+        # The reader of our output (e.g. `head`) has closed it; say nothing more, also not at exit.
+        sys.stdout = None
+        return RUN_ERROR

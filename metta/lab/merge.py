@@ -1,0 +1,150 @@
+"""Results of several machines as one: `uv run python -m metta.lab.merge A B --into C`; conflicts are refused.
+
+A, B and C are folders as run_benchmark.py and adaptive.py write them, or their benchmark_results.json. The run folders
+stay where they are; the merged file names them. C may exist: then A and B are added to it.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from metta.analysis.results import FILE_NAME, BenchmarkResults, EnvironmentResult, RunRecord, read_results
+from metta.base.errors import InputError
+from metta.base.files import locked, make_folder
+from metta.lab.benchmark import write_report, write_with_tables
+from metta.lab.endings import report_errors
+from metta.lab.records import with_scores
+
+Key = tuple[str, str, int]
+"""Architecture, level and seed."""
+
+
+def merge(sources: Sequence[tuple[str, BenchmarkResults]]) -> BenchmarkResults:
+    """All runs of the sources, each once.
+
+    A run that one source lacks, or has as failed, is taken from another that has it. Two successful runs of the same
+    architecture, level and seed must be the same record.
+
+    Args:
+        sources: name for messages, and results; at least one.
+
+    Raises:
+        InputError: the sources differ in agent-steps, in a run that both did, or in a reference player's result.
+    """
+    first_name, first = sources[0]
+    references: dict[str, dict[str, dict[str, EnvironmentResult]]] = {}
+    runs: dict[Key, tuple[str, RunRecord]] = {}
+    for name, results in sources:
+        if results.max_timesteps != first.max_timesteps:
+            raise InputError(
+                f"{first_name} holds runs of {first.max_timesteps} agent-steps and {name} of {results.max_timesteps}; "
+                "they cannot be compared, so they are not merged."
+            )
+        _add_references(references, name, results)
+        for record in results.runs:
+            _add_run(runs, name, record)
+    ordered = [runs[key][1] for key in sorted(runs, key=lambda key: (key[2], key[1]))]
+    everything = [results for _, results in sources]
+    ends = [results.end_time for results in everything]
+    return first.model_copy(
+        update={
+            "start_time": min(results.start_time for results in everything),
+            "end_time": None if None in ends else max(end for end in ends if end is not None),
+            "architectures": list(dict.fromkeys(name for results in everything for name in results.architectures)),
+            "levels": sorted({level for results in everything for level in results.levels}),
+            "seeds": sorted({seed for results in everything for seed in results.seeds}),
+            "command": " && ".join(dict.fromkeys(results.command for results in everything)),
+            "references": references,
+            "runs": [
+                with_scores(record.model_copy(update={"run_number": number, "total_runs": len(ordered)}), references)
+                for number, record in enumerate(ordered, start=1)
+            ],
+            "provenance": {"merged": {name: results.provenance for name, results in sources}},
+        }
+    )
+
+
+def _add_references(
+    references: dict[str, dict[str, dict[str, EnvironmentResult]]], name: str, results: BenchmarkResults
+) -> None:
+    for level, players in results.references.items():
+        for player, found in players.items():
+            before = references.setdefault(level, {}).setdefault(player, found)
+            for environment in {*before, *found}:
+                ours, theirs = before.get(environment), found.get(environment)
+                if ours is None or theirs is None or ours.hearts_of_episodes != theirs.hearts_of_episodes:
+                    raise InputError(
+                        f"{name} has another result of the player {player} on {level} {environment}; the sources were "
+                        "evaluated with different settings or versions, so they are not merged."
+                    )
+
+
+def _add_run(runs: dict[Key, tuple[str, RunRecord]], name: str, record: RunRecord) -> None:
+    training = record.training
+    key = (training.architecture, training.level, training.seed)
+    there = runs.get(key)
+    if there is None or _rank(record) > _rank(there[1]):
+        runs[key] = (name, record)
+        return
+    if _rank(record) == _rank(there[1]) == 2 and not _same(record, there[1]):
+        raise InputError(
+            f"{there[0]} and {name} both hold {training.architecture} on {training.level}, seed {training.seed}, with "
+            "different results; remove one of them or give other seeds (--first-seed) to one machine."
+        )
+
+
+def _rank(record: RunRecord) -> int:
+    """How far the run came: 2 trained and evaluated, 1 trained, 0 neither."""
+    return (record.training.status == "success") + (record.evaluation.status == "success")
+
+
+def _same(one: RunRecord, other: RunRecord) -> bool:
+    """Whether two records are of the same run: the same start, steps and episodes."""
+    return (one.training.start_time, one.training.timesteps) == (
+        other.training.start_time,
+        other.training.timesteps,
+    ) and {name: result.hearts_of_episodes for name, result in one.evaluation.results.items()} == {
+        name: result.hearts_of_episodes for name, result in other.evaluation.results.items()
+    }
+
+
+def results_file(text: str) -> Path:
+    """The results file that a folder or a file names."""
+    path = Path(text)
+    return path if path.suffix == ".json" else path / FILE_NAME
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (default: this process's) and return the exit status."""
+    return report_errors(lambda: _merge(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message} (--help explains every flag).")
+
+
+def _merge(words: list[str]) -> int:
+    parser = _Parser(
+        prog="python -m metta.lab.merge", description="Merge results of several machines.", allow_abbrev=False
+    )
+    parser.add_argument("sources", nargs="+", metavar="FOLDER", help="results folders (or their results files)")
+    parser.add_argument("--into", required=True, metavar="FOLDER", help="folder for the merged results")
+    given = parser.parse_args(words)
+    target = results_file(given.into)
+    names = [*([given.into] if target.exists() else []), *given.sources]
+    sources = [(name, read_results(results_file(name))) for name in names]
+    merged = merge(sources)
+    make_folder(target.parent)
+    with locked(target.parent / ".lock", f"the benchmark in {target.parent}"):
+        write_with_tables(target, merged)
+        write_report(target, merged)
+    failed = [record for record in merged.runs if _rank(record) < 2]
+    print(f"{len(merged.runs)} runs from {len(sources)} results, {len(failed)} of them not successful: {target}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

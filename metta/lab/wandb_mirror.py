@@ -1,0 +1,186 @@
+"""A run folder shown in Weights & Biases: `uv run python -m metta.lab.wandb_mirror train_dir/<run> offline|online`.
+
+It follows metrics.jsonl and evaluation.json from a process of its own, so that a tracker that hangs or fails cannot
+hold up a run. The folder stays the truth: repeated by hand, the command shows what is still missing.
+Needs the optional package wandb (`uv sync --group wandb`).
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from metta.base.errors import InputError
+from metta.base.files import disk_faults, read_json, write_json
+from metta.lab.endings import report_errors
+from metta.lab.plan import RunSpec
+from metta.lab.run import RunFolder
+
+Mode = Literal["off", "offline", "online"]
+
+PROJECT = "architecture-benchmark"
+"""Where the environment variable WANDB_PROJECT names no other."""
+SUITE_TAG = "benchmark_architectures"
+LONGEST_TAG = 64
+"""Characters; the tracker refuses longer ones."""
+SECONDS_TO_FINISH = 5.0
+"""How long a run waits for its mirror at the end."""
+SECONDS_LEFT_ALONE = 120.0
+"""How long the mirror may go on after its run has ended."""
+FOLLOW_SECONDS = 2.0
+
+
+def check_available() -> None:
+    """Raise `InputError` saying what to install if the package is missing."""
+    if importlib.util.find_spec("wandb") is None:
+        raise InputError("wandb= needs the package wandb: run `uv sync --group wandb`, or leave wandb=off.")
+
+
+@contextmanager
+def mirrored(folder: RunFolder, mode: Mode, warn: Callable[[str], None]) -> Iterator[None]:
+    """Show the run in Weights & Biases while the body runs; costs at most a few seconds and one warning."""
+    if mode == "off":
+        yield
+        return
+    log = folder.path / "wandb.log"
+    command = [sys.executable, "-m", "metta.lab.wandb_mirror", str(folder.path), mode, "--follow"]
+    try:
+        with log.open("ab") as output:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output)
+    except OSError as error:
+        warn(f"Weights & Biases shows nothing of this run: {error}.")
+        yield
+        return
+    try:
+        yield
+    finally:
+        # The end of its input tells the mirror that the run has ended, however it ended.
+        assert process.stdin is not None
+        process.stdin.close()
+        try:
+            status = process.wait(SECONDS_TO_FINISH)
+            if status != 0:
+                warn(f"Weights & Biases does not show all of this run (see {log}).")
+        except subprocess.TimeoutExpired:
+            warn(f"Weights & Biases is slow; its process may go on for {SECONDS_LEFT_ALONE:.0f} seconds (see {log}).")
+
+
+def identity(configuration: dict[str, Any]) -> dict[str, Any]:
+    """Name, group and tags of a run: the suite, the experiment, architecture, level and seed."""
+    run = str(configuration["run"])
+    tags = [SUITE_TAG]
+    group = None
+    try:
+        group = RunSpec.from_id(run).experiment
+        tags.append(group)
+    except InputError:
+        pass  # a run with a name of its own belongs to no experiment
+    tags += [str(configuration["architecture"]), str(configuration["level"]), f"seed_{configuration['seed']}"]
+    return {"name": run, "group": group, "tags": [tag[:LONGEST_TAG] for tag in dict.fromkeys(tags)]}
+
+
+class Mirror:
+    """Sends what a run folder holds and the tracker lacks."""
+
+    def __init__(self, folder: RunFolder, mode: Mode) -> None:
+        """Open the tracker's run. Raises `InputError` if the folder holds no run."""
+        configuration = folder.configuration()
+        if configuration is None:
+            raise InputError(f"there is no run in {folder.path}.")
+        if mode == "offline":
+            os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # offline means that nothing leaves the machine
+        import wandb
+
+        self._folder = folder
+        self._note = folder.path / "wandb.json"
+        self._sent = int(read_json(self._note)["update"]) if self._note.exists() else 0
+        self._place = 0
+        self._run: Any = wandb.init(
+            project=os.environ.get("WANDB_PROJECT", PROJECT),
+            id=str(configuration["run"]),
+            resume="allow",
+            mode=mode,
+            dir=str(folder.path),
+            config=configuration,
+            settings=wandb.Settings(console="off", disable_git=True, disable_code=True, x_disable_stats=True),
+            **identity(configuration),
+        )
+
+    def send(self) -> None:
+        """Send the metrics that are new; each line is one update, shown over agent-steps."""
+        file = self._folder.path / "metrics.jsonl"
+        if not file.exists():
+            return
+        if file.stat().st_size < self._place:
+            self._place = 0  # the run has gone back to a checkpoint
+        with file.open("rb") as lines:
+            lines.seek(self._place)
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    break
+                self._place += len(line)
+                self._send_line(json.loads(line))
+
+    def _send_line(self, record: dict[str, Any]) -> None:
+        update = record.pop("update")
+        if update <= self._sent:
+            return
+        timing = record.pop("timing", {})
+        values = {**record, **{f"timing/{name}": value for name, value in timing.items()}}
+        self._run.log(values, step=update)
+        self._sent = update
+
+    def finish(self) -> None:
+        """Send the evaluation, and close."""
+        if self._folder.evaluation_file.exists():
+            for environment, result in read_json(self._folder.evaluation_file)["results"].items():
+                for name in ("hearts_per_agent", "reward"):
+                    self._run.summary[f"evaluation/{environment}/{name}"] = result[name]
+        self._run.finish()
+        write_json(self._note, {"update": self._sent})
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line (default: this process's) and return the exit status."""
+    return report_errors(lambda: _mirror(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _mirror(words: list[str]) -> int:
+    follow = words[-1:] == ["--follow"]
+    words = words[:-1] if follow else words
+    if len(words) != 2 or words[1] not in ("offline", "online"):
+        raise InputError("usage: uv run python -m metta.lab.wandb_mirror RUN_FOLDER offline|online")
+    mode: Mode = "online" if words[1] == "online" else "offline"
+    check_available()
+    ended = threading.Event()
+    if follow:
+        threading.Thread(target=_wait_for_the_end, args=(ended,), daemon=True).start()
+    else:
+        ended.set()
+    folder = RunFolder(Path(words[0]))
+    with disk_faults(folder.path, "mirror"):
+        mirror = Mirror(folder, mode)
+        while not ended.wait(FOLLOW_SECONDS):
+            mirror.send()
+        mirror.send()
+        mirror.finish()
+    return 0
+
+
+def _wait_for_the_end(ended: threading.Event) -> None:
+    """Set `ended` at the end of the input, and end this process, whatever it does, some time after."""
+    sys.stdin.buffer.read()
+    ended.set()
+    alarm = threading.Timer(SECONDS_LEFT_ALONE, os._exit, [3])
+    alarm.daemon = True
+    alarm.start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

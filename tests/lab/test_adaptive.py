@@ -1,0 +1,232 @@
+"""adaptive.py plans, trains first and then evaluates, tries again, continues, and forecasts time and cost."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from experiments.recipes.benchmark_architectures import adaptive, run_benchmark
+from experiments.recipes.benchmark_architectures.adaptive import main
+from metta.analysis.results import read_results
+from metta.base.files import holder, locked
+from metta.cli.main import resolve
+from metta.lab import controller
+from metta.lab.decide import Rules
+from metta.lab.provenance import REPOSITORY
+from tests.lab.stand_ins import Bench, Here
+
+OUTPUT = Path("train_dir/x")
+RESULTS = OUTPUT / "benchmark_results.json"
+SMALL = (
+    *("--experiment-id", "x", "--architectures", "vit,fast", "--levels", "level_1_basic"),
+    *("--timesteps", "300", "--seeds-per-level", "1"),
+)
+LOCAL = (*SMALL, "--local", "--max-parallel", "1")
+VIT, FAST = "x.vit.level_1_basic.s0", "x.fast.level_1_basic.s0"
+
+
+@pytest.fixture
+def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
+    """Commands run in this process with stand-ins for training and evaluation; nobody waits between tries."""
+    found = Here(RESULTS)
+    monkeypatch.setattr(adaptive, "LocalDispatcher", lambda slots, gpus: found)
+    monkeypatch.setattr(Rules, "pause", lambda self, attempts: 0.0)
+    monkeypatch.setattr(adaptive, "visible_gpus", list)
+    return found
+
+
+def test_all_training_goes_before_evaluation(here: Here) -> None:
+    assert main(LOCAL) == 0
+    assert here.done == ["random on level_1_basic", "scripted on level_1_basic", VIT, FAST, VIT, FAST]
+    results = read_results(RESULTS)
+    assert [run.training.status for run in results.runs] == ["success"] * 2
+    assert [run.evaluation.status for run in results.runs] == ["success"] * 2
+    assert results.end_time is not None
+    assert results.command.startswith(
+        "uv run experiments/recipes/benchmark_architectures/adaptive.py --experiment-id x"
+    )
+
+
+def test_the_same_results_as_run_benchmark(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other command on the same folder finds everything done and writes the same records."""
+    main(LOCAL)
+    first = read_results(RESULTS)
+    here.done.clear()
+    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: here)
+    threads = json.loads((OUTPUT / VIT / "config.json").read_text())["configuration"]["system"]["threads"]
+    words = ["--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "1"]
+    assert run_benchmark.main([*words, "--output-dir", str(OUTPUT), f"system.threads={threads}"]) == 0
+    assert here.done == []
+    assert read_results(RESULTS).runs == first.runs
+
+
+def test_a_run_that_fails_each_time_is_listed_with_its_cause(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    here.faults[VIT] = "the loss became NaN."
+    assert main([*LOCAL, "--retries", "2"]) == 1
+    assert here.done.count(VIT) == 3
+    captured = capsys.readouterr()
+    assert f"failed: {VIT}: the loss became NaN." in captured.err
+    assert captured.out.count("It will be tried again.") == 2
+    here.faults.clear()
+    here.done.clear()
+    assert main(LOCAL) == 0
+    assert here.done == [VIT, VIT]
+
+
+def test_a_fault_that_passes_costs_nothing(here: Here, bench: Bench) -> None:
+    times = 0
+
+    def fails_twice(timesteps: int) -> None:
+        nonlocal times
+        if timesteps == 100 and times < 2:
+            times += 1
+            raise MemoryError
+
+    bench.on_step = fails_twice
+    assert main(LOCAL) == 0
+    assert times == 2
+    assert bench.started_at == [0, 100, 100, 0]  # each try goes on from the checkpoint
+
+
+def test_skip_training_evaluates_what_is_there(here: Here) -> None:
+    main(LOCAL)
+    here.done.clear()
+    assert main([*LOCAL, "--skip-training"]) == 0
+    assert here.done == [VIT, FAST]
+
+
+def test_another_number_of_jobs_continues_with_the_same_threads(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adaptive, "cores", lambda: 8)
+    main(LOCAL)
+    here.done.clear()
+    assert main([*SMALL, "--local", "--max-parallel", "4"]) == 0
+    assert here.done == []
+
+
+def test_two_controllers_cannot_share_an_experiment(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    OUTPUT.mkdir(parents=True)
+    with locked(OUTPUT / ".lock", "it"):
+        assert main(LOCAL) == 75
+    assert f"the benchmark in train_dir/x is in use by process {os.getpid()} on " in capsys.readouterr().err
+    assert here.done == []
+
+
+def test_a_run_that_somebody_works_on_is_waited_for(here: Here, monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
+    """Another process holds the run's lock at first, and lets it go later."""
+    monkeypatch.setattr(controller, "LOOK_SECONDS", 0.0)
+    (OUTPUT / FAST).mkdir(parents=True)
+    held = locked(OUTPUT / FAST / ".lock", "it")
+    held.__enter__()
+    done_while_held: list[str] = []
+
+    def sleep(_seconds: float) -> None:
+        if holder(OUTPUT / FAST / ".lock") is not None:
+            done_while_held.extend(here.done)
+            held.__exit__(None, None, None)
+
+    monkeypatch.setattr(controller.time, "sleep", sleep)
+    monkeypatch.setattr(controller.Controller.__init__, "__defaults__", (time.monotonic, sleep))
+    assert main(LOCAL) == 0
+    assert done_while_held.count(VIT) == 2
+    assert FAST not in done_while_held
+    assert here.done.count(FAST) == 2
+
+
+def test_the_dry_run_prints_195_commands_that_can_be_typed(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--experiment-id", "x", "--dry-run", "--timesteps", "1000000"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
+    assert len(set(lines)) == 13 * 5 * 3
+    assert all(line.startswith("uv run ./tools/run.py ") for line in lines)
+    for line in lines[::40]:
+        assert resolve(shlex.split(line)[3:]).config.run in line
+    assert list(Path().iterdir()) == []
+
+
+def test_the_forecast_from_a_given_speed(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--experiment-id", "x", "--dry-run", "--timesteps", "995000", "--steps-per-second", "1000"]
+    assert main([*words, "--price-per-hour", "3.6", "--max-parallel", "39"]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("#")]
+    # A job takes 5 s to start and 995 s to train: 1000 s, at a price of 1.
+    assert "# 195 runs to do, 39 at a time" in said
+    assert "# time: 1:23:20 from start to end, 54:10:00 of all jobs together (h:mm:ss)" in said
+    assert "# cost: 195.00 at 3.6 per slot and hour" in said
+
+
+def test_the_forecast_from_measured_speeds(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    main(LOCAL)
+    file = OUTPUT / VIT / "status.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "timesteps": 1000, "training_seconds": 10.0}))
+    capsys.readouterr()
+    words = ["--experiment-id", "y", "--timesteps", "9500", "--seeds-per-level", "1", "--local", "--max-parallel", "1"]
+    assert main([*words, "--dry-run", "--architectures", "vit,agalite", "--levels", "level_1_basic"]) == 0
+    said = capsys.readouterr().out
+    assert "# time: at least 1:40 from start to end" in said
+    assert "# speed not measured on this machine with these threads: agalite" in said
+    assert "--experiment-id speed --architectures agalite" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "--launcher skypilot is not part of this version of the suite; use --local"),
+        (["--launcher", "slurm"], "--launcher slurm is not part of this version of the suite; use --local"),
+        (["--launcher", "slurm", "--local"], "exclude each other"),
+        (["--local", "--experiment-id", "../x"], "use letters, digits, _ and - only"),
+        (["--local", "--architectures", "vitt"], "did you mean 'vit'"),
+        (["--local", "--timesteps", "0"], "--timesteps must be at least 1"),
+        (["--local", "--max-parallel", "0"], "--max-parallel must be at least 1"),
+        (["--local", "--retries", "-1"], "--retries must be at least 0"),
+        (["--local", "--heartbeat-timeout", "1"], "--heartbeat-timeout must be at least 30"),
+        (["--local", "--results-root", "s3://bucket/x"], "s3:// is not supported"),
+        (["--local", "trainer.learning_rate=-1"], "greater than 0"),
+        (["--unknown"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_flags_get_one_sentence_and_write_nothing(
+    here: Here, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
+    assert main([*SMALL, *words]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert list(Path().iterdir()) == []
+
+
+def test_a_damaged_status_is_a_failed_run_and_the_others_go_on(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    (OUTPUT / VIT).mkdir(parents=True)
+    (OUTPUT / VIT / "status.json").write_text("{")
+    assert main(LOCAL) == 1
+    assert f"failed: {VIT}: {OUTPUT / VIT / 'status.json'} is damaged" in capsys.readouterr().err
+    assert here.done.count(FAST) == 2
+
+
+TINY = (
+    *("trainer.num_streams=1", "trainer.rollout_steps=16", "trainer.minibatches=1", "sim.max_steps=40"),
+    *("evaluation.worlds=1", "evaluation_environments.basic.max_steps=20"),
+)
+
+
+@pytest.mark.slow
+def test_a_real_run_is_stopped_and_continued(tmp_path: Path) -> None:
+    """Real processes: SIGTERM leaves nothing running, and the same command finishes the run."""
+    words = [sys.executable, str(REPOSITORY / adaptive.SCRIPT), *LOCAL, "--architectures", "fast", *TINY]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    first = subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
+    status = tmp_path / OUTPUT / FAST / "status.json"
+    while not status.exists() and first.poll() is None:
+        time.sleep(0.1)
+    first.send_signal(signal.SIGTERM)
+    assert first.wait() in (0, 130)
+    assert holder(status.parent / ".lock") is None
+    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "\r" not in done.stdout
+    (run,) = read_results(tmp_path / RESULTS).runs
+    assert (run.training.status, run.evaluation.status, run.training.timesteps) == ("success", "success", 384)
+    assert json.loads(status.read_text())["state"] == "finished"

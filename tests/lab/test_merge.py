@@ -1,0 +1,125 @@
+"""Merging keeps every run once, takes a success over a failure, and refuses what contradicts."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metta.analysis.results import (
+    BenchmarkResults,
+    EvaluationRecord,
+    RunRecord,
+    TrainingRecord,
+    environment_result,
+    read_results,
+    write_results,
+)
+from metta.base.errors import InputError
+from metta.lab.merge import main, merge
+from tests.lab.stand_ins import environment_result as evaluated
+
+
+def run(architecture: str, seed: int, hearts: float | None, start: str = "2026-01-01T00:00:00+00:00") -> RunRecord:
+    """A run with so many hearts, or one whose training failed."""
+    good = hearts is not None
+    training = TrainingRecord(
+        architecture=architecture,
+        level="level_1_basic",
+        seed=seed,
+        run_name=f"x.{architecture}.level_1_basic.s{seed}",
+        command="uv run ...",
+        start_time=start,
+        status="success" if good else "failed",
+        duration_seconds=1.0,
+        error=None if good else "killed.",
+        timesteps=1000,
+        run_folder="x",
+    )
+    results = {} if hearts is None else {"basic": environment_result(evaluated(hearts, 2))}
+    evaluation = EvaluationRecord(
+        status="success" if good else "skipped", duration_seconds=None, results=results, error=None
+    )
+    return RunRecord(run_number=1, total_runs=1, training=training, evaluation=evaluation)
+
+
+def results(*runs: RunRecord, **changes: Any) -> BenchmarkResults:
+    """One machine's results; the reference players hold 0 and 4 hearts."""
+    players = {"random": 0.0, "scripted": 4.0}
+    values: dict[str, Any] = {
+        "start_time": "2026-01-01T00:00:00+00:00",
+        "end_time": "2026-01-02T00:00:00+00:00",
+        "max_timesteps": 1000,
+        "architectures": list(dict.fromkeys(run.training.architecture for run in runs)),
+        "levels": ["level_1_basic"],
+        "seeds": sorted({run.training.seed for run in runs}),
+        "command": "uv run ...",
+        "references": {
+            "level_1_basic": {
+                name: {"basic": environment_result(evaluated(hearts, 2))} for name, hearts in players.items()
+            }
+        },
+        "runs": list(runs),
+        "provenance": {},
+    }
+    return BenchmarkResults(**values | changes)
+
+
+def test_all_runs_once_numbered_and_scored() -> None:
+    one = results(run("vit", 0, 1.0), run("vit", 1, None))
+    two = results(run("fast", 0, 2.0), run("vit", 1, 3.0), start_time="2025-12-31T00:00:00+00:00", end_time=None)
+    merged = merge([("A", one), ("B", two)])
+    found = {(r.training.architecture, r.training.seed): r.evaluation.results["basic"] for r in merged.runs}
+    assert {key: result.normalised_score for key, result in found.items()} == {
+        ("vit", 0): 0.25,
+        ("fast", 0): 0.5,
+        ("vit", 1): 0.75,
+    }
+    assert [record.run_number for record in merged.runs] == [1, 2, 3]
+    assert {record.total_runs for record in merged.runs} == {3}
+    assert (merged.architectures, merged.seeds, merged.end_time) == (["vit", "fast"], [0, 1], None)
+    assert merged.start_time == "2025-12-31T00:00:00+00:00"
+    assert set(merged.provenance["merged"]) == {"A", "B"}
+
+
+def test_merging_again_changes_nothing() -> None:
+    one, two = results(run("vit", 0, 1.0)), results(run("fast", 0, 2.0))
+    once = merge([("A", one), ("B", two)])
+    assert merge([("C", once), ("A", one), ("B", two)]).runs == once.runs
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        (results(run("vit", 0, 2.0)), "A and B both hold vit on level_1_basic, seed 0, with different results"),
+        (results(run("vit", 0, 1.0, start="2026-02-01T00:00:00+00:00")), "with different results"),
+        (results(run("fast", 0, 1.0), max_timesteps=2000), "A holds runs of 1000 agent-steps and B of 2000"),
+        (
+            results(
+                run("fast", 0, 1.0),
+                references={"level_1_basic": {"random": {"basic": environment_result(evaluated(0.5, 2))}}},
+            ),
+            "B has another result of the player random on level_1_basic basic",
+        ),
+    ],
+)
+def test_conflicts_are_refused(other: BenchmarkResults, sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        merge([("A", results(run("vit", 0, 1.0))), ("B", other)])
+
+
+def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, record in (("A", run("vit", 0, 1.0)), ("B", run("fast", 0, None)), ("D", run("vit", 0, 3.0))):
+        Path(name).mkdir()
+        write_results(Path(name) / "benchmark_results.json", results(record))
+    assert main(["A", "B", "--into", "C"]) == 0
+    assert "2 runs from 2 results, 1 of them not successful: C/benchmark_results.json" in capsys.readouterr().out
+    assert [r.training.architecture for r in read_results(Path("C/benchmark_results.json")).runs] == ["vit", "fast"]
+    assert Path("C/benchmark_results.md").exists()
+    before = Path("C/benchmark_results.json").read_bytes()
+    assert main(["D", "--into", "C"]) == 2
+    assert "C and D both hold vit" in capsys.readouterr().err
+    assert main(["E", "--into", "C"]) == 2
+    assert "there is no file E/benchmark_results.json" in capsys.readouterr().err
+    assert main(["A"]) == 2
+    assert Path("C/benchmark_results.json").read_bytes() == before
