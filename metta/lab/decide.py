@@ -7,6 +7,7 @@ compared with it. tests/lab/test_controller.py drives thousands of schedules thr
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from itertools import chain, islice
 
 
 class Rank(IntEnum):
@@ -93,7 +94,7 @@ def decide(items: Sequence[Item], slots: int, now: float, rules: Rules) -> Decis
         rules: tries and times.
     """
     ends: list[Start | End] = []
-    ready: list[tuple[Rank, int]] = []
+    ready: list[list[int]] = [[] for _ in Rank]
     active, settled = 0, True
     for index, item in enumerate(items):
         active += item.active
@@ -105,9 +106,9 @@ def decide(items: Sequence[Item], slots: int, now: float, rules: Rules) -> Decis
         elif item.rank is not None and not item.has_failed(rules):
             settled = False
             if now >= item.retry_at:
-                ready.append((item.rank, index))
-    ready.sort()
-    starts = [Start(index) for _, index in ready[: max(0, slots - active)]]
+                ready[item.rank].append(index)
+    free = max(0, slots - active)
+    starts = [Start(index) for index in islice(chain.from_iterable(ready), free)]
     return Decision((*ends, *starts), settled)
 
 
