@@ -36,7 +36,7 @@ def test_every_dependency_is_pinned_without_an_index_address() -> None:
     pins = project["tool"]["uv"]["constraint-dependencies"]
     pinned = {re.split(r"[=;\s]", pin)[0] for pin in pins}
     assert all("==" in pin for pin in pins)
-    assert "http" not in text
+    assert "://" not in text
     wanted = [
         *project["project"]["dependencies"],
         *(name for group in project["dependency-groups"].values() for name in group),
