@@ -1,0 +1,59 @@
+"""docs/levels.md fits the levels, its scores can be measured again, and a changed level is noticed."""
+
+import pytest
+
+from experiments.recipes.benchmark_architectures import levels_page as module
+from experiments.recipes.benchmark_architectures.level_1_basic import LEVEL
+from metta.base.errors import InputError
+from metta.base.files import read_json
+from metta.rl.config import EvaluationConfig, SystemConfig
+
+SCORES = read_json(module.SCORES)
+
+
+def test_page_is_up_to_date() -> None:
+    assert module.main(["--check"]) == 0
+
+
+def test_page_names_every_level_with_its_purpose_and_every_environment() -> None:
+    text = module.PAGE.read_text(encoding="utf-8")
+    for level in module.all_levels():
+        assert f"**{level.name}** {level.purpose}" in text
+        for name in level.make_evals():
+            assert any(level.name in line and f" {name} " in line for line in text.splitlines())
+
+
+def test_scores_are_what_the_players_reach_and_scripted_is_far_above_random() -> None:
+    for level in module.all_levels():
+        for entry in SCORES[level.name].values():
+            assert entry["random"]["episodes"] == entry["scripted"]["episodes"] == EvaluationConfig().worlds
+            assert entry["scripted"]["hearts_per_agent"] > 10 * entry["random"]["hearts_per_agent"]
+
+
+@pytest.mark.slow
+def test_scores_of_level_1_can_be_measured_again() -> None:
+    assert module.measure([LEVEL], EvaluationConfig(), SystemConfig(device="cpu"))[LEVEL.name] == SCORES[LEVEL.name]
+
+
+def test_measuring_takes_the_given_episodes() -> None:
+    short = LEVEL.make_evals()["basic"].model_copy(update={"max_steps": 60})
+
+    class Short:
+        name = "short"
+
+        def make_evals(self) -> dict[str, object]:
+            return {"basic": short}
+
+    evaluation, system = EvaluationConfig(worlds=2), SystemConfig(device="cpu", threads=1)
+    entry = module.measure([Short()], evaluation, system)["short"]["basic"]
+    assert entry["random"]["episodes"] == entry["scripted"]["episodes"] == 2
+    assert entry["scripted"]["hearts_per_agent"] > entry["random"]["hearts_per_agent"]
+    assert entry["environment_hash"] == module.environment_hash(short, evaluation)
+
+
+def test_a_changed_level_asks_for_new_scores() -> None:
+    harder = LEVEL.model_copy(update={"altar_ratio": 2})
+    with pytest.raises(InputError, match=r"no scores of level_1_basic basic as it is now; run .*--measure"):
+        module.page([harder], SCORES)
+    with pytest.raises(InputError, match="no scores"):
+        module.page([LEVEL], {})
