@@ -9,7 +9,7 @@ Axes: W worlds, A agents, N = W * A streams.
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,11 +27,34 @@ from metta.sim.config import SimConfig
 from metta.sim.vector_env import VectorEnv
 
 
+class Episodes(NamedTuple):
+    """Which episodes are played: maps, spawns and the randomness of actions."""
+
+    seed: int
+    """Seed of the worlds."""
+    worlds: int
+    """Worlds, from 0."""
+    rounds: int
+    """Episodes in each world, from 0."""
+    kept: int
+    """Episodes that count: the first ones, ordered by (episode, world)."""
+    sampling_seed: int
+    sampling: str
+    """Seed and purpose of the uniform numbers that actions are drawn with."""
+
+
+def held_out(evaluation: EvaluationConfig) -> Episodes:
+    """The episodes of an evaluation: one in each world, on maps that no training run meets."""
+    seed = derive_seed(evaluation.seed, "evaluation worlds")
+    return Episodes(seed, evaluation.worlds, 1, evaluation.worlds, evaluation.seed, "evaluation sampling")
+
+
 def evaluate(
     player: Path | str,
     environments: Mapping[str, SimConfig],
     evaluation: EvaluationConfig,
     system: SystemConfig,
+    episodes: Episodes | None = None,
 ) -> dict[str, Any]:
     """Results per environment: a summary and every episode.
 
@@ -40,6 +63,7 @@ def evaluate(
         environments: evaluation environments by name.
         evaluation: number of worlds and seed.
         system: device and threads; results do not depend on the threads beyond rounding of the policy's arithmetic.
+        episodes: other episodes than the held-out ones of `evaluation`.
 
     Raises:
         InputError: the checkpoint is missing, damaged, or does not fit an environment.
@@ -50,7 +74,7 @@ def evaluate(
         results = {}
         for name, sim in environments.items():
             actor = _player(player, sim, device)
-            results[name] = evaluate_player(actor, sim, evaluation, shards)
+            results[name] = evaluate_player(actor, sim, episodes or held_out(evaluation), shards)
         return results
     finally:
         shards.close()
@@ -64,24 +88,25 @@ def _player(player: Path | str, sim: SimConfig, device: torch.device) -> Player:
     return PolicyPlayer(load_policy(Path(player), spec_of(sim)), sim, device)
 
 
-def evaluate_player(player: Player, sim: SimConfig, evaluation: EvaluationConfig, shards: Shards) -> dict[str, Any]:
-    """One full episode per world of one environment; the summary holds means over episodes of means over agents."""
-    env = VectorEnv(sim, num_worlds=evaluation.worlds, seed=derive_seed(evaluation.seed, "evaluation worlds"))
+def evaluate_player(player: Player, sim: SimConfig, wanted: Episodes, shards: Shards) -> dict[str, Any]:
+    """Full episodes of one environment; the summary holds means over episodes of means over agents."""
+    env = VectorEnv(sim, num_worlds=wanted.worlds, seed=wanted.seed)
     env.reset()
     actions = np.zeros(env.num_streams, dtype=np.int32)
-    uniforms_TN = uniforms(evaluation.seed, "evaluation sampling", 0, (sim.max_steps, env.num_streams))
+    steps = wanted.rounds * sim.max_steps
+    uniforms_TN = uniforms(wanted.sampling_seed, wanted.sampling, 0, (steps, env.num_streams))
 
     def play(worlds: tuple[int, int]) -> None:
         first, last = worlds
         here = slice(first * env.num_agents, last * env.num_agents)
         state = player.initial_state(last - first)
-        for step in range(sim.max_steps):
+        for step in range(steps):
             actions[here], state = player.act(env, first, last, state, uniforms_TN[step, here])
             env.step_worlds(actions, first, last)
 
     shards.map(play, split(env.num_worlds, shards.threads))
-    episodes = [episode_result(episode, sim) for episode in sorted(env.drain_episodes(), key=lambda e: e.world)]
-    return summary(episodes)
+    played = sorted(env.drain_episodes(), key=lambda episode: (episode.episode, episode.world))
+    return summary([episode_result(episode, sim) for episode in played[: wanted.kept]])
 
 
 def summary(episodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

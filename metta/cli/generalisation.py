@@ -1,0 +1,82 @@
+"""Scores of one run on its training maps beside the evaluation maps: `uv run python -m metta.cli.generalisation RUN`.
+
+RUN is a run's folder or the address of one of its checkpoints (as policy_uri=). Prints a table and writes
+generalisation.json into the run's folder (`--output FILE`: elsewhere). Exit status 2 if there is no such run.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metta.analysis.summary import aligned_table
+from metta.base.addresses import checkpoint_address
+from metta.base.errors import InputError
+from metta.base.files import make_folder, read_json, write_json
+from metta.cli.main import report_errors
+from metta.lab.evaluation import find_checkpoint
+from metta.lab.provenance import provenance
+from metta.lab.run import RunFolder
+from metta.rl.config import RunConfig
+
+
+def compare_maps(address: str, output: Path | None = None) -> tuple[dict[str, Any], Path]:
+    """The record of one comparison, and the file it was written to.
+
+    Raises:
+        InputError: there is no such run or checkpoint, or the run has not trained.
+    """
+    from metta.rl.generalisation import generalisation
+
+    found = checkpoint_address(address)
+    checkpoint = find_checkpoint(found)
+    folder = RunFolder(found.folder.parent)
+    configuration = folder.configuration()
+    if configuration is None:
+        raise InputError(f"{folder.path} has no config.json, so its training maps are not known.")
+    config = RunConfig.parse(configuration, where=str(folder.configuration_file))
+    timesteps = int(read_json(checkpoint / "policy.json")["timesteps"])
+    record = {
+        "run": config.run,
+        "architecture": config.architecture,
+        "level": config.level,
+        "checkpoint": checkpoint.name,
+        "results": generalisation(checkpoint, config, timesteps),
+        "provenance": provenance(),
+    }
+    file = output or folder.path / "generalisation.json"
+    make_folder(file.parent)
+    write_json(file, record)
+    return record, file
+
+
+def table(record: Mapping[str, Any]) -> str:
+    """One row per evaluation environment: hearts per agent on both kinds of map, and the gap."""
+    rows = []
+    for name, result in record["results"].items():
+        sides = [
+            f"{side['hearts_per_agent']:.3f} ({side['episodes']})"
+            for side in (result["training"], result["evaluation"])
+        ]
+        gap = result["gap"]["hearts_per_agent"]
+        rows.append([name, *sides, f"{gap['difference']:+.3f} ± {1.96 * gap['standard_error']:.3f}"])
+    head = ["environment", "training maps (episodes)", "evaluation maps (episodes)", "gap, 95 %"]
+    return "\n".join(aligned_table(head, rows))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compare, print, write; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m metta.cli.generalisation", description=__doc__)
+    parser.add_argument("run", help="folder of a run, or address of one of its checkpoints")
+    parser.add_argument("--output", type=Path, help="file for the results")
+    given = parser.parse_args(arguments)
+    record, file = compare_maps(given.run, given.output)
+    print(f"{record['architecture']} on {record['level']}, {record['checkpoint']}: hearts per agent\n")
+    print(table(record))
+    print(f"\nWritten to {file}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(report_errors(main))
