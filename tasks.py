@@ -92,6 +92,7 @@ def bench(arguments: list[str]) -> None:
 def docs(arguments: list[str]) -> None:
     """Rewrite the generated pages of docs/ from the code; `--check` only says whether they are up to date."""
     run("run", "python", "-m", "metta.cli.reference", *arguments)
+    run("run", "python", "-m", "experiments.recipes.benchmark_architectures.levels_page", *arguments)
 
 
 def pin(arguments: list[str]) -> None:
