@@ -17,14 +17,14 @@ def test_page_is_up_to_date() -> None:
 
 def test_page_names_every_level_with_its_purpose_and_every_environment() -> None:
     text = module.PAGE.read_text(encoding="utf-8")
-    for level in module.all_levels():
+    for level in module._all_levels():
         assert f"**{level.name}** {level.purpose}" in text
         for name in level.make_evals():
             assert any(level.name in line and f" {name} " in line for line in text.splitlines())
 
 
 def test_scores_are_what_the_players_reach_and_scripted_is_far_above_random() -> None:
-    for level in module.all_levels():
+    for level in module._all_levels():
         for entry in SCORES[level.name].values():
             assert entry["random"]["episodes"] == entry["scripted"]["episodes"] == EvaluationConfig().worlds
             assert entry["scripted"]["hearts_per_agent"] > 10 * entry["random"]["hearts_per_agent"]

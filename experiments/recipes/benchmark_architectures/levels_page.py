@@ -42,7 +42,7 @@ does (derivation: `metta/sim/limits.py`). The players met the held-out episodes 
 deviation over the episodes."""
 
 
-def all_levels() -> list[Level]:
+def _all_levels() -> list[Level]:
     """The levels in their order."""
     return [importlib.import_module(f"{PACKAGE}.{name}").LEVEL for name in LEVELS]
 
@@ -167,7 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--measure", action="store_true", help="play the reference players' episodes anew (minutes)")
     parser.add_argument("--check", action="store_true", help="only compare")
     given = parser.parse_args(arguments)
-    levels = all_levels()
+    levels = _all_levels()
     if given.measure:
         write_json(SCORES, measure(levels, EvaluationConfig(), SystemConfig(device="cpu")))
     text = page(levels, read_json(SCORES) if SCORES.exists() else {})
