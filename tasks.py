@@ -70,9 +70,11 @@ def quick(arguments: list[str]) -> None:
 
 
 def test(arguments: list[str]) -> None:
-    """The tests; further arguments go to pytest, `--slow` runs the slow ones only."""
+    """The tests, on two processes; further arguments go to pytest, `--slow` runs the slow ones only."""
     which = "slow" if "--slow" in arguments else "not slow"
-    run("run", "pytest", "-m", which, *(argument for argument in arguments if argument != "--slow"))
+    # A file stays together, because its tests share fixtures that are dear.
+    spread = ["--numprocesses", "2", "--dist", "loadfile"]
+    run("run", "pytest", "-m", which, *spread, *(argument for argument in arguments if argument != "--slow"))
 
 
 def check(arguments: list[str]) -> None:
