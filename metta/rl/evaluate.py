@@ -73,14 +73,19 @@ def evaluate(
     try:
         results = {}
         for name, sim in environments.items():
-            actor = _player(player, sim, device)
+            actor = choose_player(player, sim, device)
             results[name] = evaluate_player(actor, sim, episodes or held_out(evaluation), shards)
         return results
     finally:
         shards.close()
 
 
-def _player(player: Path | str, sim: SimConfig, device: torch.device) -> Player:
+def choose_player(player: Path | str, sim: SimConfig, device: torch.device) -> Player:
+    """The player of a checkpoint's folder, of "random" or of "scripted".
+
+    Raises:
+        InputError: the checkpoint is missing, damaged, or does not fit the environment.
+    """
     if player == RANDOM:
         return RandomPlayer()
     if player == SCRIPTED:
@@ -101,7 +106,8 @@ def evaluate_player(player: Player, sim: SimConfig, wanted: Episodes, shards: Sh
         here = slice(first * env.num_agents, last * env.num_agents)
         state = player.initial_state(last - first)
         for step in range(steps):
-            actions[here], state = player.act(env, first, last, state, uniforms_TN[step, here])
+            decision = player.act(env, first, last, state, uniforms_TN[step, here])
+            actions[here], state = decision.actions, decision.state
             env.step_worlds(actions, first, last)
 
     shards.map(play, split(env.num_worlds, shards.threads))

@@ -1,9 +1,9 @@
 """Who acts in an evaluation: a trained policy, or one of the two reference players that make the scale.
 
-Axes: A agents in a world, n streams: those of the worlds asked for.
+Axes: A agents in a world, n streams: those of the worlds asked for, K actions.
 """
 
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +18,19 @@ from metta.sim.scripted.player import ScriptedPlayer as Planner
 from metta.sim.vector_env import VectorEnv
 
 
+class Decision(NamedTuple):
+    """What a player does in one step, and what it thought of it."""
+
+    actions: NDArray[np.int32]
+    """[n]."""
+    state: Any
+    """For the next step."""
+    probabilities: NDArray[np.float32] | None
+    """[n, K] of the actions; None from a player that does not draw."""
+    values: NDArray[np.float32] | None
+    """[n] predicted return; None from a player that predicts none."""
+
+
 class Player(Protocol):
     """Acts in a range of worlds, one step at a time."""
 
@@ -25,8 +38,8 @@ class Player(Protocol):
         """The state in front of the first step of so many worlds."""
         ...
 
-    def act(self, env: VectorEnv, first: int, last: int, state: Any, uniforms: Tensor) -> tuple[NDArray[np.int32], Any]:
-        """Actions int32 [n] for the next step of worlds first..last-1, and the new state.
+    def act(self, env: VectorEnv, first: int, last: int, state: Any, uniforms: Tensor) -> Decision:
+        """What to do in the next step of worlds first..last-1.
 
         Args:
             env: the worlds.
@@ -47,14 +60,21 @@ class PolicyPlayer:
     def initial_state(self, worlds: int) -> Any:
         return self._policy.initial_state(worlds * self._sim.num_agents, device=self._device)
 
-    def act(self, env: VectorEnv, first: int, last: int, state: Any, uniforms: Tensor) -> tuple[NDArray[np.int32], Any]:
+    def act(self, env: VectorEnv, first: int, last: int, state: Any, uniforms: Tensor) -> Decision:
         here = slice(first * env.num_agents, last * env.num_agents)
         observations = torch.from_numpy(env.buffers.observations[here]).to(self._device)
         resets = torch.from_numpy(env.buffers.resets[here]).to(self._device)
         with torch.no_grad():
             output = self._policy(observations.unsqueeze(1), resets.unsqueeze(1), state)
-            actions, _ = sample_actions(output.logits[:, 0], uniforms.to(self._device))
-        return actions.cpu().numpy().astype(np.int32), output.state
+            logits = output.logits[:, 0]
+            actions, _ = sample_actions(logits, uniforms.to(self._device))
+            probabilities = torch.softmax(logits.float(), dim=-1)
+        return Decision(
+            actions.cpu().numpy().astype(np.int32),
+            output.state,
+            probabilities.cpu().numpy(),
+            output.values[:, 0].float().cpu().numpy(),
+        )
 
 
 class RandomPlayer:
@@ -63,10 +83,9 @@ class RandomPlayer:
     def initial_state(self, worlds: int) -> None:
         return None
 
-    def act(
-        self, env: VectorEnv, first: int, last: int, state: None, uniforms: Tensor
-    ) -> tuple[NDArray[np.int32], None]:
-        return (uniforms * NUM_ACTIONS).long().clamp_(max=NUM_ACTIONS - 1).numpy().astype(np.int32), None
+    def act(self, env: VectorEnv, first: int, last: int, state: None, uniforms: Tensor) -> Decision:
+        actions = (uniforms * NUM_ACTIONS).long().clamp_(max=NUM_ACTIONS - 1).numpy().astype(np.int32)
+        return Decision(actions, None, np.full((len(actions), NUM_ACTIONS), 1 / NUM_ACTIONS, np.float32), None)
 
 
 class ScriptedPlayer:
@@ -79,5 +98,6 @@ class ScriptedPlayer:
     def initial_state(self, worlds: int) -> Any:
         return self._planner.initial_memory(worlds)
 
-    def act(self, env: VectorEnv, first: int, last: int, state: Any, uniforms: Tensor) -> tuple[NDArray[np.int32], Any]:
-        return self._planner.act(env, first, last, state)
+    def act(self, env: VectorEnv, first: int, last: int, state: Any, uniforms: Tensor) -> Decision:
+        actions, memory = self._planner.act(env, first, last, state)
+        return Decision(actions, memory, None, None)

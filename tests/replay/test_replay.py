@@ -19,7 +19,7 @@ from metta.agent.policies.fast import FastConfig
 from metta.base.errors import InputError
 from metta.cli.main import main
 from metta.replay.page import replay_page
-from metta.replay.recording import Recording, WatchedPolicy, record
+from metta.replay.recording import Recording, record
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.evaluate import evaluate
 from metta.rl.players import PolicyPlayer
@@ -78,19 +78,22 @@ def test_attacks_are_recorded() -> None:
     assert grown <= hits
 
 
-def test_a_watched_policy_acts_like_the_evaluated_one() -> None:
-    policy = build_policy(FastConfig(), spec_of(BASIC), seed=0)
-    device = torch.device("cpu")
-    watched, plain = WatchedPolicy(policy, BASIC, device), PolicyPlayer(policy, BASIC, device)
+def test_a_decision_says_what_the_policy_thought() -> None:
+    player = PolicyPlayer(build_policy(FastConfig(), spec_of(BASIC), seed=0), BASIC, torch.device("cpu"))
     env = VectorEnv(BASIC, num_worlds=1, seed=3)
     env.reset()
-    first, second = watched.initial_state(1), plain.initial_state(1)
+    state = player.initial_state(1)
     for step in range(8):
         numbers = torch.rand(BASIC.num_agents, generator=torch.Generator().manual_seed(step))
-        actions, first = watched.act(env, 0, 1, first, numbers)
-        same, second = plain.act(env, 0, 1, second, numbers)
-        assert actions.tolist() == same.tolist()
-        assert watched.probabilities.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+        actions, state, probabilities, values = player.act(env, 0, 1, state, numbers)
+        assert probabilities is not None
+        assert values is not None
+        assert probabilities.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+        # Drawn by inverting the cumulative distribution with the given numbers.
+        below = np.cumsum(probabilities, axis=1)[np.arange(len(actions)), actions] - numbers.numpy()
+        assert (below > -1e-5).all()
+        assert (below - probabilities[np.arange(len(actions)), actions] < 1e-5).all()
+        assert values.shape == (BASIC.num_agents,)
         env.step(actions)
 
 
