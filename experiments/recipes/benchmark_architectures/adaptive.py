@@ -19,6 +19,7 @@ from experiments.recipes.benchmark_architectures.planning import (
     planned_references,
     planned_runs,
 )
+from experiments.recipes.benchmark_architectures.seeds import check_published
 from metta.base.addresses import local_path
 from metta.base.errors import InputError
 from metta.cli.main import report_errors
@@ -134,9 +135,11 @@ def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str
         slots = min(slots, places, len(specs))
         threads = _threads_so_far(output) or max(1, cores() // slots)
         settings.append(f"system.threads={threads}")
+    runs = planned_runs(specs, output, settings)
+    check_published(run.job.config for run in runs)
     return Benchmark(
         output=output,
-        runs=planned_runs(specs, output, settings),
+        runs=runs,
         references=planned_references(levels, output, settings),
         max_timesteps=given.timesteps,
         parallel=slots,

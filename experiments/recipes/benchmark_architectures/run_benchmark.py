@@ -20,6 +20,7 @@ from experiments.recipes.benchmark_architectures.planning import (
     planned_references,
     planned_runs,
 )
+from experiments.recipes.benchmark_architectures.seeds import check_published
 from metta.cli.main import report_errors
 from metta.lab.benchmark import Benchmark
 from metta.lab.decide import Rules
@@ -144,9 +145,11 @@ def build_benchmark(given: argparse.Namespace, command: str) -> Benchmark:
     if threads:
         settings.append(f"system.threads={threads}")
     specs = plan(id_part(output.resolve().name), chosen, levels, seeds)
+    runs = planned_runs(specs, output, settings)
+    check_published(run.job.config for run in runs)
     return Benchmark(
         output=output,
-        runs=planned_runs(specs, output, settings),
+        runs=runs,
         references=planned_references(levels, output, settings),
         max_timesteps=extent.max_timesteps,
         parallel=extent.parallel,

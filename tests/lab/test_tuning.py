@@ -1,0 +1,283 @@
+"""The tuning command: equal trials for all architectures, seeds of its own, continued when repeated, a ranked table."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.recipes.benchmark_architectures import adaptive, run_benchmark, tuning
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from experiments.recipes.benchmark_architectures.planning import LEVELS
+from experiments.recipes.benchmark_architectures.seeds import TUNING_EVALUATION_SEED, TUNING_SEEDS
+from experiments.recipes.benchmark_architectures.tuning import main
+from experiments.recipes.benchmark_architectures.tuning_space import SPACE
+from metta.analysis.results import EvaluationRecord, RunRecord, TrainingRecord
+from metta.analysis.tuning import Trial, frozen, ranked, tuning_markdown
+from metta.base.seeding import derive_seed
+from metta.cli.main import resolve
+from metta.lab.dispatch.contract import Command, Ended
+from metta.lab.search import draw
+from metta.rl.config import EvaluationConfig, RunConfig
+from tests.lab.stand_ins import Bench, environment_result
+
+OUTPUT = Path("train_dir/tuning")
+SMALL = ("--architectures", "vit,fast", "--trials", "3", "--timesteps", "200")
+
+
+class Jobs:
+    """Runs commands in this process; `faults` names those that fail, `hearts` what a policy of a trial reaches."""
+
+    slots = 1
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.faults: dict[str, str] = {}
+        self._command: Command | None = None
+
+    def start(self, command: Command) -> None:
+        self._command = command
+
+    def poll(self) -> list[Ended]:
+        command, self._command = self._command, None
+        if command is None:
+            return []
+        self.done.append(command.name)
+        if command.name in self.faults:
+            command.log_file.parent.mkdir(parents=True, exist_ok=True)
+            command.log_file.write_text(f"error: {self.faults[command.name]}\n")
+            return [Ended(command, 1)]
+        return [Ended(command, resolve(command.words).execute())]
+
+    def end(self, name: str) -> None:
+        raise AssertionError(name)
+
+    def close(self) -> None:
+        self._command = None
+
+
+@pytest.fixture
+def jobs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Jobs:
+    """Stand-ins for training and evaluation: the hearts of a policy follow from the learning rate it had."""
+    found = Jobs()
+
+    def evaluate(player: Any, environments: Any, evaluation: Any, system: Any) -> dict[str, Any]:
+        hearts = {"random": 0.0, "scripted": 10.0}.get(str(player))
+        if hearts is None:
+            record = json.loads((Path(player).parents[1] / "config.json").read_text())
+            hearts = 1000 * record["configuration"]["trainer"]["learning_rate"]
+        return {name: environment_result(hearts, evaluation.worlds) for name in environments}
+
+    monkeypatch.setattr(sys.modules["metta.rl.evaluate"], "evaluate", evaluate)
+    monkeypatch.setattr(tuning, "LocalDispatcher", lambda slots: found)
+    return found
+
+
+def configurations() -> dict[str, Any]:
+    """Run folder -> its configuration."""
+    files = sorted(OUTPUT.glob("*/config.json"))
+    return {file.parent.name: json.loads(file.read_text())["configuration"] for file in files}
+
+
+def test_all_architectures_have_the_same_trials(jobs: Jobs) -> None:
+    assert main(SMALL) == 0
+    found = configurations()
+    names = ("fast", "vit")
+    assert list(found) == [f"tuning-t00{number}.{name}.level_1_basic.s1000" for number in range(3) for name in names]
+    for number in range(3):
+        fast, vit = (found[f"tuning-t00{number}.{name}.level_1_basic.s1000"]["trainer"] for name in names)
+        assert fast == vit
+        wanted = draw(SPACE, 0, number) if number else tuning.defaults()
+        assert {key: fast[key] for key in wanted} == wanted
+    rates = {record["trainer"]["learning_rate"] for record in found.values()}
+    assert len(rates) == 3
+
+
+def test_the_table_is_ranked_by_hearts_and_names_the_setting_to_freeze(
+    jobs: Jobs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*SMALL, "--evidence", "docs"]) == 0
+    rows = list(csv.DictReader((OUTPUT / "tuning.csv").open()))
+    assert len(rows) == 6
+    for row in rows:
+        assert float(row["hearts_per_agent"]) == pytest.approx(1000 * float(row["learning_rate"]))
+        assert float(row["score"]) == pytest.approx(100 * float(row["learning_rate"]))
+    best = max(rows, key=lambda row: float(row["hearts_per_agent"]))
+    page = (OUTPUT / "tuning.md").read_text()
+    assert f"Frozen: trial {best['trial']}\n\n    trainer.num_streams={best['num_streams']} " in page
+    assert page.strip() in capsys.readouterr().out
+    assert (Path("docs") / "tuning.md").read_text() == page
+    assert (Path("docs") / "tuning.csv").read_text() == (OUTPUT / "tuning.csv").read_text()
+
+
+def test_a_repeated_command_goes_on_and_more_trials_are_added(jobs: Jobs) -> None:
+    main(SMALL)
+    before = (OUTPUT / "tuning.csv").read_text()
+    jobs.done.clear()
+    assert main(SMALL) == 0
+    assert jobs.done == []
+    assert (OUTPUT / "tuning.csv").read_text() == before
+    assert main([*SMALL[:2], "--trials", "4", *SMALL[4:]]) == 0
+    assert jobs.done == ["tuning-t003.vit.level_1_basic.s1000", "tuning-t003.fast.level_1_basic.s1000"]
+    assert (OUTPUT / "tuning.csv").read_text().startswith(before)
+
+
+def test_a_trial_with_a_failed_run_is_not_chosen(jobs: Jobs, capsys: pytest.CaptureFixture[str]) -> None:
+    drawn = [tuning.defaults(), draw(SPACE, 0, 1), draw(SPACE, 0, 2)]
+    best = max(range(3), key=lambda number: drawn[number]["learning_rate"])
+    name = f"tuning-t00{best}.vit.level_1_basic.s1000"
+    jobs.faults[name] = "the loss became NaN."
+    assert main(SMALL) == 1
+    page = (OUTPUT / "tuning.md").read_text()
+    assert f"- trial {best}: vit on level_1_basic, seed 1000: the loss became NaN." in page
+    assert f"Frozen: trial {best}" not in page
+    assert f"failed: {name}: the loss became NaN." in capsys.readouterr().err
+    jobs.faults.clear()
+    jobs.done.clear()
+    assert main(SMALL) == 0
+    assert jobs.done == [name]
+    assert f"Frozen: trial {best}" in (OUTPUT / "tuning.md").read_text()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_trial_is_a_legal_run_of_every_level(level: str) -> None:
+    recipe = f"experiments.recipes.benchmark_architectures.{level}.train"
+    base = resolve((recipe, "arch_type=fast")).config
+    assert isinstance(base, RunConfig)
+    plain = base.model_dump(mode="json")
+    for number in range(1, 300):
+        trainer = {**plain["trainer"], **draw(SPACE, 0, number)}
+        RunConfig.parse({**plain, "trainer": trainer})
+
+
+def test_the_space_names_fields_of_the_trainer_once() -> None:
+    keys = [key for dimension in SPACE for key in dimension.keys]
+    assert len(set(keys)) == len(keys)
+    assert set(tuning.defaults()) == set(keys)
+
+
+def test_seeds_of_tuning_are_apart_from_published_ones(jobs: Jobs, capsys: pytest.CaptureFixture[str]) -> None:
+    main(SMALL)
+    for record in configurations().values():
+        assert record["seed"] in TUNING_SEEDS
+        assert record["evaluation"]["seed"] == TUNING_EVALUATION_SEED != EvaluationConfig().seed
+    references = json.loads((OUTPUT / "references" / "level_1_basic.random.json").read_text())
+    assert references["evaluation"]["seed"] == TUNING_EVALUATION_SEED
+    published = {derive_seed(seed, "worlds") for seed in range(1000)}
+    published |= {derive_seed(EvaluationConfig().seed, "evaluation worlds")}
+    own = {derive_seed(seed, "worlds") for seed in TUNING_SEEDS}
+    own |= {derive_seed(TUNING_EVALUATION_SEED, "evaluation worlds")}
+    assert not published & own
+
+
+def test_published_runs_on_tuning_seeds_are_refused(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["--architectures", "fast", "--levels", "level_1_basic", "--dry-run"]
+    own = ["--experiment-id", "x", "--local", *common, "--seeds-per-level", "2"]
+    for command, words in ((run_benchmark.main, [*common, "--seeds", "2"]), (adaptive.main, own)):
+        assert command([*words, "--first-seed", "999"]) == 2
+        assert "seed 1000 is kept for tuning (1000 to 1999)" in capsys.readouterr().err
+        assert command([*words, f"evaluation.seed={TUNING_EVALUATION_SEED}"]) == 2
+        assert "evaluation.seed=77 is kept for tuning" in capsys.readouterr().err
+        assert command([*words, "--first-seed", "998"]) == 0
+        capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--first-seed", "0"], "seed 0 may be used by published runs; seeds of tuning are 1000 to 1999"),
+        (["--first-seed", "1999", "--seeds", "2"], "seed 2000 may be used by published runs"),
+        (["evaluation.seed=20260101"], "evaluation.seed is set by the search or by a flag"),
+        (["trainer.gamma=0.9"], "trainer.gamma is set by the search"),
+        (["trainer.gama=0.9"], "did you mean 'trainer.gamma'"),
+        (["--trials", "0"], "--trials must be at least 1"),
+        (["--architectures", "vitt"], "did you mean 'vit'"),
+        (["--levels", "level_1"], "did you mean 'level_1_basic'"),
+        (["--search-seed", "-1"], "--search-seed must be at least 0"),
+        (["--output", "a_file"], "cannot write to the folder a_file"),
+        (["--unknown"], "unrecognized arguments"),
+    ],
+)
+def test_wrong_flags_get_one_sentence_and_write_nothing(
+    jobs: Jobs, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
+    Path("a_file").write_text("")
+    assert main([*SMALL, *words]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert [path.name for path in Path().iterdir()] == ["a_file"]
+
+
+def test_dry_run_prints_every_command(jobs: Jobs, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--dry-run", "--trials", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 * len(ARCHITECTURES)
+    assert all(line.startswith("uv run ./tools/run.py ") for line in lines)
+    assert list(Path().iterdir()) == []
+
+
+def trial(number: int, scores: dict[str, list[float]], planned: int = 2) -> Trial:
+    """A trial whose architectures have these normalised scores, an environment each."""
+    runs = []
+    for architecture, values in scores.items():
+        training = TrainingRecord.parse(
+            {
+                "architecture": architecture,
+                "level": "level_1_basic",
+                "seed": 1000,
+                "run_name": "x",
+                "command": "x",
+                "start_time": None,
+                "status": "success",
+                "duration_seconds": 1.0,
+                "error": None,
+                "timesteps": 1,
+                "run_folder": "x",
+            }
+        )
+        results = {
+            str(place): {
+                "reward": 0.0,
+                "hearts_per_agent": 10 * value,
+                "normalised_score": value,
+                "episodes": 1,
+                "spread": {},
+                "hearts_of_episodes": [10 * value],
+                "worlds_hash": "x",
+            }
+            for place, value in enumerate(values)
+        }
+        evaluation = {"status": "success", "duration_seconds": 1.0, "results": results, "error": None}
+        runs.append(
+            RunRecord(run_number=1, total_runs=1, training=training, evaluation=EvaluationRecord.parse(evaluation))
+        )
+    return Trial(number, {"gamma": 0.9 + number / 100}, runs, planned)
+
+
+def test_architectures_count_alike_however_many_environments() -> None:
+    wide = trial(1, {"vit": [0.0, 0.0, 0.0], "fast": [0.9]})
+    even = trial(2, {"vit": [0.4, 0.4, 0.4], "fast": [0.4]})
+    assert wide.mean_score() == pytest.approx(0.45)
+    assert [item.number for item in ranked([even, wide])] == [1, 2]
+
+
+def test_the_lowest_number_wins_a_tie_and_unfinished_trials_do_not_count() -> None:
+    low, high = trial(1, {"vit": [0.5], "fast": [0.5]}), trial(4, {"vit": [0.5], "fast": [0.5]})
+    unfinished = trial(0, {"vit": [0.9]})
+    chosen = frozen([high, unfinished, low])
+    assert chosen is not None
+    assert chosen.number == 1
+    assert frozen([unfinished]) is None
+    page = tuning_markdown([unfinished, low], ["# Tuning"])
+    assert "- trial 0: 1 of 2 runs done." in page
+    assert "Frozen: trial 1\n\n    trainer.gamma=0.91\n" in page
+
+
+def test_the_page_shows_what_one_setting_costs_each_architecture() -> None:
+    page = tuning_markdown([trial(0, {"vit": [0.5], "fast": [0.5]}), trial(1, {"vit": [0.1], "fast": [0.6]})], [])
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
+    assert ["vit", "0", "5.000", "5.000"] in rows
+    assert ["fast", "1", "6.000", "5.000"] in rows
