@@ -15,7 +15,7 @@ from metta.base.addresses import checkpoint_address
 from metta.base.errors import InputError
 from metta.base.files import make_folder, read_json, write_json
 from metta.cli.main import report_errors
-from metta.lab.evaluation import find_checkpoint
+from metta.lab.player import find_checkpoint
 from metta.lab.provenance import provenance
 from metta.lab.run import RunFolder
 from metta.rl.config import RunConfig

@@ -13,12 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metta.base.errors import InputError
-from metta.base.seeding import derive_seed
 from metta.rl.config import EvaluationConfig, SystemConfig
-from metta.rl.evaluate import choose_player
+from metta.rl.evaluate import choose_player, one_episode
 from metta.rl.metrics import episode_result
-from metta.rl.sampling import uniforms
 from metta.rl.trainer import choose_device
 from metta.sim.config import SimConfig
 from metta.sim.constants import NUM_RESOURCES
@@ -66,14 +63,9 @@ def record(
     Raises:
         InputError: there is no such episode, or the checkpoint is missing, damaged, or does not fit.
     """
-    if not 0 <= episode < evaluation.worlds:
-        raise InputError(f"episode={episode} is not one of the {evaluation.worlds} of this evaluation, 0 is the first.")
+    env, numbers = one_episode(sim, evaluation, episode)
     actor = choose_player(player, sim, choose_device(system))
-    env = VectorEnv(sim, num_worlds=1, seed=derive_seed(evaluation.seed, "evaluation worlds"), first_world=episode)
-    env.reset()
     T, A = sim.max_steps, env.num_agents
-    here = slice(episode * A, (episode + 1) * A)
-    numbers = uniforms(evaluation.seed, "evaluation sampling", 0, (T, evaluation.worlds * A))[:, here]
     places = env.converters(0)
     agents = np.zeros((T, A, 6), np.uint8)
     inventories = np.zeros((T, A, NUM_RESOURCES), np.uint8)

@@ -3,7 +3,7 @@
 The worlds, their spawns and the uniform numbers that actions are drawn with depend on the evaluation seed alone, so
 every architecture and every training seed meets the same episodes (paired comparisons).
 
-Axes: W worlds, A agents, N = W * A streams.
+Axes: W worlds, A agents, N = W * A streams, T steps.
 """
 
 import hashlib
@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from metta.base.addresses import RANDOM, SCRIPTED
+from metta.base.errors import InputError
 from metta.base.seeding import derive_seed
 from metta.rl.checkpoint import load_policy
 from metta.rl.config import EvaluationConfig, SystemConfig
@@ -127,6 +129,22 @@ def summary(episodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "worlds_hash": worlds_hash(episodes),
         "per_episode": list(episodes),
     }
+
+
+def one_episode(sim: SimConfig, evaluation: EvaluationConfig, episode: int) -> tuple[VectorEnv, Tensor]:
+    """The world of one held-out episode, at its start, and the numbers float32 [T, A] that actions are drawn with.
+
+    Raises:
+        InputError: there is no such episode.
+    """
+    if not 0 <= episode < evaluation.worlds:
+        raise InputError(f"episode={episode} is not one of the {evaluation.worlds} of this evaluation, 0 is the first.")
+    wanted = held_out(evaluation)
+    env = VectorEnv(sim, num_worlds=1, seed=wanted.seed, first_world=episode)
+    env.reset()
+    here = slice(episode * env.num_agents, (episode + 1) * env.num_agents)
+    shape = (sim.max_steps, wanted.worlds * env.num_agents)
+    return env, uniforms(wanted.sampling_seed, wanted.sampling, 0, shape)[:, here]
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

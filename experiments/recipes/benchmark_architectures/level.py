@@ -1,4 +1,4 @@
-"""The frozen record of a level and its verbs: train, evaluate, make_env, make_evals."""
+"""The frozen record of a level and its verbs: train, evaluate, play, replay, make_env, make_evals."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -104,13 +104,11 @@ class Level(Config):
             policy_architecture: if given, a checkpoint of another architecture is refused.
             arch_type: another name for policy_architecture, for a key.
         """
-        expected = policy_architecture if policy_architecture is not None else arch_type
-        name = None if expected is None else _choose(expected, arch_type)[0]
         return EvaluateJob(
             EvaluateConfig(
                 policy_uri=policy_uri,
                 level=self.name,
-                architecture=name,
+                architecture=_expected(policy_architecture, arch_type),
                 evaluation_environments=self.make_evals(),
             )
         )
@@ -125,13 +123,11 @@ class Level(Config):
             policy_architecture: if given, a checkpoint of another architecture is refused.
             arch_type: another name for policy_architecture, for a key.
         """
-        expected = policy_architecture if policy_architecture is not None else arch_type
-        name = None if expected is None else _choose(expected, arch_type)[0]
         return ReplayJob(
             ReplayConfig(
                 policy_uri=policy_uri,
                 level=self.name,
-                architecture=name,
+                architecture=_expected(policy_architecture, arch_type),
                 evaluation_environments=self.make_evals(),
             )
         )
@@ -154,6 +150,12 @@ class Level(Config):
             rewards=self.rewards,
             caps=self.caps,
         )
+
+
+def _expected(policy_architecture: str | None, arch_type: str | None) -> str | None:
+    """The architecture that a checkpoint is expected to have, or None if any will do."""
+    wanted = policy_architecture if policy_architecture is not None else arch_type
+    return None if wanted is None else _choose(wanted, arch_type)[0]
 
 
 def _architectures() -> Mapping[str, PolicyConfig]:

@@ -1,0 +1,110 @@
+"""Who plays, and where: what evaluating, replaying and live play are told alike, and the checkpoint that it means."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from metta.base.addresses import BEST, NEWEST, PLAYERS, CheckpointAddress, checkpoint_address
+from metta.base.config import Config
+from metta.base.errors import InputError
+from metta.base.files import read_json
+from metta.rl.config import EvaluationConfig, SystemConfig
+from metta.sim.config import SimConfig
+
+
+class PlayerConfig(Config):
+    """A player on the evaluation environments of a level."""
+
+    policy_uri: str
+    """Address of the checkpoint (see docs/interface.md), or `random` or `scripted`, the players that are
+    0 and 1 of the score."""
+    level: str
+    """Level whose evaluation environments are used."""
+    architecture: str | None = None
+    """If given, a checkpoint of another architecture is refused."""
+    evaluation_environments: dict[str, SimConfig]
+    """Evaluation environments by name, e.g. basic, combat."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """Number of episodes and their seed."""
+    system: SystemConfig = SystemConfig()
+    """Where and how the computation runs."""
+
+
+class EpisodeConfig(PlayerConfig):
+    """A player in one episode of an evaluation."""
+
+    environment: str = "basic"
+    """Name of the evaluation environment."""
+    episode: int = 0
+    """Which of the evaluation's episodes, from 0."""
+
+    @property
+    def sim(self) -> SimConfig:
+        """The evaluation environment. Raises `InputError` if the level has none of this name."""
+        if self.environment not in self.evaluation_environments:
+            known = ", ".join(self.evaluation_environments)
+            raise InputError(f"environment={self.environment!r} is not one of {self.level}: {known}.")
+        return self.evaluation_environments[self.environment]
+
+
+def fixed_by_path(verb: str) -> dict[str, str]:
+    """The keys that a command's path and parameters choose, each with the way to choose them."""
+    return {
+        "level": "the level is chosen by the path, as in "
+        f"experiments.recipes.benchmark_architectures.level_2_easy.{verb}",
+        "architecture": "the architecture to expect is chosen by policy_architecture= or arch_type=",
+    }
+
+
+class Chosen(NamedTuple):
+    """The player that an address means."""
+
+    player: Path | str
+    """Folder of one checkpoint, "random" or "scripted"."""
+    name: str
+    """Architecture of the checkpoint, or the reference player's name."""
+    timesteps: int | None
+    """Agent-steps that the checkpoint was trained for."""
+
+    @property
+    def checkpoint(self) -> str | None:
+        """Name of the checkpoint; None for reference players."""
+        return self.player.name if isinstance(self.player, Path) else None
+
+
+def choose(policy_uri: str, architecture: str | None = None) -> Chosen:
+    """The player at an address.
+
+    Raises:
+        InputError: nothing is there, or a checkpoint of another architecture than the expected one.
+    """
+    if policy_uri in PLAYERS:
+        return Chosen(policy_uri, policy_uri, 0)
+    player = find_checkpoint(checkpoint_address(policy_uri))
+    record = read_json(player / "policy.json")
+    name = str(record.get("architecture"))
+    if architecture not in (None, name):
+        raise InputError(f"{player} holds the architecture {name!r}, not {architecture!r}.")
+    return Chosen(player, name, record.get("timesteps"))
+
+
+def find_checkpoint(address: CheckpointAddress) -> Path:
+    """The folder of the checkpoint that an address means. Raises `InputError` when it does not exist."""
+    from metta.rl.checkpoint import list_checkpoints
+
+    known = list_checkpoints(address.folder)
+    if not known:
+        raise InputError(f"there is no checkpoint in {address.folder}.")
+    if address.name == NEWEST:
+        return known[-1]
+    name = address.name
+    if name == BEST:
+        if not (address.folder / "best.json").exists():
+            raise InputError(f"{address.folder} has no best checkpoint yet: no training episode has ended; use newest.")
+        name = str(read_json(address.folder / "best.json").get("checkpoint"))
+    for path in known:
+        if path.name == name:
+            return path
+    raise InputError(
+        f"there is no checkpoint {name!r} in {address.folder}; there are newest, best, "
+        f"{', '.join(path.name for path in known)}."
+    )
