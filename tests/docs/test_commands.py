@@ -39,6 +39,10 @@ EXTRA_WORDS = {
         *(*SHORT_TRAINING[1:-1], *SHORT_EVALUATION[:2]),
     ),
     "adaptive.py": (),
+    "tuning.py": (
+        *("--trials", "2", "--timesteps", "1", "--architectures", "memory_free", "system.threads=1"),
+        *SHORT_EVALUATION[:2],
+    ),
     "metta.sim.conformance": (),
 }
 """Part of a documented command -> what is added to make it small; the first part that occurs counts.
