@@ -27,15 +27,12 @@ class Curriculum:
     tasks: Sequence[Task]
     """K, at least one; a task's place is the environment's variant."""
     state: ProgressState
-    episode_length: int
-    """Steps of a whole episode."""
 
     def after(self, episodes: Sequence[EpisodeRecord]) -> "Curriculum":
-        """The curriculum after these episodes ended; those cut short at the start of training say nothing."""
+        """The curriculum after these whole episodes; the caller leaves out those of a random length."""
         results = [
             (episode.variant, self.tasks[episode.variant].success(float(episode.final_inventory[:, HEART].mean())))
             for episode in episodes
-            if episode.length == self.episode_length
         ]
         return replace(self, state=learn(self.state, results, self.settings.time_scale))
 
@@ -99,4 +96,4 @@ def start_curriculum(sim: SimConfig, settings: CurriculumConfig, seed: int, epis
         return None
     generator = np.random.Generator(np.random.Philox(key=derive_seed(seed, "curriculum turns")))
     state = initial_state(generator.permutation(len(tasks)), settings.active_tasks)
-    return Curriculum(settings, tasks, state, episode_length)
+    return Curriculum(settings, tasks, state)

@@ -89,10 +89,9 @@ def test_learns_from_whole_episodes_under_their_own_task():
     env = VectorEnv(SIM, num_worlds=9, seed=0, desynchronise=True, variants=[task.sim for task in curriculum.tasks])
     env.set_variant_weights(curriculum.weights)
     env.reset()
-    episodes = ended_episodes(env, 90)
-    whole = [episode for episode in episodes if episode.length == SIM.max_steps]
-    assert 0 < len(whole) < len(episodes)
-    after = curriculum.after(episodes)
+    whole = [episode for episode in ended_episodes(env, 90) if episode.length == SIM.max_steps]
+    after = curriculum.after(whole)
+    assert len(whole) > 0
     assert after.state.episodes.sum() == len(whole)
     for episode in whole:
         assert curriculum.weights[episode.variant] > 0
@@ -144,6 +143,8 @@ def test_a_stopped_run_continues_as_if_never_stopped(tmp_path):
     assert metrics(whole) == metrics(parts)
     last = metrics(whole)[-1]
     assert last["curriculum/episodes"] > 8
+    # Learned from whole episodes only: those that the metrics of episodes are means of.
+    assert last["curriculum/episodes"] == sum(line.get("episode/count", 0) for line in metrics(whole))
     assert last["curriculum/tasks_known"] > 2
 
 
