@@ -63,6 +63,7 @@ def start_episode(
     window: Window,
     start_cells: np.ndarray,
     episode: int,
+    longest: int,
     random_length: bool,
     scratch: np.ndarray,
 ) -> bool:
@@ -70,7 +71,8 @@ def start_episode(
 
     Args:
         start_cells: uint8 [H, V] codes of the start map; drawn anew for rooms, as it is for a fixed map.
-        random_length: end the episode after 1 to max_steps steps instead of max_steps.
+        longest: end the episode after so many steps, 1 to max_steps.
+        random_length: end it after 1 to `longest` steps instead, uniformly drawn.
         scratch: int32 [2 * H * V + K] of any content.
     """
     seed = np.uint64(world.clock[SEED])
@@ -81,10 +83,10 @@ def start_episode(
     world.clock[EPISODE] = episode
     world.clock[ORDER_STATE] = np.int64(stream(seed, index, episode, PURPOSE_ORDER))
     world.clock[STEP] = 0
-    world.clock[LAST_STEP] = rules.max_steps
+    world.clock[LAST_STEP] = longest
     if random_length:
         length_state = stream(seed, index, episode, PURPOSE_FIRST_LENGTH)
-        world.clock[LAST_STEP] = 1 + below(length_state, rules.max_steps)
+        world.clock[LAST_STEP] = 1 + below(length_state, longest)
     build(rules, world, window, start_cells)
     return True
 

@@ -169,6 +169,7 @@ def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
         thresholds: np.ndarray,
         chosen: np.ndarray,
         episodes: np.ndarray,
+        longest: int,
         random_length: bool,
         observations: np.ndarray,
         rewards: np.ndarray,
@@ -177,6 +178,7 @@ def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     ) -> int:
         """Start an episode in each chosen world int64 [n] and observe it; returns a world without a map, or -1.
 
+        Episodes end after `longest` steps, those of random length after 1 to `longest`.
         `rules` are those of all variants and `thresholds` float64 what one is drawn by (see variants.py),
         `start_cells` is uint8 [W, H, V], `rewards` float32 [A] of zeros, `scratch` int32 [2 * H * V + K].
         """
@@ -188,7 +190,7 @@ def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
             streams = slice(w * rules.num_agents, (w + 1) * rules.num_agents)
             choose_variant(world, thresholds, episodes[i])
             own = rules_of(rules, world.clock[VARIANT])
-            if not start_episode(own, world, window, start_cells[w], episodes[i], random_length, scratch):
+            if not start_episode(own, world, window, start_cells[w], episodes[i], longest, random_length, scratch):
                 return w
             observe_world(own, world, window, rewards, observations[streams])
             resets[streams] = True

@@ -237,6 +237,7 @@ class VectorEnv:
             self._thresholds,
             chosen,
             episodes,
+            min(self.episode_steps or rules.max_steps, rules.max_steps),
             random_length,
             self._rows,
             np.zeros(self.num_agents, np.float32),
@@ -248,11 +249,6 @@ class VectorEnv:
                 "no random map of this room lets every agent reach one of each converter; "
                 "make the room larger or ask for fewer objects"
             )
-        if self.episode_steps is not None:
-            clock, steps = self._worlds.clock, min(self.episode_steps, rules.max_steps)
-            # A random length is uniform over 1..max_steps; what is left of it stays uniform where steps divides that.
-            last = clock[chosen, LAST_STEP]
-            clock[chosen, LAST_STEP] = 1 + (last - 1) % steps if random_length else steps
 
     def _record(self, w: int) -> EpisodeRecord:
         worlds, clock = self._worlds, self._worlds.clock[w].tolist()

@@ -170,6 +170,23 @@ def test_episodes_can_be_cut_off() -> None:
         started(episode_steps=0)
 
 
+def test_first_lengths_are_uniform_whatever_the_cut_off() -> None:
+    env = started(num_worlds=600, desynchronise=True, episode_steps=20)
+    for act in actions(20, env.num_streams):
+        env.step(act)
+    lengths = np.array([record.length for record in env.drain_episodes() if record.episode == 0])
+    assert len(lengths) == 600
+    short = int((lengths <= 10).sum())  # expected 300, standard deviation 12
+    assert 250 < short < 350
+
+
+def test_a_cut_off_at_the_end_or_later_changes_nothing() -> None:
+    acts = actions(70, 6 * 7)
+    expected = trace(started(desynchronise=True), acts)
+    for steps in (30, 31):
+        assert same(expected, trace(started(desynchronise=True, episode_steps=steps), acts))
+
+
 def test_truncating_episodes() -> None:
     env = VectorEnv(CONFIG.model_copy(update={"episode_truncates": True, "max_steps": 2}), num_worlds=1, seed=0)
     env.reset()
