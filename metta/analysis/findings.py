@@ -17,11 +17,13 @@ from metta.analysis.comparison import improvement, mean_rank, profile_band, rank
 from metta.analysis.gather import Gathered, Run
 from metta.analysis.intervals import Interval, mean_interval, t_quantile
 from metta.analysis.learning import Curve, area, on_grid, smoothed, steps_to
-from metta.analysis.run_files import REWARD
+from metta.analysis.run_files import CURRICULUM, REWARD
 from metta.analysis.verdicts import Verdict, judge, pooled_deviation, smallest_by_seeds
 
 BASELINE = "fast"
 """Architecture that score per parameter and per second is compared with."""
+CHOICE = "probability_"
+"""Begin of a curriculum metric's name that is the probability of a value of an axis."""
 SHARES = (0.5, 0.75, 0.9)
 """Thresholds of sample efficiency, as shares of the way from the first to the best last reward of the level."""
 SMOOTHING = 0.05
@@ -50,6 +52,8 @@ class Standing(NamedTuple):
     training_seconds: float | None
     """Mean per run."""
     parameters: int | None
+    latency: float | None
+    """Time to one action for one agent, in milliseconds: the median over the runs."""
     better_than: list[str]
     worse_than: list[str]
 
@@ -99,6 +103,32 @@ class Growth(NamedTuple):
     """Standard deviation between seeds, pooled over architectures."""
 
 
+class Cost(NamedTuple):
+    """What an architecture gives and what it takes."""
+
+    value: float
+    """Mean over the compared levels."""
+    seconds: float | None
+    """Of training, mean per run."""
+    parameters: int | None
+    latency: float | None
+    """Milliseconds to one action for one agent."""
+
+
+class Lesson(NamedTuple):
+    """What the curriculum chose for an architecture on a level at the end of training; means over seeds."""
+
+    architecture: str
+    level: str
+    seeds: int
+    tasks_known: float
+    episodes: float
+    success: float
+    """Mean over the known tasks, as a share of each task's limit."""
+    choices: dict[str, float]
+    """`<axis>_<value>` -> probability that the next episode has it."""
+
+
 class Worth(NamedTuple):
     """Value for money of an architecture, as multiples of the baseline's."""
 
@@ -133,8 +163,10 @@ class Findings:
     curves: dict[str, dict[str, dict[str, Band]]]
     """Metric -> level -> architecture -> mean, lowest and highest seed."""
     learning: list[LearningRow]
-    cost: dict[str, tuple[float, float | None, int | None]]
-    """Architecture -> value, seconds per run, parameters; over the compared levels."""
+    cost: dict[str, Cost]
+    """By architecture; over the compared levels."""
+    lessons: list[Lesson]
+    """Of the runs that a curriculum chose the training tasks of."""
     behaviour: dict[tuple[str, str], dict[str, dict[str, float]]]
     """(level, evaluation environment) -> architecture -> counter -> mean over seeds."""
     shaping: list[Step]
@@ -195,13 +227,12 @@ def find(benchmark: Gathered, seed: int = 0) -> Findings:
         curves=_curves(benchmark),
         learning=_learning(benchmark),
         cost={
-            standing.architecture: (
-                standing.aggregates["mean"].mean,
-                standing.training_seconds,
-                standing.parameters,
+            standing.architecture: Cost(
+                standing.aggregates["mean"].mean, standing.training_seconds, standing.parameters, standing.latency
             )
             for standing in standings
         },
+        lessons=_lessons(benchmark),
         behaviour=_behaviour(benchmark),
         shaping=_steps(benchmark, level_matrices, "level_1", "level_3"),
         exploration=_steps(benchmark, level_matrices, "level_3", "level_4"),
@@ -232,6 +263,7 @@ def _standing(
         runs=len(runs),
         training_seconds=sum(seconds) / len(seconds) if seconds else None,
         parameters=parameters_of(runs),
+        latency=latency_of(runs),
         better_than=[other for other, won in others if won],
         worse_than=[other for other, won in others if not won],
     )
@@ -240,6 +272,12 @@ def _standing(
 def parameters_of(runs: Sequence[Run]) -> int | None:
     """Parameters of an architecture: the largest number among its runs (levels may differ in what is observed)."""
     return max((run.files.parameters for run in runs if run.files.parameters is not None), default=None)
+
+
+def latency_of(runs: Sequence[Run]) -> float | None:
+    """Acting latency of an architecture in milliseconds: the median of its runs' medians."""
+    known = [run.files.evaluated.latency for run in runs if run.files.evaluated.latency is not None]
+    return float(np.median(known)) if known else None
 
 
 def _thresholds(matrices: Sequence[Matrix]) -> NDArray[np.float64]:
@@ -320,10 +358,44 @@ def _reached(curves: Sequence[Curve], threshold: float) -> tuple[int, float | No
     return len(steps), sum(steps) / len(steps) if steps else None
 
 
+def _lessons(benchmark: Gathered) -> list[Lesson]:
+    found: dict[tuple[str, str], list[dict[str, float]]] = {}
+    for run in benchmark.runs.values():
+        last = {
+            name.removeprefix(CURRICULUM): float(curve[1][-1])
+            for name, curve in run.files.curves.items()
+            if name.startswith(CURRICULUM)
+        }
+        if {"tasks_known", "episodes", "success"} <= last.keys():
+            found.setdefault((run.key.architecture, run.key.level), []).append(last)
+    return [
+        Lesson(
+            architecture,
+            level,
+            len(own),
+            _over(own, "tasks_known"),
+            _over(own, "episodes"),
+            _over(own, "success"),
+            {
+                name.removeprefix(CHOICE): _over(own, name)
+                for name in own[0]
+                if name.startswith(CHOICE) and all(name in last for last in own)
+            },
+        )
+        for level in benchmark.levels
+        for architecture in benchmark.architectures
+        if (own := found.get((architecture, level)))
+    ]
+
+
+def _over(runs: Sequence[Mapping[str, float]], name: str) -> float:
+    return float(np.mean([run[name] for run in runs]))
+
+
 def _behaviour(benchmark: Gathered) -> dict[tuple[str, str], dict[str, dict[str, float]]]:
     found: dict[tuple[str, str], dict[str, list[Mapping[str, float]]]] = {}
     for run in benchmark.evaluated:
-        for environment, counters in run.files.behaviour.items():
+        for environment, counters in run.files.evaluated.behaviour.items():
             by_name = found.setdefault((run.key.level, environment), {})
             by_name.setdefault(run.key.architecture, []).append(counters)
     return {

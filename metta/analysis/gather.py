@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from metta.analysis.aggregates import Matrix
+from metta.analysis.file_memory import FileMemory
 from metta.analysis.results import FILE_NAME, BenchmarkResults, EnvironmentResult, RunRecord, read_results
 from metta.analysis.run_files import RunFiles, find_folder, read_run_files
 from metta.base.errors import InputError
@@ -139,8 +140,17 @@ def gather(paths: Sequence[Path]) -> Gathered:
     return combine(sources)
 
 
-def combine(sources: dict[Path, BenchmarkResults]) -> Gathered:
-    """The benchmark that these results make together. Raises `InputError` as `gather` does."""
+def combine(sources: dict[Path, BenchmarkResults], memory: FileMemory | None = None) -> Gathered:
+    """The benchmark that these results make together.
+
+    Args:
+        sources: results by the file that holds them; run folders are looked for beside it.
+        memory: what was read of the run folders before.
+
+    Raises:
+        InputError: as `gather`.
+    """
+    memory = memory or FileMemory()
     runs: dict[Key, Run] = {}
     hashes: dict[tuple[str, str], tuple[Path, str]] = {}
     budgets: dict[int, Path] = {}
@@ -160,7 +170,7 @@ def combine(sources: dict[Path, BenchmarkResults]) -> Gathered:
                     field = f"references.{level}.{player}.{environment}"
                     _same_episodes(hashes, level, environment, result.worlds_hash, source, field)
         for index, record in enumerate(results.runs):
-            run = _run(record, source)
+            run = _run(record, source, memory)
             if run.key in runs:
                 raise InputError(
                     f"{source}: 'runs.{index}' is {run.key.architecture} on {run.key.level}, seed {run.key.seed}, "
@@ -192,9 +202,9 @@ def combine(sources: dict[Path, BenchmarkResults]) -> Gathered:
     )
 
 
-def _run(record: RunRecord, source: Path) -> Run:
+def _run(record: RunRecord, source: Path, memory: FileMemory) -> Run:
     folder = find_folder(source, record.training.run_name, record.training.run_folder)
-    return Run(record, source, read_run_files(folder, set(record.evaluation.results)))
+    return Run(record, source, read_run_files(folder, set(record.evaluation.results), memory))
 
 
 def _same_episodes(

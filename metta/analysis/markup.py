@@ -36,6 +36,28 @@ def element(name: str, *children: Child, **attributes: str | float | bool | None
     return Markup(f"<{name}{written}>{joined(children)}</{name}>")
 
 
+def document(title: str, policy: str, style: str, body: Markup, **meta: str) -> str:
+    """A whole HTML page for any width of screen.
+
+    Args:
+        title: text.
+        policy: content security policy.
+        style: rules of style, from the program.
+        body: the body element.
+        meta: further statements about the page, by name.
+    """
+    head = element(
+        "head",
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy),
+        element("meta", name_="viewport", content="width=device-width, initial-scale=1"),
+        [element("meta", name_=name, content=content) for name, content in meta.items()],
+        element("title", title),
+        element("style", Markup(style)),
+    )
+    return "<!doctype html>\n" + element("html", head, body, lang="en") + "\n"
+
+
 def joined(children: Child) -> Markup:
     """Children one after the other."""
     if children is None:

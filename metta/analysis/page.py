@@ -7,11 +7,12 @@ it were not escaped.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 
 from metta.analysis import sections
 from metta.analysis.findings import Findings
 from metta.analysis.gather import Gathered
-from metta.analysis.markup import Child, Markup, element, joined
+from metta.analysis.markup import Child, Markup, document, element, joined
 from metta.analysis.svg import DARK_PALETTE, LIGHT_PALETTE, STYLE
 from metta.analysis.table import Table, scrolling
 
@@ -56,9 +57,9 @@ class Report:
     figures: Sequence[sections.Figure]
 
 
-def report(benchmark: Gathered, found: Findings) -> Report:
-    """The page with its tables and figures."""
-    parts = sections.all_sections(benchmark, found)
+def report(benchmark: Gathered, found: Findings, home: Path) -> Report:
+    """The page with its tables and figures; `home` is the folder it will lie in."""
+    parts = sections.all_sections(benchmark, found, home)
     title = sections.title(benchmark)
     body = element(
         "body",
@@ -72,15 +73,7 @@ def report(benchmark: Gathered, found: Findings) -> Report:
         element("main", [_section(part) for part in parts]),
         element("footer", element("p", "Written by ", element("code", "uv run python -m metta.analysis.report"), ".")),
     )
-    head = element(
-        "head",
-        element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=POLICY),
-        element("meta", name_="viewport", content="width=device-width, initial-scale=1"),
-        element("title", title),
-        element("style", Markup(CSS)),
-    )
-    html = "<!doctype html>\n" + element("html", head, body, lang="en") + "\n"
+    html = document(title, POLICY, CSS, body)
     blocks = [block for part in parts for block in part.blocks]
     figures = [block for block in blocks if isinstance(block, sections.Figure)]
     tables = [block for block in blocks if isinstance(block, Table)]

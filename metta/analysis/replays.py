@@ -4,7 +4,9 @@ Per level: of all evaluated episodes of an architecture there, over its seeds an
 the one with the most hearts per agent, and the median one (of an even number the lower of the middle two).
 """
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from metta.analysis.gather import Gathered, Run
@@ -56,5 +58,55 @@ def ranked(runs: Sequence[Run]) -> list[Episode]:
 
 
 def replay_name(checkpoint: str, level: str, environment: str, episode: int) -> str:
-    """Name of the page of one episode, in the folder of its run."""
-    return f"replay.{checkpoint}.{level}.{environment}.{episode}.html"
+    """Name of the page of one episode, in the folder of its run; what could leave the folder becomes `_`."""
+    parts = (re.sub(r"[^A-Za-z0-9_.+=-]", "_", part) for part in (checkpoint, level, environment))
+    return f"replay.{'.'.join(parts)}.{episode}.html"
+
+
+class Page(NamedTuple):
+    """The replay of an episode."""
+
+    file: Path
+    hearts_per_agent: float
+    """At the end of the replay; differs from the evaluation only if rounding turned an action."""
+
+
+HEAD_BYTES = 4096
+"""How much of a page is read to see what it shows."""
+_SHOWN = re.compile(r'<meta name="episode" content="([0-9a-f]+) ([0-9]+) ([0-9.]+)">')
+
+
+def shown_episode(map_hash: str, steps: int, hearts_per_agent: float) -> str:
+    """What a replay's page says of itself in its head, to be found again by `page_of`."""
+    return f"{map_hash} {steps} {hearts_per_agent:.6f}"
+
+
+def file_of(choice: Choice) -> Path | None:
+    """Where the episode's replay lies, if there is one; None if it is not known which checkpoint played."""
+    files = choice.episode.run.files
+    if files.evaluated.checkpoint is None:
+        return None
+    name = replay_name(files.evaluated.checkpoint, choice.level, choice.episode.environment, choice.episode.number)
+    return files.folder / name
+
+
+def page_of(choice: Choice) -> Page | None:
+    """The episode's replay; None if there is none, or one of an evaluation that has been repeated with other maps."""
+    file = file_of(choice)
+    if file is None:
+        return None
+    try:
+        with file.open("rb") as opened:
+            found = _SHOWN.search(opened.read(HEAD_BYTES).decode(errors="replace"))
+    except OSError:
+        return None
+    if found is None or not plays(choice, found[1], int(found[2])):
+        return None
+    return Page(file, float(found[3]))
+
+
+def plays(choice: Choice, map_hash: str, steps: int) -> bool:
+    """Whether a recording of this map and so many steps is the chosen episode's."""
+    episodes = choice.episode.run.files.evaluated.episodes.get(choice.episode.environment, [])
+    number = choice.episode.number
+    return number < len(episodes) and episodes[number] == (map_hash, steps)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from metta.analysis.file_memory import FileMemory
 from metta.analysis.findings import find
 from metta.analysis.gather import combine, gather
 from metta.analysis.page import Report, report
@@ -21,28 +22,23 @@ from metta.base.files import make_folder, write_atomically
 REPORT_NAME = "report.html"
 
 
-def refresh_report(results_file: Path, results: BenchmarkResults) -> str | None:
+def refresh_report(results_file: Path, results: BenchmarkResults, memory: FileMemory) -> str | None:
     """Write or refresh the report beside a results file; returns why not, in a sentence, if the results forbid it.
+
+    Args:
+        results_file: run folders are looked for beside it.
+        results: what it holds.
+        memory: what was read before; only run files that have changed are read again.
 
     Raises:
         RunError: the disk is full.
     """
     try:
-        _write(report_of({results_file: results}), results_file.parent / REPORT_NAME)
+        benchmark = combine({results_file: results}, memory)
+        _write(report(benchmark, find(benchmark), results_file.parent), results_file.parent / REPORT_NAME)
     except InputError as error:
         return str(error)
     return None
-
-
-def report_of(sources: dict[Path, BenchmarkResults], seed: int = 0) -> Report:
-    """The report of these results.
-
-    Args:
-        sources: results by the file that holds them; run folders are looked for beside it.
-        seed: decides the bootstrap draws.
-    """
-    benchmark = combine(sources)
-    return report(benchmark, find(benchmark, seed))
 
 
 def _write(made: Report, output: Path) -> Path:
@@ -79,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not output.suffix or output.is_dir():
             raise InputError(f"--output {output} must be the name of a page, like report.html.")
         make_folder(output.parent)
-        _write(report(benchmark, find(benchmark, given.seed)), output)
+        _write(report(benchmark, find(benchmark, given.seed), output.parent), output)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,17 +1,18 @@
-"""What a report takes from the folder of a run: learning curves, behaviour in evaluation, number of parameters.
+"""What a report takes from the folder of a run: learning curves, behaviour and latency, number of parameters.
 
 A folder that is missing or damaged costs the report these parts only; `RunFiles.faults` says what could not be read.
 """
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from metta.analysis.file_memory import FileMemory
 from metta.analysis.learning import Curve
 from metta.base.errors import InputError
 from metta.base.files import read_json, reason
@@ -20,19 +21,47 @@ REWARD = "rollout/reward_per_step"
 HEARTS = "episode/hearts_per_agent"
 CURVES = {REWARD: "shaped reward per agent-step", HEARTS: "hearts per agent and episode"}
 """Metrics that are drawn as learning curves, and their unit. Hearts begin when the first whole episodes end."""
+CURRICULUM = "curriculum/"
+"""Begin of the names of a curriculum's metrics."""
+
+Content = TypeVar("Content")
 
 LARGEST_HEADER = 16 * 2**20
 """Bytes; a longer header of a weights file is damage."""
+
+
+class Played(NamedTuple):
+    """An episode of an evaluation."""
+
+    map_hash: str
+    """Of map and spawns."""
+    steps: int
+
+
+class Evaluated(NamedTuple):
+    """What is taken from an `evaluation.json`."""
+
+    behaviour: dict[str, dict[str, float]]
+    """Evaluation environment -> counter -> mean over episodes and agents, per agent and episode."""
+    latency: float | None
+    """Median time to one action for one agent, in milliseconds; None where it was not measured."""
+    checkpoint: str | None
+    """Name of the checkpoint that was evaluated."""
+    episodes: dict[str, list[Played]]
+    """Evaluation environment -> its episodes; empty where their maps were not kept."""
+
+
+NOTHING_EVALUATED = Evaluated({}, None, None, {})
 
 
 @dataclass(frozen=True)
 class RunFiles:
     """What could be read of a run's folder."""
 
+    folder: Path
     curves: Mapping[str, Curve] = field(default_factory=dict)
-    """Metric -> curve over agent-steps; a metric without a value is left out."""
-    behaviour: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    """Evaluation environment -> counter -> mean over episodes and agents, per agent and episode."""
+    """Metric -> curve over agent-steps: those of `CURVES` and of a curriculum; one without a value is left out."""
+    evaluated: Evaluated = NOTHING_EVALUATED
     parameters: int | None = None
     """Numbers in the policy's weights."""
     code: str | None = None
@@ -49,38 +78,32 @@ def find_folder(results_file: Path, run_name: str, run_folder: str) -> Path:
     return beside if beside.is_dir() or not run_folder else Path(run_folder)
 
 
-def read_run_files(folder: Path, environments: set[str]) -> RunFiles:
+def read_run_files(folder: Path, environments: set[str], memory: FileMemory) -> RunFiles:
     """Read what is there of a run.
 
     Args:
         folder: the run's folder.
-        environments: evaluation environments that the results file has; behaviour is expected for them.
+        environments: evaluation environments that the results file has; behaviour is expected if there are any.
+        memory: what was read before.
     """
     if not folder.is_dir():
-        return RunFiles(faults=(f"there is no run folder {folder}.",))
+        return RunFiles(folder, faults=(f"there is no run folder {folder}.",))
     faults: list[str] = []
-    curves: dict[str, Curve] = {}
-    behaviour: dict[str, dict[str, float]] = {}
-    settings: dict[str, Any] = {}
-    parameters, code = None, None
-    try:
-        curves = read_curves(folder / "metrics.jsonl")
-    except InputError as error:
-        faults.append(str(error))
-    try:
-        if environments:
-            behaviour = read_behaviour(folder / "evaluation.json")
-    except InputError as error:
-        faults.append(str(error))
-    try:
-        parameters = count_parameters(folder / "checkpoints")
-    except InputError as error:
-        faults.append(str(error))
-    try:
-        code, settings = read_configuration(folder / "config.json")
-    except InputError as error:
-        faults.append(str(error))
-    return RunFiles(curves, behaviour, parameters, code, settings, tuple(faults))
+
+    def part(reader: Callable[[Path], Content], file: Path | None, nothing: Content) -> Content:
+        try:
+            return nothing if file is None else memory.read(reader, file)
+        except InputError as error:
+            faults.append(str(error))
+            return nothing
+
+    no_curves: dict[str, Curve] = {}
+    curves = part(read_curves, folder / "metrics.jsonl", no_curves)
+    evaluated = part(read_evaluation, folder / "evaluation.json" if environments else None, NOTHING_EVALUATED)
+    parameters = part(count_parameters, newest_weights(folder / "checkpoints"), None)
+    no_configuration: tuple[str | None, dict[str, Any]] = (None, {})
+    code, settings = part(read_configuration, folder / "config.json", no_configuration)
+    return RunFiles(folder, curves, evaluated, parameters, code, settings, tuple(faults))
 
 
 def read_curves(file: Path) -> dict[str, Curve]:
@@ -99,7 +122,7 @@ def read_curves(file: Path) -> dict[str, Curve]:
         try:
             record = json.loads(line)
             steps = _number(record["timesteps"])
-            values = {name: _number(record[name]) for name in CURVES if name in record}
+            values = {name: _number(record[name]) for name in record if name in CURVES or name.startswith(CURRICULUM)}
         except (ValueError, KeyError, TypeError) as error:
             if number == len(lines):
                 break
@@ -118,17 +141,30 @@ def _number(value: Any) -> float:
     return float(value)
 
 
-def read_behaviour(file: Path) -> dict[str, dict[str, float]]:
-    """Counters of an `evaluation.json` by environment. Raises `InputError` if it is missing or damaged."""
+def read_evaluation(file: Path) -> Evaluated:
+    """What an `evaluation.json` says. Raises `InputError` if it is missing or damaged."""
+    record = read_json(file)
     try:
-        return {
+        results = {name: result["per_episode"] for name, result in record["results"].items()}
+        behaviour = {
             name: {
-                counter: float(np.mean([_mean(episode["counters"][counter]) for episode in result["per_episode"]]))
-                for counter in result["per_episode"][0]["counters"]
+                counter: float(np.mean([_mean(episode["counters"][counter]) for episode in episodes]))
+                for counter in episodes[0]["counters"]
             }
-            | {"steps": float(np.mean([_number(episode["length"]) for episode in result["per_episode"]]))}
-            for name, result in read_json(file)["results"].items()
+            | {"steps": float(np.mean([_number(episode["length"]) for episode in episodes]))}
+            for name, episodes in results.items()
         }
+        latency = record.get("acting_latency")
+        return Evaluated(
+            behaviour,
+            None if latency is None else _number(latency["median_milliseconds"]),
+            record.get("checkpoint"),
+            {
+                name: [Played(str(episode["map_hash"]), int(episode["length"])) for episode in episodes]
+                for name, episodes in results.items()
+                if all("map_hash" in episode for episode in episodes)
+            },
+        )
     except (KeyError, TypeError, AttributeError, IndexError, ZeroDivisionError) as error:
         raise InputError(f"{file} is damaged: {type(error).__name__} {error}.") from None
 
@@ -137,26 +173,24 @@ def _mean(values: list[Any]) -> float:
     return sum(_number(value) for value in values) / len(values)
 
 
-def count_parameters(checkpoints: Path) -> int | None:
-    """Numbers in the newest checkpoint's weights, from the file's header alone; None without a checkpoint.
+def newest_weights(checkpoints: Path) -> Path | None:
+    """The weights file of the newest checkpoint, or None."""
+    return max(checkpoints.glob("step_*/policy.safetensors"), default=None)
 
-    Raises:
-        InputError: the header is damaged.
-    """
-    files = sorted(checkpoints.glob("step_*/policy.safetensors"))
-    if not files:
-        return None
+
+def count_parameters(weights: Path) -> int | None:
+    """Numbers in a weights file, from its header alone. Raises `InputError` if the header is damaged."""
     try:
-        with files[-1].open("rb") as opened:
+        with weights.open("rb") as opened:
             length = int.from_bytes(opened.read(8), "little")
             if length > LARGEST_HEADER:
-                raise InputError(f"{files[-1]} is damaged: its header would have {length} bytes.")
+                raise InputError(f"{weights} is damaged: its header would have {length} bytes.")
             header = json.loads(opened.read(length))
         return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
     except OSError as error:
-        raise InputError(f"cannot read {files[-1]}: {reason(error)}.") from None
+        raise InputError(f"cannot read {weights}: {reason(error)}.") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{files[-1]} is damaged: {type(error).__name__} {error}.") from None
+        raise InputError(f"{weights} is damaged: {type(error).__name__} {error}.") from None
 
 
 def read_configuration(file: Path) -> tuple[str | None, dict[str, Any]]:

@@ -1,18 +1,23 @@
 """The sections of the report: which sentences, figures and tables stand where, and what their captions say."""
 
 import json
+import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from metta.analysis import charts
-from metta.analysis.findings import COMBAT, RESOURCES, SHARES, Band, Findings, Step
+from metta.analysis.findings import COMBAT, RESOURCES, SHARES, Band, Cost, Findings, Step
 from metta.analysis.gather import SCORE, Gathered
 from metta.analysis.intervals import CONFIDENCE, Interval
 from metta.analysis.markup import Child, Markup, element
+from metta.analysis.replays import choices, page_of
 from metta.analysis.run_files import CURVES
 from metta.analysis.summary import interval_text, summary_rows
-from metta.analysis.table import Cell, Table, ends, shown
+from metta.analysis.table import Cell, Link, Table, ends, shown
 from metta.analysis.verdicts import POWER
 
 AGGREGATE_ORDER = ("interquartile mean", "mean", "median", "optimality gap")
@@ -83,8 +88,14 @@ def paragraph(*children: Child, class_: str | None = None) -> Markup:
     return element("p", *children, class_=class_)
 
 
-def all_sections(benchmark: Gathered, found: Findings) -> list[Section]:
-    """Every section in order; one that has nothing to show says why."""
+def all_sections(benchmark: Gathered, found: Findings, home: Path) -> list[Section]:
+    """Every section in order; one that has nothing to show says why.
+
+    Args:
+        benchmark: gathered results.
+        found: what was computed from them.
+        home: folder of the page, from which links lead to replays.
+    """
     numbers = {name: place for place, name in enumerate(benchmark.architectures)}
     return [
         Section("summary", "Summary", _summary(benchmark, found)),
@@ -95,7 +106,9 @@ def all_sections(benchmark: Gathered, found: Findings) -> list[Section]:
         Section("learning", "Learning curves", _learning(benchmark, found, numbers)),
         Section("cost", "Score against cost", _cost(found, numbers)),
         Section("behaviour", "Behaviour", _behaviour(found)),
+        Section("replays", "Watch them play", _replays(benchmark, home)),
         Section("ladder", "Up the ladder", _ladder(benchmark, found)),
+        Section("curriculum", "Curriculum", _curriculum(found, numbers)),
         Section("gaps", "Failed and missing runs", _gaps(benchmark)),
         Section("provenance", "Settings and provenance", _provenance(benchmark)),
     ]
@@ -127,7 +140,7 @@ def _summary(benchmark: Gathered, found: Findings) -> list[Block]:
                 f"Overall, {counted(len(found.compared_levels), 'level')}, best first",
                 [
                     *("architecture", "interquartile mean", "95 % from", "to", "mean", "mean rank"),
-                    *("runs", "training, s", "parameters", "better than", "worse than"),
+                    *("runs", "training, s", "latency, ms", "parameters", "better than", "worse than"),
                 ],
                 [
                     [
@@ -137,6 +150,7 @@ def _summary(benchmark: Gathered, found: Findings) -> list[Block]:
                         row.mean_rank,
                         row.runs,
                         row.training_seconds,
+                        row.latency,
                         row.parameters,
                         ", ".join(row.better_than) or "-",
                         ", ".join(row.worse_than) or "-",
@@ -469,7 +483,7 @@ def _learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) 
                     Table(
                         f"learning_{_file_part(level)}_{name}",
                         f"Learning curves on {level}, {unit}",
-                        ["architecture", "agent-steps", "mean", "lowest seed", "highest seed"],
+                        CURVE_HEADER,
                         _curve_rows(bands),
                     ),
                 )
@@ -508,6 +522,22 @@ def _learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) 
     return blocks
 
 
+CURVE_HEADER = ("architecture", "agent-steps", "mean", "lowest seed", "highest seed")
+CURRICULUM_CURVES = {
+    "curriculum/success": (
+        "mean success of the known tasks",
+        "Success is the hearts of an episode as a share of what its task allows. The curriculum draws hard tasks and "
+        "easy ones alike, so this says more about learning than the reward does.",
+    ),
+    "curriculum/progress": (
+        "relative progress of the drawn tasks",
+        "How far success has moved lately, up or down, on the tasks that are drawn. Near zero: nothing is learned or "
+        "forgotten on them any more.",
+    ),
+}
+"""Metric -> what it is, and what to read from its figure."""
+
+
 def _curve_rows(bands: Mapping[str, Band]) -> list[list[Cell]]:
     return [
         [name, float(band.x[index]), float(band.middle[index]), float(band.low[index]), float(band.high[index])]
@@ -516,14 +546,23 @@ def _curve_rows(bands: Mapping[str, Band]) -> list[list[Cell]]:
     ]
 
 
+COST_NOTES = {
+    "training_seconds": "Times compare only if all runs had the same machine to themselves.",
+    "latency": "Measured after the evaluation for one agent alone (batch 1), one processor thread or the GPU, as the "
+    "median over steps of an episode and over runs; it compares only between equal machines with equal load.",
+    "parameters": "Numbers in the newest checkpoint's weights.",
+}
+
+
 def _cost(found: Findings, numbers: Mapping[str, int]) -> list[Block]:
     blocks: list[Block] = []
-    kinds: list[tuple[str, str, Callable[[tuple[float, float | None, int | None]], float | None]]] = [
-        ("training_seconds", "seconds of training per run", lambda cost: cost[1]),
-        ("parameters", "parameters", lambda cost: cost[2]),
+    kinds: list[tuple[str, str, Callable[[Cost], float | None]]] = [
+        ("training_seconds", "seconds of training per run", lambda cost: cost.seconds),
+        ("latency", "milliseconds to one action", lambda cost: cost.latency),
+        ("parameters", "parameters", lambda cost: cost.parameters),
     ]
     for name, words, pick in kinds:
-        points = {key: (value, cost[0]) for key, cost in found.cost.items() if (value := pick(cost))}
+        points = {key: (value, cost.value) for key, cost in found.cost.items() if (value := pick(cost))}
         if len(points) < 2:
             blocks.append(paragraph(f"Two architectures with known {words} are needed to compare by them."))
             continue
@@ -540,8 +579,7 @@ def _cost(found: Findings, numbers: Mapping[str, int]) -> list[Block]:
                     numbers,
                 ),
                 "Up and to the left is better. Points marked with a diamond after the name are the front: nothing else "
-                "is both cheaper and better. What lies below the front costs more than it gives. Times compare only if "
-                "all runs had the same machine to themselves.",
+                "is both cheaper and better. What lies below the front costs more than it gives. " + COST_NOTES[name],
                 Table(
                     f"cost_{name}",
                     f"Mean {found.measure} and {words}",
@@ -631,6 +669,115 @@ def _behaviour(found: Findings) -> list[Block]:
                 )
             )
     return blocks or [paragraph("No run folder with an evaluation.json was found.")]
+
+
+def _replays(benchmark: Gathered, home: Path) -> list[Block]:
+    rows: list[list[Cell]] = []
+    missing = 0
+    for choice in choices(benchmark):
+        page, episode = page_of(choice), choice.episode
+        missing += page is None
+        where = f"seed {episode.run.key.seed}, {episode.environment}, episode {episode.number}"
+        link = None if page is None else Link(f"watch {choice.kind}", address(page.file, home))
+        rows.append(
+            [
+                *(choice.architecture, choice.level, choice.kind, where, episode.hearts_per_agent),
+                None if page is None else page.hearts_per_agent,
+                link,
+            ]
+        )
+    if not rows:
+        return [paragraph("No run has been evaluated yet.")]
+    blocks: list[Block] = []
+    if missing:
+        blocks.append(
+            paragraph(
+                f"{missing} of {counted(len(rows), 'replay')} not written yet; a benchmark writes them when its runs "
+                "are done. To write them now: ",
+                element("code", f"uv run python -m metta.lab.replays {shlex.join(map(str, benchmark.sources))}"),
+            )
+        )
+    blocks.append(
+        Table(
+            "replays",
+            "The best and the median evaluation episode of every architecture on every level, as pages that play them",
+            ["architecture", "level", "which", "episode", "hearts per agent", "in the replay", "page"],
+            rows,
+        )
+    )
+    blocks.append(
+        paragraph(
+            "Of all episodes of an architecture on a level, over its seeds and the evaluation environments, the one "
+            "with the most hearts per agent and the one in the middle. Watch the median first: the best shows what an "
+            "architecture can do, the median what it does. A replay is played anew from the checkpoint; where its "
+            "hearts differ from the evaluation's, rounding has turned an action."
+        )
+    )
+    return blocks
+
+
+def address(file: Path, home: Path) -> str:
+    """The relative address of a file for a page in the folder `home`."""
+    return quote(os.path.relpath(file.resolve(), home.resolve()).replace(os.sep, "/"))
+
+
+def _curriculum(found: Findings, numbers: Mapping[str, int]) -> list[Block]:
+    if not found.lessons:
+        return [paragraph("No run folder with the metrics of a curriculum was found.")]
+    blocks: list[Block] = []
+    for metric, (words, caption) in CURRICULUM_CURVES.items():
+        for level, bands in found.curves.get(metric, {}).items():
+            name = f"{_file_part(metric.replace('/', '_'))}_{_file_part(level)}"
+            blocks.append(
+                Figure(
+                    name,
+                    f"{level}: {words}",
+                    charts.lines(
+                        f"Curriculum on {level}, {words}",
+                        f"Per architecture, {words} over agent-steps of training, mean over seeds.",
+                        bands,
+                        "agent-steps",
+                        words,
+                        numbers,
+                    ),
+                    caption,
+                    Table(name, f"Curriculum on {level}, {words}", CURVE_HEADER, _curve_rows(bands)),
+                )
+            )
+    for level in dict.fromkeys(lesson.level for lesson in found.lessons):
+        own = [lesson for lesson in found.lessons if lesson.level == level]
+        columns = [name for name in own[0].choices if all(name in lesson.choices for lesson in own)]
+        name = f"curriculum_choices_{_file_part(level)}"
+        blocks.append(
+            Figure(
+                name,
+                f"{level}: what the curriculum chose at the end of training",
+                charts.heat_map(
+                    f"Curriculum choices on {level}",
+                    "Rows are architectures, columns are values of an axis of the tasks; darker is chosen more often.",
+                    [lesson.architecture for lesson in own],
+                    columns,
+                    {(lesson.architecture, column): lesson.choices[column] for lesson in own for column in columns},
+                    (0.0, 1.0),
+                ),
+                "Probability that the next training episode has this value, mean over seeds; the values of one axis "
+                "add up to 1. Far from even: the curriculum saw progress, in either direction, on the tasks with the "
+                "darker value.",
+                Table(
+                    name,
+                    f"Curriculum on {level} at the end of training",
+                    ["architecture", "seeds", "tasks known", "episodes", "success", *columns],
+                    [
+                        [
+                            *(lesson.architecture, lesson.seeds, lesson.tasks_known, lesson.episodes, lesson.success),
+                            *(lesson.choices[column] for column in columns),
+                        ]
+                        for lesson in own
+                    ],
+                ),
+            )
+        )
+    return blocks
 
 
 def _ladder(benchmark: Gathered, found: Findings) -> list[Block]:

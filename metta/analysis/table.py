@@ -4,13 +4,23 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from metta.analysis.intervals import Interval
 from metta.analysis.markup import Markup, element
 from metta.analysis.summary import aligned_table
 
-Cell = str | int | float | None
-"""Text, a number, or nothing."""
+
+class Link(NamedTuple):
+    """A page to go to."""
+
+    text: str
+    address: str
+    """Relative to the report; from the program, never from data as it is."""
+
+
+Cell = str | int | float | Link | None
+"""Text, a number, a link, or nothing."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,8 @@ class Table:
     def _cell(place: int, cell: Cell) -> Markup:
         if place == 0:
             return element("th", shown(cell), scope="row")
+        if isinstance(cell, Link):
+            return element("td", element("a", cell.text, href=cell.address))
         return element("td", shown(cell), class_=None if isinstance(cell, str) else "number")
 
     def csv(self) -> str:
@@ -54,7 +66,9 @@ class Table:
 
 
 def _spreadsheet(cell: Cell) -> Cell:
-    """Text that a spreadsheet would take for a formula is given an apostrophe, as usual."""
+    """Text that a spreadsheet would take for a formula is given an apostrophe, as usual; a link is its address."""
+    if isinstance(cell, Link):
+        cell = cell.address
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
@@ -73,6 +87,8 @@ def shown(cell: Cell) -> str:
     """A cell for people."""
     if cell is None:
         return "-"
+    if isinstance(cell, Link):
+        return cell.address
     if isinstance(cell, bool | str):
         return str(cell)
     if isinstance(cell, int):

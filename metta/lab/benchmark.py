@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from metta.analysis.report import REPORT_NAME, refresh_report
+from metta.analysis.gather import combine
+from metta.analysis.report import REPORT_NAME
 from metta.analysis.results import FILE_NAME, BenchmarkResults, RunRecord, read_results, write_results
 from metta.analysis.summary import CSV_NAME, MARKDOWN_NAME, summary_csv, summary_markdown
 from metta.base.errors import InputError, RunError
@@ -19,12 +20,14 @@ from metta.lab.display import Display
 from metta.lab.log import duration_text
 from metta.lab.provenance import now
 from metta.lab.records import benchmark_results, reference_results, run_record
+from metta.lab.replays import write_missing
+from metta.lab.report_writer import ReportWriter
 from metta.lab.tasks import EvaluationTask, PlannedReference, PlannedRun, ReferenceTask, RunTask
 
 MANY_RUNS = 500
 """Up to so many, the results are rewritten after every run; beyond that it takes seconds."""
 WRITING_SHARE = 0.1
-"""No more than this share of the time is spent on a report, and on the results of many runs."""
+"""No more than this share of the time is spent on the results of many runs."""
 
 
 class Pace:
@@ -73,7 +76,10 @@ class Benchmark:
     _faults: dict[str, str] = field(default_factory=dict)
     _worked_on: set[str] = field(default_factory=set)
     _results_pace: Pace = field(default_factory=Pace)
-    _report_pace: Pace = field(default_factory=Pace)
+    _report: ReportWriter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._report = ReportWriter(self.results_file)
 
     @property
     def results_file(self) -> Path:
@@ -99,6 +105,7 @@ class Benchmark:
             finally:
                 self._display.close()
             self._write(end_time=now(), final=True)
+            self._write_replays()
         print()
         print(summary_markdown(self._results(now())))
         print(f"\nResults: {self.results_file}\nReport: {self.output / REPORT_NAME}")
@@ -207,13 +214,22 @@ class Benchmark:
                 with self._results_pace.measured():
                     results = self._results(end_time)
                     write_with_tables(self.results_file, results)
-                if final or self._report_pace.allows():
-                    with self._report_pace.measured():
-                        write_report(self.results_file, results)
+                    if final:
+                        self._report.finish(results)
+                    else:
+                        self._report.refresh(results)
         except RunError as error:
             if final:
                 raise
             print(f"warning: {error} The benchmark goes on.", file=sys.stderr)
+
+    def _write_replays(self) -> None:
+        """The replays of the best and the median episodes; one that fails costs the benchmark nothing."""
+        results = read_results(self.results_file)
+        faults = write_missing(combine({self.results_file: results}), print)
+        for fault in faults:
+            print(f"warning: {fault}", file=sys.stderr)
+        self._report.finish(results)
 
 
 def write_with_tables(results_file: Path, results: BenchmarkResults) -> None:
@@ -221,9 +237,3 @@ def write_with_tables(results_file: Path, results: BenchmarkResults) -> None:
     write_results(results_file, results)
     write_atomically(results_file.parent / MARKDOWN_NAME, summary_markdown(results) + "\n")
     write_atomically(results_file.parent / CSV_NAME, summary_csv(results))
-
-
-def write_report(results_file: Path, results: BenchmarkResults) -> None:
-    """Write the report beside a results file; one warning if the results forbid it. Raises `RunError`: full disk."""
-    if fault := refresh_report(results_file, results):
-        print(f"warning: no report: {fault}", file=sys.stderr)

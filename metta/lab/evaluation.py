@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from metta.base.addresses import NEWEST, PLAYERS, checkpoint_address
 from metta.base.files import make_folder, write_json
 from metta.lab.job import Job
-from metta.lab.player import PlayerConfig, choose, fixed_by_path
+from metta.lab.player import Chosen, PlayerConfig, choose, fixed_by_path
 from metta.lab.provenance import now, provenance
 from metta.lab.run import RunFolder
 
@@ -60,7 +60,10 @@ class EvaluateJob(Job):
 
 
 def evaluate_into(output: Path | None, config: EvaluateConfig) -> dict[str, Any]:
-    """Evaluate and write the record to `output`: whose results, on which level, results per environment, provenance."""
+    """Evaluate and write the record to `output`.
+
+    It says whose results, on which level, results per environment, acting latency and provenance.
+    """
     chosen = choose(config.policy_uri, config.architecture)
     start_time, before = now(), time.monotonic()
 
@@ -77,11 +80,23 @@ def evaluate_into(output: Path | None, config: EvaluateConfig) -> dict[str, Any]
         "start_time": start_time,
         "duration_seconds": round(time.monotonic() - before, 3),
         "results": results,
+        "acting_latency": _latency(chosen, config),
         "provenance": provenance(),
     }
     if output is not None:
         write_json(output, record)
     return record
+
+
+def _latency(chosen: Chosen, config: EvaluateConfig) -> dict[str, Any] | None:
+    """Of a policy on the first evaluation environment; reference players have none."""
+    if not isinstance(chosen.player, Path):
+        return None
+
+    from metta.rl.latency import acting_latency
+
+    sim = next(iter(config.evaluation_environments.values()))
+    return acting_latency(chosen.player, sim, config.evaluation, config.system)
 
 
 def result_sentences(record: Mapping[str, Any]) -> list[str]:

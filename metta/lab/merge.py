@@ -13,9 +13,10 @@ from typing import NoReturn
 from metta.analysis.results import FILE_NAME, BenchmarkResults, EnvironmentResult, RunRecord, read_results
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder
-from metta.lab.benchmark import write_report, write_with_tables
+from metta.lab.benchmark import write_with_tables
 from metta.lab.endings import report_errors
 from metta.lab.records import with_scores
+from metta.lab.report_writer import ReportWriter
 
 Key = tuple[str, str, int]
 """Architecture, level and seed."""
@@ -140,7 +141,7 @@ def _merge(words: list[str]) -> int:
     make_folder(target.parent)
     with locked(target.parent / ".lock", f"the benchmark in {target.parent}"):
         write_with_tables(target, merged)
-        write_report(target, merged)
+        ReportWriter(target).finish(merged)
     failed = [record for record in merged.runs if _rank(record) < 2]
     print(f"{len(merged.runs)} runs from {len(sources)} results, {len(failed)} of them not successful: {target}")
     return 0

@@ -79,8 +79,7 @@ def write_replay(config: ReplayConfig) -> Written:
         ("written", now()),
     ]
     title = f"{chosen.name} on {config.level}, {config.environment}, episode {config.episode}"
-    window = sim.obs_height, sim.obs_width
-    page = replay_page(recording, facts, title, window, sim.resource_names)
+    page = replay_page(recording, chosen.name, facts, title, sim)
     write_atomically(output, page)
     return Written(output, title, mean, len(recording.agents), recording.result["map_hash"], len(page))
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from metta.analysis.file_memory import FileMemory
 from metta.analysis.findings import find
 from metta.analysis.gather import HEARTS, SCORE, gather
 from metta.analysis.markup import VOID
@@ -328,7 +329,7 @@ def test_a_damaged_run_folder_costs_only_its_parts(tmp_path: Path, name: str, co
     file = write_benchmark(tmp_path, **SMALL)
     folder = tmp_path / "wide.fast.level_1_basic.s0"
     (folder / name).write_bytes(content)
-    found = read_run_files(folder, {"basic"})
+    found = read_run_files(folder, {"basic"}, FileMemory())
     assert len(found.faults) == 1
     assert fault in found.faults[0]
     assert str(folder / name) in found.faults[0]
@@ -340,7 +341,7 @@ def test_a_torn_last_line_is_no_damage(tmp_path: Path) -> None:
     folder = tmp_path / "wide.fast.level_1_basic.s0"
     with (folder / "metrics.jsonl").open("a") as opened:
         opened.write('{"update": 21, "times')
-    found = read_run_files(folder, {"basic"})
+    found = read_run_files(folder, {"basic"}, FileMemory())
     assert found.faults == ()
     assert found.parameters == 10_007
     assert {metric: curve[0].size for metric, curve in found.curves.items()} == {

@@ -102,8 +102,7 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recording]:
     sim = LEVEL.make_evals()["combat"].model_copy(update={"max_steps": STEPS})
     recording = record("random", sim, EvaluationConfig(worlds=1), SystemConfig(threads=1), 0)
     file = tmp_path_factory.mktemp("replay") / "replay.html"
-    window = sim.obs_height, sim.obs_width
-    file.write_text(replay_page(recording, [("player", "random")], "A replay", window, sim.resource_names))
+    file.write_text(replay_page(recording, "random", [("player", "random")], "A replay", sim))
     return file, recording
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from metta.analysis.gather import Gathered
 from metta.analysis.results import read_results
 from metta.base.errors import RunError
 from metta.cli.main import resolve
@@ -40,6 +41,12 @@ class Bench:
     def __init__(self) -> None:
         self.on_step: Callable[[int], None] = lambda timesteps: None
         self.started_at: list[int] = []
+        self.replayed: list[Gathered] = []
+
+    def write_replays(self, benchmark: Gathered, say: Callable[[str], None]) -> list[str]:
+        """Keep the benchmark that replays are asked for, and play nothing."""
+        self.replayed.append(benchmark)
+        return []
 
     def train(self, config: Any, folder: Path, on_update: Callable[[Progress], None]) -> None:
         """Count to the wanted steps and leave a checkpoint at every update."""
@@ -79,7 +86,7 @@ def environment_result(hearts: float, episodes: int) -> dict[str, Any]:
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """Put stand-ins in the place of metta.rl.trainer, metta.rl.evaluate and metta.rl.checkpoint."""
+    """Put stand-ins in the place of metta.rl.trainer, evaluate, checkpoint, latency, and of replays."""
     bench = Bench()
     trainer = types.ModuleType("metta.rl.trainer")
     trainer.train = bench.train  # type: ignore[attr-defined]
@@ -87,8 +94,11 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Bench:
     evaluate.evaluate = bench.evaluate  # type: ignore[attr-defined]
     checkpoint = types.ModuleType("metta.rl.checkpoint")
     checkpoint.list_checkpoints = lambda folder: sorted(folder.glob("step_*"))  # type: ignore[attr-defined]
-    for module in (trainer, evaluate, checkpoint):
+    latency = types.ModuleType("metta.rl.latency")
+    latency.acting_latency = lambda *given: {"median_milliseconds": 1.5}  # type: ignore[attr-defined]
+    for module in (trainer, evaluate, checkpoint, latency):
         monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr("metta.lab.benchmark.write_missing", bench.write_replays)
     return bench
 
 

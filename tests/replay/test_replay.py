@@ -114,7 +114,7 @@ def unpacked(page: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def page_of(recording: Recording, text: str = "x") -> str:
     """The page of a recording."""
-    return replay_page(recording, [(text, text)], text, (11, 11), BASIC.resource_names)
+    return replay_page(recording, text, [(text, text)], text, BASIC)
 
 
 def test_the_page_holds_the_whole_recording() -> None:

@@ -1,49 +1,32 @@
 "use strict";
-// Plays the recording that the page holds: unpacks it, then draws the chosen step whenever step or agent change.
-(async () => {
+// Shows an episode: draws the chosen step and fills the tables whenever step or agent change.
+//
+// head: map, names and who plays. arrays: {data, shape} by name, a row per step (see metta/replay/recording.py). live:
+// null for a recording; for a world that is being played, known() rows are there and step(action) asks for one more.
+function watch(head, arrays, live) {
   const get = (id) => document.getElementById(id);
-  const message = get("message");
-  let head, arrays;
-  try {
-    [head, arrays] = await unpack(get("data").textContent.trim());
-  } catch (error) {
-    message.textContent = "The recording cannot be unpacked: " + error.message;
-    return;
-  }
-  message.hidden = true;
   const [T, A] = arrays.agents.shape, R = head.resources.length, STATE = arrays.converters.shape[2] - 1;
   const H = head.rows.length, V = head.rows[0].length;
+  const UNKNOWN = 255; // success of an action that has not been done yet
   const ROW = 0, COLUMN = 1, ORIENTATION = 2, FROZEN = 3, ACTION = 4, SUCCESS = 5;
   const FIRST_ATTACK = head.actions.findIndex((name) => name.startsWith("attack"));
   const SIGNS = {mine_red: "m", generator_red: "g", altar: "♥", lasery: "L", armory: "A"};
   const COLOURS = ["--s0", "--s4", "--s1", "--s2", "--s3", "--s6"];
-  const totals = running(arrays.rewards, T, A);
-  let step = 0, chosen = 0, timer = null;
+  let step = live ? live.known() - 1 : 0, chosen = 0, timer = null, busy = false;
 
-  async function unpack(text) {
-    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
-    const buffer = await new Response(stream).arrayBuffer();
-    const length = new DataView(buffer).getUint32(0, true);
-    const header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
-    let at = 4 + length;
-    const found = {};
-    for (const [name, type, shape] of header.arrays) {
-      const count = shape.reduce((a, b) => a * b, 1);
-      const kind = type === "float32" ? Float32Array : Uint8Array;
-      found[name] = {data: new kind(buffer, at, count), shape};
-      at += count * kind.BYTES_PER_ELEMENT;
-    }
-    return [header, found];
-  }
   function at(name, t, i, j) {
     const array = arrays[name], width = array.shape[2] || 1;
     return array.data[(t * array.shape[1] + i) * width + (j || 0)];
   }
-  function running(array, rows, columns) {
-    const sums = new Float64Array(rows * columns);
-    for (let k = 0; k < rows * columns; k++) sums[k] = array.data[k] + (k < columns ? 0 : sums[k - columns]);
-    return sums;
+  const known = () => live ? live.known() : T;
+  // Reward of an agent up to and with a step; sums are kept as far as they are known.
+  const sums = new Float64Array(T * A);
+  let summed = 0;
+  function total(t, agent) {
+    for (; summed <= t; summed++)
+      for (let i = 0; i < A; i++)
+        sums[summed * A + i] = at("rewards", summed, i) + (summed ? sums[(summed - 1) * A + i] : 0);
+    return sums[t * A + agent];
   }
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const item = (agent, name) => at("inventories", step, agent, head.resources.indexOf(name));
@@ -117,8 +100,8 @@
         pen.lineWidth = width;
         pen.stroke();
       };
-      if (action >= FIRST_ATTACK && done) ring("--s1", 3, 0.46);
-      if (step + 1 < T && at("agents", step + 1, agent, FROZEN) > frozen) ring("--s3", 3, 0.5);
+      if (action >= FIRST_ATTACK && done === 1) ring("--s1", 3, 0.46);
+      if (step + 1 < known() && at("agents", step + 1, agent, FROZEN) > frozen) ring("--s3", 3, 0.5);
       if (at("rewards", step, agent) > 0) {
         pen.fillStyle = colour("--s2");
         pen.font = `bold ${cell * 0.6}px system-ui, sans-serif`;
@@ -148,7 +131,7 @@
   const held = (agent) => amounts(head.resources.map((name) => [name, item(agent, name)]));
   function actionText(t, agent) {
     const done = at("agents", t, agent, SUCCESS);
-    return head.actions[at("agents", t, agent, ACTION)] + (done ? "" : " (failed)");
+    return head.actions[at("agents", t, agent, ACTION)] + (done === UNKNOWN ? " (next)" : done ? "" : " (failed)");
   }
   function show() {
     const [rows, columns] = head.window;
@@ -156,19 +139,23 @@
     const r = at("agents", step, chosen, ROW), c = at("agents", step, chosen, COLUMN);
     draw(get("view"), r - (rows >> 1), c - (columns >> 1), rows, columns, 22, chosen);
     get("clock").textContent = `${step} of ${T - 1}`;
+    get("scrub").max = String(known() - 1);
     get("scrub").value = String(step);
     get("map").setAttribute("aria-label", `Map at step ${step}; agent ${chosen} in row ${r}, column ${c}`);
+    const probable = arrays.probabilities && head.actions.some((_, k) => at("probabilities", step, chosen, k));
+    const predicts = arrays.values && !Number.isNaN(at("values", step, chosen));
     fill(get("about"), [
+      ["played by", head.players[chosen]],
       ["place", `row ${r}, column ${c}, facing ${head.orientations[at("agents", step, chosen, ORIENTATION)]}`],
       ["holds", held(chosen)],
       ["frozen", `${at("agents", step, chosen, FROZEN)} actions`],
       ["action", actionText(step, chosen)],
       ["reward", at("rewards", step, chosen).toFixed(3)],
-      ["reward so far", totals[step * A + chosen].toFixed(3)],
-      ["value", arrays.values ? at("values", step, chosen).toFixed(3) : "this player predicts none"],
-      ["hearts at the end", String(head.hearts[chosen])],
+      ["reward so far", total(step, chosen).toFixed(3)],
+      ["value", predicts ? at("values", step, chosen).toFixed(3) : "this player predicts none"],
+      ...(head.hearts ? [["hearts at the end", String(head.hearts[chosen])]] : []),
     ]);
-    fill(get("probabilities"), arrays.probabilities
+    fill(get("probabilities"), probable
       ? head.actions.map((name, k) => {
           const share = at("probabilities", step, chosen, k) / 255, bar = document.createElement("span");
           bar.className = "bar";
@@ -177,7 +164,7 @@
         })
       : [["this player has none", "", ""]]);
     fill(get("all"), Array.from({length: A}, (_, agent) => [
-      `agent ${agent}`, actionText(step, agent), held(agent), Number(totals[step * A + agent].toFixed(2)),
+      `agent ${agent}`, actionText(step, agent), held(agent), Number(total(step, agent).toFixed(2)),
       item(agent, "heart"),
     ]));
     Array.from(get("all").rows).forEach((row, agent) => row.classList.toggle("chosen", agent === chosen));
@@ -189,10 +176,19 @@
   }
 
   // Controls
-  function go(to) {
-    step = Math.max(0, Math.min(T - 1, to));
+  async function go(to, action) {
+    to = Math.max(0, Math.min(T - 1, to));
+    if (live && to >= known()) {
+      if (busy) return;
+      busy = true;
+      const more = await live.step(action);
+      busy = false;
+      if (!more) stop();
+      to = known() - 1;
+    }
+    step = to;
     show();
-    if (timer !== null && step === T - 1) stop();
+    if (timer !== null && step === T - 1 && !live) stop();
   }
   function stop() {
     clearInterval(timer);
@@ -228,7 +224,6 @@
     titles.append(title);
   }
   get("all-head").append(titles);
-  get("scrub").max = String(T - 1);
   get("scrub").addEventListener("input", (event) => go(Number(event.target.value)));
   get("play").addEventListener("click", play);
   get("step").addEventListener("click", () => { stop(); go(step + 1); });
@@ -245,9 +240,10 @@
   document.addEventListener("keydown", (event) => {
     if (event.target.closest("select, input, button, summary") || event.ctrlKey || event.metaKey || event.altKey) return;
     const act = {" ": play, ArrowRight: () => { stop(); go(step + 1); }, ArrowLeft: () => { stop(); go(step - 1); },
-      n: () => choose(chosen + 1), p: () => choose(chosen - 1)}[event.key];
+      n: () => choose(chosen + 1), p: () => choose(chosen - 1), ...(live ? live.keys() : {})}[event.key];
     if (act) { event.preventDefault(); act(); }
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
   show();
-})();
+  return {go, choose, show, step: () => step, playing: () => timer !== null};
+}

@@ -1,0 +1,62 @@
+"""Keeps a benchmark's report fresh beside its work: in a thread of its own, reading only files that have changed."""
+
+import sys
+import threading
+import time
+from pathlib import Path
+
+from metta.analysis.file_memory import FileMemory
+from metta.analysis.report import refresh_report
+from metta.analysis.results import BenchmarkResults
+from metta.base.errors import RunError
+
+REPORT_SHARE = 0.1
+"""No more than this share of the time is spent on reports."""
+
+
+class ReportWriter:
+    """Writes `report.html` beside a results file, one at a time."""
+
+    def __init__(self, results_file: Path) -> None:
+        self._results_file = results_file
+        self._memory = FileMemory()
+        self._thread: threading.Thread | None = None
+        self._again_at = 0.0
+        self._warned: set[str] = set()
+
+    def refresh(self, results: BenchmarkResults) -> None:
+        """Begin to write the report, unless one is being written or was lately; returns at once.
+
+        Faults are printed as warnings, each once: the benchmark goes on without a fresh report.
+        """
+        if self._thread is not None and self._thread.is_alive():
+            return
+        if time.monotonic() < self._again_at:
+            return
+        self._thread = threading.Thread(target=self._beside, args=(results,), name="report", daemon=True)
+        self._thread.start()
+
+    def finish(self, results: BenchmarkResults) -> None:
+        """Write the report of these results before returning. Raises `RunError` if the disk is full."""
+        if self._thread is not None:
+            self._thread.join()
+        self._write(results)
+
+    def _beside(self, results: BenchmarkResults) -> None:
+        before = time.monotonic()
+        try:
+            self._write(results)
+        except RunError as error:
+            self._warn(f"{error} The benchmark goes on.")
+        finally:
+            after = time.monotonic()
+            self._again_at = after + (after - before) * (1 / REPORT_SHARE - 1)
+
+    def _write(self, results: BenchmarkResults) -> None:
+        if fault := refresh_report(self._results_file, results, self._memory):
+            self._warn(f"no report: {fault}")
+
+    def _warn(self, fault: str) -> None:
+        if fault not in self._warned:
+            self._warned.add(fault)
+            print(f"warning: {fault}", file=sys.stderr)
