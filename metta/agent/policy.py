@@ -102,13 +102,23 @@ class Policy(nn.Module):
             resets: bool [B, T], true where a new episode begins with this observation.
             state: as `initial_state` or the last output gave it.
         """
+        perception_BTD, memory_BTD, state = self._remember(observations, resets, state)
+        auxiliary = {} if self.auxiliary is None else self.auxiliary(perception_BTD, memory_BTD)
+        return PolicyOutput(self.actor(memory_BTD), self.critic(memory_BTD).squeeze(-1), state, auxiliary)
+
+    def act(self, observations: Tensor, resets: Tensor, state: State) -> tuple[Tensor, State]:
+        """The logits and the state of `forward`, without the cost of values and auxiliary predictions."""
+        _, memory_BTD, state = self._remember(observations, resets, state)
+        return self.actor(memory_BTD), state
+
+    def _remember(self, observations: Tensor, resets: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """What is perceived [B, T, D], what memory makes of it [B, T, D_out], and the new state."""
         perception_BTD = self.encoder(observations)
         inputs_BTD = perception_BTD
         if self._extra_inputs:
             inputs_BTD = torch.cat([perception_BTD, last_reward_and_action(observations, self.spec, perception_BTD)], 2)
         memory_BTD, state = self.memory(inputs_BTD, resets, state)
-        auxiliary = {} if self.auxiliary is None else self.auxiliary(perception_BTD, memory_BTD)
-        return PolicyOutput(self.actor(memory_BTD), self.critic(memory_BTD).squeeze(-1), state, auxiliary)
+        return perception_BTD, memory_BTD, state
 
 
 def last_reward_and_action(observations: Tensor, spec: EnvironmentSpec, like: Tensor) -> Tensor:

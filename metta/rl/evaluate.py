@@ -108,8 +108,7 @@ def evaluate_player(player: Player, sim: SimConfig, wanted: Episodes, shards: Sh
         here = slice(first * env.num_agents, last * env.num_agents)
         state = player.initial_state(last - first)
         for step in range(steps):
-            decision = player.act(env, first, last, state, uniforms_TN[step, here])
-            actions[here], state = decision.actions, decision.state
+            actions[here], state = player.choose(env, first, last, state, uniforms_TN[step, here])
             env.step_worlds(actions, first, last)
 
     shards.map(play, split(env.num_worlds, shards.threads))

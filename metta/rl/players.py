@@ -17,11 +17,13 @@ from metta.sim.constants import NUM_ACTIONS
 from metta.sim.scripted.player import ScriptedPlayer as Planner
 from metta.sim.vector_env import VectorEnv
 
+Actions = NDArray[np.int32]
+
 
 class Decision(NamedTuple):
     """What a player does in one step, and what it thought of it."""
 
-    actions: NDArray[np.int32]
+    actions: Actions
     """[n]."""
     state: Any
     """For the next step."""
@@ -50,6 +52,10 @@ class Player(Protocol):
         """
         ...
 
+    def choose(self, env: VectorEnv, first: int, last: int, state: Any, uniforms: Tensor) -> tuple[Actions, Any]:
+        """The actions and the state that `act` would give, at less cost."""
+        ...
+
 
 class PolicyPlayer:
     """Samples from a policy's action distribution."""
@@ -61,11 +67,8 @@ class PolicyPlayer:
         return self._policy.initial_state(worlds * self._sim.num_agents, device=self._device)
 
     def act(self, env: VectorEnv, first: int, last: int, state: Any, uniforms: Tensor) -> Decision:
-        here = slice(first * env.num_agents, last * env.num_agents)
-        observations = torch.from_numpy(env.buffers.observations[here]).to(self._device)
-        resets = torch.from_numpy(env.buffers.resets[here]).to(self._device)
-        with torch.no_grad():
-            output = self._policy(observations.unsqueeze(1), resets.unsqueeze(1), state)
+        with torch.inference_mode():
+            output = self._policy(*self._seen(env, first, last), state)
             logits = output.logits[:, 0]
             actions, _ = sample_actions(logits, uniforms.to(self._device))
             probabilities = torch.softmax(logits.float(), dim=-1)
@@ -76,6 +79,19 @@ class PolicyPlayer:
             output.values[:, 0].float().cpu().numpy(),
         )
 
+    def choose(self, env: VectorEnv, first: int, last: int, state: Any, uniforms: Tensor) -> tuple[Actions, Any]:
+        with torch.inference_mode():
+            logits, state = self._policy.act(*self._seen(env, first, last), state)
+            actions, _ = sample_actions(logits[:, 0], uniforms.to(self._device))
+        return actions.cpu().numpy().astype(np.int32), state
+
+    def _seen(self, env: VectorEnv, first: int, last: int) -> tuple[Tensor, Tensor]:
+        """Observations uint8 [n, 1, M, 3] and resets bool [n, 1]."""
+        here = slice(first * env.num_agents, last * env.num_agents)
+        observations = torch.from_numpy(env.buffers.observations[here]).to(self._device)
+        resets = torch.from_numpy(env.buffers.resets[here]).to(self._device)
+        return observations.unsqueeze(1), resets.unsqueeze(1)
+
 
 class RandomPlayer:
     """Draws every action with equal probability: the 0 of the score."""
@@ -84,8 +100,11 @@ class RandomPlayer:
         return None
 
     def act(self, env: VectorEnv, first: int, last: int, state: None, uniforms: Tensor) -> Decision:
-        actions = (uniforms * NUM_ACTIONS).long().clamp_(max=NUM_ACTIONS - 1).numpy().astype(np.int32)
+        actions, _ = self.choose(env, first, last, state, uniforms)
         return Decision(actions, None, np.full((len(actions), NUM_ACTIONS), 1 / NUM_ACTIONS, np.float32), None)
+
+    def choose(self, env: VectorEnv, first: int, last: int, state: None, uniforms: Tensor) -> tuple[Actions, None]:
+        return (uniforms * NUM_ACTIONS).long().clamp_(max=NUM_ACTIONS - 1).numpy().astype(np.int32), None
 
 
 class ScriptedPlayer:
@@ -99,5 +118,8 @@ class ScriptedPlayer:
         return self._planner.initial_memory(worlds)
 
     def act(self, env: VectorEnv, first: int, last: int, state: Any, uniforms: Tensor) -> Decision:
-        actions, memory = self._planner.act(env, first, last, state)
+        actions, memory = self.choose(env, first, last, state, uniforms)
         return Decision(actions, memory, None, None)
+
+    def choose(self, env: VectorEnv, first: int, last: int, state: Any, uniforms: Tensor) -> tuple[Actions, Any]:
+        return self._planner.act(env, first, last, state)

@@ -2,14 +2,20 @@
 
 import numpy as np
 import pytest
+import torch
 
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from metta.base.addresses import RANDOM, SCRIPTED
 from metta.base.errors import InputError
 from metta.base.seeding import derive_seed
 from metta.rl.checkpoint import newest_sound
 from metta.rl.config import EvaluationConfig, SystemConfig
-from metta.rl.evaluate import evaluate
-from metta.rl.trainer import train
+from metta.rl.evaluate import evaluate, evaluate_player, held_out, summary
+from metta.rl.metrics import episode_result
+from metta.rl.players import PolicyPlayer, RandomPlayer, ScriptedPlayer
+from metta.rl.sampling import sample_actions, uniforms
+from metta.rl.shards import Shards
+from metta.rl.trainer import spec_of, train
 from metta.sim.vector_env import VectorEnv
 from tests.rl.small_run import SIM, small_run
 
@@ -41,6 +47,50 @@ def test_the_summary_is_made_of_the_episodes():
 def test_equal_seeds_give_equal_results_on_any_number_of_threads():
     one = evaluate(RANDOM, {"basic": SIM}, EVALUATION, SYSTEM)
     assert one == evaluate(RANDOM, {"basic": SIM}, EVALUATION, SystemConfig(device="cpu", threads=2))
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_policy_plays_as_in_a_plain_loop_over_its_forward(name):
+    sim = SIM.model_copy(update={"max_steps": 12})
+    policy = ARCHITECTURES[name].build(spec_of(sim), seed=1)
+    wanted = held_out(EVALUATION)
+    shards = Shards(1)
+    played = evaluate_player(PolicyPlayer(policy, sim, torch.device("cpu")), sim, wanted, shards)
+    shards.close()
+
+    env = VectorEnv(sim, num_worlds=wanted.worlds, seed=wanted.seed)
+    env.reset()
+    numbers = uniforms(wanted.sampling_seed, wanted.sampling, 0, (sim.max_steps, env.num_streams))
+    state = policy.initial_state(env.num_streams)
+    for number in numbers:
+        observations, resets = (torch.from_numpy(a.copy()) for a in (env.buffers.observations, env.buffers.resets))
+        with torch.no_grad():
+            output = policy(observations.unsqueeze(1), resets.unsqueeze(1), state)
+        actions, _ = sample_actions(output.logits[:, 0], number)
+        state = output.state
+        env.step(actions.to(torch.int32).numpy())
+    assert played == summary([episode_result(episode, sim) for episode in env.drain_episodes()])
+
+
+@pytest.mark.parametrize("player", [RANDOM, SCRIPTED, "policy"])
+def test_thoughts_do_not_change_what_a_player_does(player):
+    actor = {
+        RANDOM: RandomPlayer(),
+        SCRIPTED: ScriptedPlayer(SIM),
+        "policy": PolicyPlayer(ARCHITECTURES["fast"].build(spec_of(SIM), seed=1), SIM, torch.device("cpu")),
+    }[player]
+    thoughtful, quick = (VectorEnv(SIM, num_worlds=2, seed=3) for _ in range(2))
+    states = []
+    for env in (thoughtful, quick):
+        env.reset()
+        states.append(actor.initial_state(2))
+    for number in uniforms(0, "test", 0, (SIM.max_steps, quick.num_streams)):
+        decision = actor.act(thoughtful, 0, 2, states[0], number)
+        actions, states[1] = actor.choose(quick, 0, 2, states[1], number)
+        states[0] = decision.state
+        assert np.array_equal(decision.actions, actions)
+        thoughtful.step(decision.actions)
+        quick.step(actions)
 
 
 def test_training_never_sees_an_evaluation_map():

@@ -1,0 +1,101 @@
+"""Time of an evaluation: the default number of worlds, one full episode each, per architecture, level, environment.
+
+    uv run python benchmarks/bench_evaluation.py [--architectures fast] [--levels level_1_basic] [--threads 2]
+
+Prints a table and, as its last line, {"benchmark": "evaluation", "results": [{"architecture", "level", "environment",
+"threads", "seconds", "cpu_seconds", "agent_steps_per_second"}]}. Policies are untrained, which takes as long. Seconds
+are the median over `--repeats` after one evaluation of a single world that compiles and warms up; on a busy machine
+`cpu_seconds / threads` says what an idle one would need at least.
+"""
+
+import argparse
+import importlib
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+RECIPES = "experiments.recipes.benchmark_architectures"
+LEVELS = "level_1_basic,level_2_easy,level_3_medium,level_4_hard,level_5_expert"
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--architectures", default="fast", help="comma-separated keys, or all")
+    parser.add_argument("--levels", default=LEVELS, help="comma-separated level modules")
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--repeats", type=int, default=3)
+    options = parser.parse_args()
+    registry = importlib.import_module(f"{RECIPES}.level_1_basic").ARCHITECTURES
+    names = list(registry) if options.architectures == "all" else options.architectures.split(",")
+    for kind, known, chosen in (
+        ("architecture", list(registry), names),
+        ("level", LEVELS.split(","), options.levels.split(",")),
+    ):
+        unknown = [name for name in chosen if name not in known]
+        if unknown:
+            parser.error(f"unknown {kind} {unknown[0]!r}; known: {', '.join(known)}")
+    for flag in ("threads", "repeats"):
+        if getattr(options, flag) < 1:
+            parser.error(f"--{flag} must be at least 1")
+
+    results = []
+    print(f"{'architecture':<18}{'level':<17}{'environment':<13}{'seconds':>9}{'CPU s':>8}{'steps/s':>10}", flush=True)
+    for name in names:
+        for level in options.levels.split(","):
+            for result in measure(name, level, options.threads, options.repeats):
+                results.append(result)
+                print(
+                    f"{name:<18}{level:<17}{result['environment']:<13}{result['seconds']:>9.1f}"
+                    f"{result['cpu_seconds']:>8.1f}{result['agent_steps_per_second']:>10,.0f}",
+                    flush=True,
+                )
+    print(json.dumps({"benchmark": "evaluation", "results": results}))
+
+
+def measure(name: str, level: str, threads: int, repeats: int) -> list[dict[str, object]]:
+    """One result per evaluation environment of the level."""
+    from metta.base.seeding import derive_seed
+    from metta.rl.config import EvaluationConfig, SystemConfig
+    from metta.rl.evaluate import evaluate_player, held_out
+    from metta.rl.players import PolicyPlayer
+    from metta.rl.shards import Shards
+    from metta.rl.trainer import choose_device, spec_of
+
+    registry = importlib.import_module(f"{RECIPES}.level_1_basic").ARCHITECTURES
+    device = choose_device(SystemConfig())
+    shards = Shards(threads if device.type == "cpu" else 1)
+    results: list[dict[str, object]] = []
+    for environment, sim in importlib.import_module(f"{RECIPES}.{level}").LEVEL.make_evals().items():
+        player = PolicyPlayer(registry[name].build(spec_of(sim), derive_seed(0, "weights")), sim, device)
+        evaluation = EvaluationConfig()
+        evaluate_player(player, sim, held_out(evaluation.model_copy(update={"worlds": 1})), shards)
+        times, loads = [], []
+        for _ in range(repeats):
+            started, load = time.perf_counter(), time.process_time()
+            evaluate_player(player, sim, held_out(evaluation), shards)
+            times.append(time.perf_counter() - started)
+            loads.append(time.process_time() - load)
+        seconds = statistics.median(times)
+        results.append(
+            {
+                "architecture": name,
+                "level": level,
+                "environment": environment,
+                "threads": threads,
+                "seconds": seconds,
+                "cpu_seconds": statistics.median(loads),
+                "agent_steps_per_second": evaluation.worlds * sim.num_agents * sim.max_steps / seconds,
+            }
+        )
+    shards.close()
+    return results
+
+
+if __name__ == "__main__":
+    main()
