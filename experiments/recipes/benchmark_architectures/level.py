@@ -12,6 +12,7 @@ from metta.base.errors import InputError
 from metta.lab.architectures import choose_architecture
 from metta.lab.evaluation import EvaluateConfig, EvaluateJob
 from metta.lab.plan import id_part
+from metta.lab.play import PlayConfig, PlayJob
 from metta.lab.replay import ReplayConfig, ReplayJob
 from metta.lab.training import TrainJob
 from metta.lab.wandb_mirror import Mode
@@ -106,6 +107,24 @@ class Level(Config):
         """
         return EvaluateJob(
             EvaluateConfig(
+                policy_uri=policy_uri,
+                level=self.name,
+                architecture=_expected(policy_architecture, arch_type),
+                evaluation_environments=self.make_evals(),
+            )
+        )
+
+    def play(self, policy_uri: str, policy_architecture: str | None = None, arch_type: str | None = None) -> PlayJob:
+        """Watch players live in a browser page on this machine, or steer an agent among them.
+
+        Args:
+            policy_uri: address of the checkpoint, as for evaluate; or `random` or `scripted`. It plays every agent that
+                players= does not name.
+            policy_architecture: if given, a checkpoint of another architecture is refused.
+            arch_type: another name for policy_architecture, for a key.
+        """
+        return PlayJob(
+            PlayConfig(
                 policy_uri=policy_uri,
                 level=self.name,
                 architecture=_expected(policy_architecture, arch_type),

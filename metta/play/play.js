@@ -1,0 +1,95 @@
+// Asks the server for the episode so far, shows it, and sends it the next steps.
+(async () => {
+  const get = (id) => document.getElementById(id);
+  const message = get("message");
+  const say = (text) => { message.textContent = text; message.hidden = text === ""; };
+  async function ask(what, body) {
+    const options = body === undefined ? {} :
+      {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)};
+    const answer = await fetch(what, options);
+    const found = await answer.json();
+    if (!answer.ok) throw new Error(found.error);
+    return found;
+  }
+  let start;
+  try {
+    start = await ask("episode");
+  } catch (error) {
+    return say("The world cannot be reached: " + error.message);
+  }
+  const head = start.head, T = head.steps, A = head.players.length;
+  const C = head.places.length, R = head.resources.length, K = head.actions.length;
+  const array = (Kind, ...shape) => ({data: new Kind(shape.reduce((a, b) => a * b, 1)), shape});
+  const arrays = {
+    agents: array(Uint8Array, T, A, 6),
+    inventories: array(Uint8Array, T, A, R),
+    converters: array(Uint8Array, T, C, R + 1),
+    rewards: array(Float32Array, T, A),
+    probabilities: array(Uint8Array, T, A, K),
+    values: array(Float32Array, T, A),
+  };
+  let count = 0, ended = start.ended, wanted = null;
+  function put(name, row, values) {
+    const {data, shape} = arrays[name], width = data.length / shape[0];
+    data.set(values.flat().map((value) => value === null ? NaN : value), row * width);
+  }
+  function add(row) {
+    for (const name of Object.keys(arrays)) put(name, count, row[name]);
+    count++;
+  }
+  start.rows.forEach(add);
+
+  const steered = () => get("steer").value;
+  async function step(action) {
+    if (ended) return false;
+    const wish = action === undefined ? wanted : action;
+    wanted = null;
+    const agent = steered();
+    // Whoever is steered waits unless told otherwise.
+    const orders = agent === "" ? {} : {[agent]: wish === null ? 0 : wish};
+    try {
+      const answer = await ask("step", {step: count - 1, steered: orders});
+      put("agents", count - 1, answer.done.agents);
+      put("rewards", count - 1, answer.done.rewards);
+      if (answer.row) add(answer.row);
+      else {
+        ended = true;
+        say("The episode is over.");
+      }
+    } catch (error) {
+      say("No step was made: " + error.message);
+      return false;
+    }
+    return !ended;
+  }
+  const number = (name) => head.actions.indexOf(name);
+  const moves = {w: "move_north", s: "move_south", a: "move_west", d: "move_east", ArrowUp: "move_north",
+    ArrowDown: "move_south", ArrowLeft: "move_west", ArrowRight: "move_east", g: "get_items", u: "put_items", x: "noop"};
+  for (let k = 0; k < 9; k++) moves[String(k + 1)] = "attack_" + k;
+  const orders = Object.fromEntries(Object.entries(moves).map(([key, name]) => [key, () => act(number(name))]));
+  const shown = watch(head, arrays, {known: () => count, step, keys: () => steered() === "" ? {} : orders});
+  function act(action) {
+    if (steered() === "") return say("Choose first whom you steer.");
+    if (shown.playing()) wanted = action;
+    else shown.go(count, action);
+  }
+
+  get("steer").append(...head.players.map((name, agent) => new Option(`agent ${agent} (${name})`, String(agent))));
+  get("steer").value = get("steering").dataset.steer;
+  get("steer").addEventListener("change", () => { if (steered() !== "") shown.choose(Number(steered())); });
+  for (const button of document.querySelectorAll(".act"))
+    button.addEventListener("click", () => act(Number(button.dataset.action)));
+  get("attack").addEventListener("click", () => act(Number(get("target").value)));
+  for (let episode = 0; episode < head.episodes; episode++) get("episode").append(new Option(String(episode)));
+  get("episode").value = String(head.episode);
+  get("restart").addEventListener("click", async () => {
+    try {
+      await ask("restart", {episode: Number(get("episode").value)});
+      location.reload();
+    } catch (error) {
+      say("No other episode was begun: " + error.message);
+    }
+  });
+  if (steered() !== "") shown.choose(Number(steered()));
+  say(ended ? "The episode is over." : "");
+})();
