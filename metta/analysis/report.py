@@ -4,11 +4,9 @@ RESULTS are results files, or folders that hold one. Written are one page that n
 folder of the same name with every table as CSV and Markdown and every figure as SVG.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from metta.analysis.file_memory import FileMemory
 from metta.analysis.findings import find
@@ -18,6 +16,7 @@ from metta.analysis.results import BenchmarkResults
 from metta.analysis.svg import standalone
 from metta.base.errors import InputError, RunError
 from metta.base.files import make_folder, write_atomically
+from metta.base.flags import Parser
 
 REPORT_NAME = "report.html"
 
@@ -53,16 +52,9 @@ def _write(made: Report, output: Path) -> Path:
     return output
 
 
-class _Parser(argparse.ArgumentParser):
-    """Reports a wrong flag like every other wrong input: as one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message} (--help explains every flag).")
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    parser = _Parser(prog="python -m metta.analysis.report", description="Write the report of a benchmark.")
+    parser = Parser(prog="python -m metta.analysis.report", description="Write the report of a benchmark.")
     parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="results files, or their folders")
     parser.add_argument("--output", type=Path, metavar="FILE", help="the page (default: report.html beside RESULTS)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the bootstrap draws (default: 0)")

@@ -4,15 +4,14 @@ A, B and C are folders as run_benchmark.py and adaptive.py write them, or their 
 stay where they are; the merged file names them. C may exist: then A and B are added to it.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from metta.analysis.results import FILE_NAME, BenchmarkResults, EnvironmentResult, RunRecord, read_results
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder
+from metta.base.flags import Parser
 from metta.lab.benchmark import write_with_tables
 from metta.lab.endings import report_errors
 from metta.lab.records import with_scores
@@ -122,15 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return report_errors(lambda: _merge(list(sys.argv[1:] if arguments is None else arguments)))
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message} (--help explains every flag).")
-
-
 def _merge(words: list[str]) -> int:
-    parser = _Parser(
-        prog="python -m metta.lab.merge", description="Merge results of several machines.", allow_abbrev=False
-    )
+    parser = Parser(prog="python -m metta.lab.merge", description="Merge results of several machines.")
     parser.add_argument("sources", nargs="+", metavar="FOLDER", help="results folders (or their results files)")
     parser.add_argument("--into", required=True, metavar="FOLDER", help="folder for the merged results")
     given = parser.parse_args(words)

@@ -13,7 +13,6 @@ from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTU
 from experiments.recipes.benchmark_architectures.planning import (
     LEVELS,
     PACKAGE,
-    Parser,
     at_least,
     chosen_names,
     planned_references,
@@ -22,6 +21,7 @@ from experiments.recipes.benchmark_architectures.planning import (
 from experiments.recipes.benchmark_architectures.seeds import check_published
 from metta.base.addresses import local_path
 from metta.base.errors import InputError
+from metta.base.flags import Parser
 from metta.cli.main import report_errors
 from metta.lab.benchmark import Benchmark
 from metta.lab.decide import Rules
@@ -65,7 +65,6 @@ def _adaptive(words: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
-        allow_abbrev=False,
         prog="adaptive.py",
         description="Train every architecture on every level with every seed, many at a time, evaluate, and compare; "
         "repeating the command continues it.",

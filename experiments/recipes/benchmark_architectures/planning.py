@@ -1,10 +1,8 @@
 """From flags to a plan: what run_benchmark.py and adaptive.py share. Every run is checked before anything starts."""
 
-import argparse
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NoReturn
 
 from metta.base.addresses import PLAYERS, check_run_name
 from metta.base.errors import InputError
@@ -16,14 +14,6 @@ from metta.lab.training import TrainJob
 
 PACKAGE = "experiments.recipes.benchmark_architectures"
 LEVELS = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "level_5_expert")
-
-
-class Parser(argparse.ArgumentParser):
-    """Reports a wrong flag like every other wrong input: as one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise `InputError`."""
-        raise InputError(f"{message} (--help explains every flag).")
 
 
 def chosen_names(flag: str, text: str, known: Sequence[str]) -> list[str]:

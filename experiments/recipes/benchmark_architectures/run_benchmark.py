@@ -14,13 +14,13 @@ from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTU
 from experiments.recipes.benchmark_architectures.planning import (
     LEVELS,
     PACKAGE,
-    Parser,
     at_least,
     chosen_names,
     planned_references,
     planned_runs,
 )
 from experiments.recipes.benchmark_architectures.seeds import check_published
+from metta.base.flags import Parser
 from metta.cli.main import report_errors
 from metta.lab.benchmark import Benchmark
 from metta.lab.decide import Rules
@@ -86,7 +86,6 @@ def _benchmark(words: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
-        allow_abbrev=False,
         prog="run_benchmark.py",
         description="Train every architecture on every level with every seed, evaluate, and compare; repeating the "
         "command continues it.",

@@ -16,7 +16,6 @@ from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTU
 from experiments.recipes.benchmark_architectures.planning import (
     LEVELS,
     PACKAGE,
-    Parser,
     at_least,
     chosen_names,
     planned_references,
@@ -28,6 +27,7 @@ from metta.analysis.results import RunRecord
 from metta.analysis.tuning import Trial, tuning_csv, tuning_markdown, value_text
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder, write_atomically
+from metta.base.flags import Parser
 from metta.cli.main import report_errors
 from metta.lab.controller import Controller, Task
 from metta.lab.decide import Rank, Rules
@@ -63,7 +63,6 @@ def _tuning(words: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
-        allow_abbrev=False,
         prog="tuning.py",
         description="Try the same random settings of the trainer with every architecture, rank them by hearts per "
         "agent, and name those to freeze; repeating the command continues it, a larger --trials adds trials.",

@@ -1,0 +1,17 @@
+"""Command lines with flags: a wrong one is reported like every other wrong input."""
+
+import argparse
+from typing import NoReturn
+
+from metta.base.errors import InputError
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a wrong flag as one sentence; takes flags in full only."""
+
+    def __init__(self, prog: str, description: str, epilog: str | None = None) -> None:
+        super().__init__(prog=prog, description=description, epilog=epilog, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `InputError`."""
+        raise InputError(f"{message} (--help explains every flag).")
