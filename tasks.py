@@ -105,22 +105,29 @@ def pin(arguments: list[str]) -> None:
     if not block.search(before):
         sys.exit(f"pyproject.toml has no block {PIN_HEADING!r} to rewrite.")
     environment = {**os.environ, "UV_PYTHON": sys.executable}
-    export = ["export", "--format", "requirements-txt", "--all-groups", "--no-emit-project", "--no-header"]
+    export = ["export", "--format", "requirements-txt", "--no-emit-project", "--no-header"]
+    # Groups that exclude each other (`conflicts` in pyproject.toml) pin what they differ in themselves.
+    choices = (["--all-groups", "--no-group", "skypilot"], ["--group", "skypilot"])
     path.write_text(block.sub("", before), encoding="utf-8")
     try:
         subprocess.run([find_uv(), "lock", "--upgrade"], cwd=ROOT, env=environment, check=True)
-        listed = subprocess.run(
-            [find_uv(), *export, "--no-annotate", "--no-hashes"],
-            cwd=ROOT,
-            env=environment,
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
+        texts = [
+            subprocess.run(
+                [find_uv(), *export, *choice, "--no-annotate", "--no-hashes"],
+                cwd=ROOT,
+                env=environment,
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
+            for choice in choices
+        ]
     except subprocess.CalledProcessError as error:
         path.write_text(before, encoding="utf-8")
         sys.exit(f"uv could not resolve the dependencies: {error}")
-    pins = "".join(f'    "{line.strip()}",\n' for line in listed.splitlines() if line.strip())
+    own = {f"{name}==" for name in re.findall(r'"([a-z0-9-]+)==[^"]+", # pinned here', before)}
+    lines = {line.strip() for text in texts for line in text.splitlines() if line.strip()}
+    pins = "".join(f'    "{line}",\n' for line in sorted(lines) if not line.startswith(tuple(own)))
     rewritten = f"{PIN_HEADING}\nconstraint-dependencies = [\n{pins}]\n"
     path.write_text(block.sub(lambda _: rewritten, before), encoding="utf-8")
     run("lock")

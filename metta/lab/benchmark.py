@@ -13,6 +13,7 @@ from metta.analysis.results import FILE_NAME, BenchmarkResults, RunRecord, read_
 from metta.analysis.summary import CSV_NAME, MARKDOWN_NAME, summary_csv, summary_markdown
 from metta.base.errors import InputError, RunError
 from metta.base.files import locked, make_folder, write_atomically
+from metta.lab.attempts import Attempts
 from metta.lab.controller import Controller, Task
 from metta.lab.decide import Rank, Rules
 from metta.lab.dispatch.contract import Dispatcher
@@ -24,6 +25,7 @@ from metta.lab.replays import write_missing
 from metta.lab.report_writer import ReportWriter
 from metta.lab.tasks import EvaluationTask, PlannedReference, PlannedRun, ReferenceTask, RunTask
 
+ATTEMPTS_NAME = "attempts.json"
 MANY_RUNS = 500
 """Up to so many, the results are rewritten after every run; beyond that it takes seconds."""
 WRITING_SHARE = 0.1
@@ -101,7 +103,8 @@ class Benchmark:
         with locked(self.output / ".lock", f"the benchmark in {self.output}"):
             self._write(end_time=None)
             try:
-                Controller(self._tasks(), dispatcher, self.rules, self).run()
+                attempts = Attempts(self.output / ATTEMPTS_NAME)
+                Controller(self._tasks(), dispatcher, self.rules, self, attempts=attempts).run()
             finally:
                 self._display.close()
             self._write(end_time=now(), final=True)

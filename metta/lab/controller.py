@@ -1,7 +1,7 @@
 """The loop around `decide`: looks at the tasks, starts and ends jobs, and tells a listener; holds no truth of its own.
 
-What is done is read from the folders. Only attempts, pauses and signs of life are remembered here, and forgotten with
-the process: repeating a command tries failed runs anew.
+What is done is read from the folders. Pauses and signs of life are remembered here and forgotten with the process;
+failed attempts are kept on disk until the end (attempts.py), because a new controller must not begin to count anew.
 """
 
 import time
@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from metta.base.errors import InputError, RunError
+from metta.lab.attempts import Attempts, Failure
 from metta.lab.decide import Item, Rank, Rules, Start, after_failure, decide
-from metta.lab.dispatch.contract import Command, Dispatcher, Ended
+from metta.lab.dispatch.contract import Command, Dispatcher, Ended, NotNowError
 from metta.lab.stopping import terminable
 
 POLL_SECONDS = 0.1
@@ -87,8 +88,14 @@ class Controller:
         listener: Listener,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        attempts: Attempts | None = None,
     ) -> None:
-        """Take the tasks in this order; `clock` (seconds) and `sleep` are exchanged in tests."""
+        """Take the tasks in this order.
+
+        `clock` (seconds) and `sleep` are exchanged in tests; `attempts`: where failed attempts are kept, if anywhere.
+        """
+        self._attempts = attempts or Attempts(None)
+        self._failures: dict[str, Failure] = {}
         self._dispatcher = dispatcher
         self._rules = rules
         self._listener = listener
@@ -110,8 +117,11 @@ class Controller:
             with terminable():
                 for place in range(len(self._memories)):
                     self._look(place)
+                self._recall()
+                self._adopt()
                 while not self._tick():
                     pass
+                self._attempts.write({})
         finally:
             self._dispatcher.close()
 
@@ -121,6 +131,11 @@ class Controller:
         for each in ended:
             self._job_ended(self._places[each.command.name], each)
         now = self._clock()
+        for name in self._dispatcher.queued():
+            place = self._places[name]
+            if self._memories[place].task.gives_signs:
+                # A job that waits for a machine is not silent; its time begins when it does.
+                self._put(place, replace(self._memories[place].item, alive_at=now))
         for place in list(self._watched):
             if now - self._memories[place].looked_at >= LOOK_SECONDS:
                 self._watch(place)
@@ -185,6 +200,38 @@ class Controller:
             memory.beat = beat
             self._put(place, replace(memory.item, alive_at=now))
 
+    def _recall(self) -> None:
+        """Go on counting where an earlier controller was interrupted."""
+        for name, failure in self._attempts.read().items():
+            place = self._places.get(name)
+            if place is None or self._items[place].rank is None or self._items[place].permanent:
+                continue
+            self._failures[name] = failure
+            memory = self._memories[place]
+            self._put(place, replace(memory.item, attempts=failure.attempts, permanent=failure.permanent))
+            if memory.item.has_failed(self._rules):
+                self._listener.ended(memory.task, failure.fault, settled=True)
+
+    def _adopt(self) -> None:
+        """Go on with the jobs of an earlier controller."""
+        commands = [
+            memory.task.command(memory.item.rank)
+            for memory in self._memories
+            if memory.item.rank is not None and not memory.item.has_failed(self._rules)
+        ]
+        for name in self._dispatcher.adopt(commands):
+            place = self._places[name]
+            memory = self._memories[place]
+            assert memory.item.rank is not None
+            self._now_active(place)
+            self._listener.started(memory.task, memory.item.rank)
+
+    def _now_active(self, place: int) -> None:
+        memory = self._memories[place]
+        alive_at = self._clock() if memory.task.gives_signs else None
+        memory.killed = False
+        self._put(place, replace(memory.item, active=True, held=False, ending=False, alive_at=alive_at))
+
     def _start(self, place: int) -> None:
         memory = self._memories[place]
         before = memory.item.rank
@@ -194,12 +241,13 @@ class Controller:
             return
         try:
             self._dispatcher.start(memory.task.command(look.rank))
+        except NotNowError:
+            self._put(place, replace(memory.item, retry_at=self._clock() + self._rules.retry_seconds))
+            return
         except (InputError, RunError) as error:
             self._failed(place, str(error), isinstance(error, InputError))
             return
-        alive_at = self._clock() if memory.task.gives_signs else None
-        memory.killed = False
-        self._put(place, replace(memory.item, active=True, ending=False, alive_at=alive_at))
+        self._now_active(place)
         self._listener.started(memory.task, look.rank)
 
     def _end(self, place: int) -> None:
@@ -239,4 +287,6 @@ class Controller:
     def _failed(self, place: int, fault: str, permanent: bool) -> None:
         memory = self._memories[place]
         self._put(place, after_failure(memory.item, permanent, self._clock(), self._rules))
+        self._failures[memory.task.name] = Failure(memory.item.attempts, permanent, fault)
+        self._attempts.write(self._failures)
         self._listener.ended(memory.task, fault, memory.item.has_failed(self._rules))

@@ -7,7 +7,7 @@ hearts rise with the agent-steps. The real ones are run by tests/docs.
 import json
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,6 +114,12 @@ class Here:
         self.faults: dict[str, str] = {}
         self.results_seen: list[int] = []
         self._command: Command | None = None
+
+    def adopt(self, commands: Sequence[Command]) -> Sequence[str]:
+        return ()
+
+    def queued(self) -> Sequence[str]:
+        return ()
 
     def start(self, command: Command) -> None:
         self._command = command

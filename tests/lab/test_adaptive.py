@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.recipes.benchmark_architectures import adaptive, run_benchmark
+from experiments.recipes.benchmark_architectures import adaptive, launchers, run_benchmark
 from experiments.recipes.benchmark_architectures.adaptive import main
 from metta.analysis.results import read_results
 from metta.base.files import holder, locked
@@ -35,7 +35,7 @@ VIT, FAST = "x.vit.level_1_basic.s0", "x.fast.level_1_basic.s0"
 def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
     """Commands run in this process with stand-ins for training and evaluation; nobody waits between tries."""
     found = Here(RESULTS)
-    monkeypatch.setattr(adaptive, "LocalDispatcher", lambda slots, gpus: found)
+    monkeypatch.setattr(launchers, "LocalDispatcher", lambda slots, gpus: found)
     monkeypatch.setattr(Rules, "pause", lambda self, attempts: 0.0)
     monkeypatch.setattr(adaptive, "visible_gpus", list)
     return found
@@ -131,7 +131,7 @@ def test_a_run_that_somebody_works_on_is_waited_for(here: Here, monkeypatch: pyt
             held.__exit__(None, None, None)
 
     monkeypatch.setattr(controller.time, "sleep", sleep)
-    monkeypatch.setattr(controller.Controller.__init__, "__defaults__", (time.monotonic, sleep))
+    monkeypatch.setattr(controller.Controller.__init__, "__defaults__", (time.monotonic, sleep, None))
     assert main(LOCAL) == 0
     assert done_while_held.count(VIT) == 2
     assert FAST not in done_while_held
@@ -174,8 +174,11 @@ def test_the_forecast_from_measured_speeds(here: Here, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "--launcher skypilot is not part of this version of the suite; use --local"),
-        (["--launcher", "slurm"], "--launcher slurm is not part of this version of the suite; use --local"),
+        (["--local", "--resource", "partition=gpu"], "--resource is for --launcher slurm and --launcher skypilot"),
+        (["--launcher", "slurm", "--resource", "partition"], "--resource 'partition' is not KEY=VALUE"),
+        (["--launcher", "slurm", "--resource", "time=long"], "--resource time=long must be a whole number of minutes"),
+        (["--launcher", "slurm", "--resource", "qos=a", "--resource", "qos=b"], "--resource qos is given twice"),
+        (["--launcher", "slurm", "--cpus-per-job", "0"], "--cpus-per-job must be at least 1"),
         (["--launcher", "slurm", "--local"], "exclude each other"),
         (["--local", "--experiment-id", "../x"], "use letters, digits, _ and - only"),
         (["--local", "--architectures", "vitt"], "did you mean 'vit'"),

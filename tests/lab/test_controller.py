@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from metta.base.errors import InputError, RunError
+from metta.lab.attempts import Attempts, Failure
 from metta.lab.controller import Controller, Look
 from metta.lab.decide import Rank, Rules
 from metta.lab.dispatch.contract import Command, Ended
@@ -67,11 +68,15 @@ class World:
     """Chance that a job goes wrong."""
     kill_controller: float = 0.0
     """Chance per round that the controller is killed."""
+    remote: bool = False
+    """Jobs outlive their controller, and the next one takes them over."""
+    attempts: Attempts | None = None
     hands: float = 0.0
     """Chance per round that somebody starts to work on a task by hand."""
     now: float = 0.0
     processes: list[Process] = field(default_factory=list)
     settled: dict[str, str | None] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
     order: list[Rank] = field(default_factory=list)
 
     def clock(self) -> float:
@@ -91,7 +96,11 @@ class World:
             if process.by_hand and self.now >= process.ends_at:
                 self._finish_all(process)
             elif not process.parent_alive and not process.by_hand and process.fate != "hang":
-                self._gone(process)  # it noticed that its controller is dead
+                if not self.remote:
+                    self._gone(process)  # it noticed that its controller is dead
+                elif self.now >= process.ends_at:
+                    self._gone(process)
+                    self._result(process)
         if self.random.random() < self.hands:
             self._work_by_hand()
 
@@ -115,6 +124,19 @@ class World:
         self.processes.remove(process)
         if process.disk.holder is process:
             process.disk.holder = None
+
+    def adopt(self, commands: Sequence[Command]) -> Sequence[str]:
+        """Remote jobs outlive their controller; half of the worlds have such jobs."""
+        if not self.remote:
+            return ()
+        names = {command.name for command in commands}
+        found = [p for p in self.processes if p.disk.name in names and not p.by_hand]
+        for process in found:
+            process.parent_alive = True
+        return [process.disk.name for process in found]
+
+    def queued(self) -> Sequence[str]:
+        return ()
 
     def start(self, command: Command) -> None:
         disk = next(disk for disk in self.disks if disk.name == command.name)
@@ -183,6 +205,8 @@ class World:
 
     def ended(self, task: Any, fault: str | None, settled: bool) -> None:
         assert task.name not in self.settled
+        if not settled:
+            self.failures += [task.name] * (fault is not None)
         if settled:
             self.settled[task.name] = fault
 
@@ -225,7 +249,9 @@ def run_to_the_end(world: World, rules: Rules = RULES) -> int:
     for restarts in range(100):
         world.settled.clear()
         tasks = [SimulatedTask(world, disk) for disk in world.disks]
-        controller = Controller(tasks, world, rules, world, clock=world.clock, sleep=world.sleep)
+        controller = Controller(
+            tasks, world, rules, world, clock=world.clock, sleep=world.sleep, attempts=world.attempts
+        )
         close, world.close = world.close, lambda: None  # type: ignore[method-assign]
         try:
             controller.run()
@@ -256,6 +282,7 @@ def test_every_schedule_ends_with_each_task_done_once_or_failed(block: int) -> N
         world = World(rng, disks, slots=rng.randrange(1, 4), faults=rng.choice([0.0, 0.1, 0.4]))
         world.kill_controller = rng.choice([0.0, 0.0, 0.02, 0.1])
         world.hands = rng.choice([0.0, 0.0, 0.05, 0.3])
+        world.remote = rng.random() < 0.5
         restarts += run_to_the_end(world)
         assert [p for p in world.processes if p.parent_alive] == []
         for disk in disks:
@@ -285,6 +312,28 @@ def test_attempts_are_as_many_as_the_rules_say() -> None:
         assert len(world.order) == attempts
         if always == "hang":
             assert world.settled["t"] == "gave no sign of life for 300 seconds and was ended."
+
+
+def test_a_controller_that_is_killed_and_restarted_goes_on_counting(tmp_path: Path) -> None:
+    file = tmp_path / "attempts.json"
+    for restarts in range(200):
+        world = World(random.Random(restarts), [Disk("t", always="fail"), Disk("u")], slots=1, faults=0.0)
+        world.attempts, world.kill_controller = Attempts(file), 0.1
+        run_to_the_end(world, Rules(retries=2))
+        assert world.failures == ["t", "t"]  # and a third one, with which the run was given up
+        assert world.settled["t"] is not None
+        assert world.settled["u"] is None
+        assert not file.exists()  # a new command tries anew
+
+
+def test_attempts_of_an_interrupted_controller_count(tmp_path: Path) -> None:
+    attempts = Attempts(tmp_path / "attempts.json")
+    for before, starts in ((0, 3), (1, 2), (2, 1), (3, 0)):
+        world = World(random.Random(0), [Disk("t", always="fail")], slots=1, faults=0.0, attempts=attempts)
+        attempts.write({"t": Failure(before, False, "it failed."), "another": Failure(9, True, "not of this plan.")})
+        run_to_the_end(world, Rules(retries=2))
+        assert len(world.order) == starts
+        assert world.settled["t"] == ("it failed." if before == 3 else "ended with exit status 1.")
 
 
 def test_a_run_that_another_process_works_on_is_waited_for() -> None:

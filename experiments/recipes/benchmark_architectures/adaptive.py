@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from experiments.recipes.benchmark_architectures.launchers import LAUNCHERS, dispatcher, resources
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.planning import (
     LEVELS,
@@ -26,17 +27,13 @@ from metta.cli.main import report_errors
 from metta.lab.benchmark import Benchmark
 from metta.lab.decide import Rules
 from metta.lab.dispatch.contract import command_text
-from metta.lab.dispatch.local import LocalDispatcher, visible_gpus
+from metta.lab.dispatch.local import visible_gpus
 from metta.lab.forecast import forecast, measured_speeds
 from metta.lab.plan import id_part, plan
 from metta.lab.provenance import cores
 from metta.lab.run import RunFolder
 
 SCRIPT = f"{PACKAGE.replace('.', '/')}/adaptive.py"
-LAUNCHERS = ("local", "skypilot", "slurm")
-NOT_THERE = (
-    "--launcher {} is not part of this version of the suite; use --local, which runs everything on this machine."
-)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,17 +47,16 @@ def _adaptive(words: list[str]) -> int:
     if given.local and given.launcher not in (None, "local"):
         raise InputError(f"--local and --launcher {given.launcher} exclude each other; give one of them.")
     launcher = launcher or "skypilot"
+    chosen = resources(launcher, given.resource)
     gpus = visible_gpus() if launcher == "local" else []
     benchmark = build_benchmark(given, launcher, gpus, command=shlex.join(["uv", "run", SCRIPT, *words]))
     if given.dry_run:
         _print_plan(benchmark, given)
         return 0
-    if launcher != "local":
-        raise InputError(NOT_THERE.format(launcher))
-    if benchmark.parallel < given.max_parallel:
+    if launcher == "local" and benchmark.parallel < given.max_parallel:
         what = f"{len(gpus)} GPUs" if gpus else f"{cores()} cores"
         print(f"{benchmark.parallel} jobs at a time, because this machine has {what}.")
-    return benchmark.execute(LocalDispatcher(benchmark.parallel, gpus))
+    return benchmark.execute(dispatcher(launcher, benchmark, gpus, given.cpus_per_job, chosen))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,6 +84,15 @@ def _parser() -> argparse.ArgumentParser:
     add("--launcher", choices=LAUNCHERS, help="where jobs run (default: skypilot)")
     add("--local", action="store_true", help="short for --launcher local: this machine")
     add("--jobs-per-gpu", type=int, default=1, metavar="N", help="with --local: jobs that share a GPU (default: 1)")
+    add("--cpus-per-job", type=int, default=4, metavar="N", help="elsewhere: cores, and threads, of a job (default: 4)")
+    add(
+        "--resource",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="elsewhere, may be repeated: an option of sbatch (partition=gpu, time=600 minutes, gpus_per_node=0) or an "
+        "entry of a SkyPilot task's resources (accelerators=L4:1, infra=aws, use_spot=true)",
+    )
     add(
         "--heartbeat-timeout",
         type=float,
@@ -110,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str], command: str) -> Benchmark:
     """The benchmark that the flags ask for, every run of it checked. Raises `InputError` for a bad flag."""
-    for name in ("timesteps", "max_parallel", "seeds_per_level", "jobs_per_gpu"):
+    for name in ("timesteps", "max_parallel", "seeds_per_level", "jobs_per_gpu", "cpus_per_job"):
         at_least(name, getattr(given, name), 1)
     for name in ("first_seed", "retries"):
         at_least(name, getattr(given, name), 0)
@@ -128,12 +133,15 @@ def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str
     specs = plan(given.experiment_id, architectures, levels, seeds)
 
     settings = [f"trainer.total_timesteps={given.timesteps}", *given.settings]
-    slots, threads = given.max_parallel, 0
+    slots = given.max_parallel
     if launcher == "local":
         places = len(gpus) * given.jobs_per_gpu if gpus else cores()
         slots = min(slots, places, len(specs))
         threads = _threads_so_far(output) or max(1, cores() // slots)
-        settings.append(f"system.threads={threads}")
+    else:
+        slots = min(slots, len(specs))
+        threads = given.cpus_per_job
+    settings.append(f"system.threads={threads}")
     runs = planned_runs(specs, output, settings)
     check_published(run.job.config for run in runs)
     return Benchmark(

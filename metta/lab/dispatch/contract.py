@@ -1,15 +1,20 @@
-"""What the controller asks of a place where jobs run: start, poll, end, close; and what a job is and how it ended."""
+"""What the controller asks of a place where jobs run: adopt, start, poll, end, close; what a job is, and its end."""
 
 import shlex
 import signal
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from metta.base.errors import RunError
 from metta.lab.endings import IN_USE, INPUT_ERROR
 
 TAIL_BYTES = 4096
+
+
+class NotNowError(RunError):
+    """The place cannot be asked at the moment (its server does not answer); that is no failure of the job."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +40,14 @@ class Ended:
     command: Command
     status: int
     """Exit status; negative: minus the signal that killed it."""
+    cause: str | None = None
+    """A sentence of the place where the job ran, for ends that are not the command's own doing."""
 
     @property
     def fault(self) -> str | None:
         """None after success, else a sentence: the command's own last words, or what ended it."""
+        if self.cause is not None:
+            return self.cause
         if self.status == 0:
             return None
         if self.status < 0:
@@ -68,8 +77,20 @@ class Dispatcher(Protocol):
     def slots(self) -> int:
         """Jobs that may run at once."""
 
+    def adopt(self, commands: Sequence[Command]) -> Collection[str]:
+        """Take over jobs that an earlier controller left running; returns the names of these commands' jobs."""
+
     def start(self, command: Command) -> None:
-        """Start a job. Raises `InputError` or `RunError` if it cannot be started."""
+        """Start a job.
+
+        Raises:
+            InputError: the job is refused for good.
+            NotNowError: the place cannot be asked at the moment.
+            RunError: it could not be started.
+        """
+
+    def queued(self) -> Collection[str]:
+        """Names of the jobs that wait for a machine, and therefore give no sign of life."""
 
     def poll(self) -> Sequence[Ended]:
         """The jobs that have ended since the last call."""

@@ -12,8 +12,8 @@ from typing import IO
 
 from metta.base.files import disk_faults
 from metta.lab.dispatch.contract import Command, Ended
+from metta.lab.dispatch.environment import job_environment
 from metta.lab.provenance import REPOSITORY
-from metta.lab.stopping import RUNNER_VARIABLE
 
 SECONDS_TO_STOP = 30.0
 """Time that jobs have to write their state after being asked to stop."""
@@ -41,12 +41,17 @@ class LocalDispatcher:
         """Jobs that may run at once."""
         return self._slots
 
+    def adopt(self, commands: Sequence[Command]) -> tuple[str, ...]:
+        """None: jobs do not outlive the process that started them."""
+        return ()
+
+    def queued(self) -> tuple[str, ...]:
+        """None: every job starts at once."""
+        return ()
+
     def start(self, command: Command) -> None:
         """Start a process. Raises `InputError` or `RunError` if its log cannot be written or the system refuses."""
-        environment = {**os.environ, RUNNER_VARIABLE: str(os.getpid())}
-        if command.threads:
-            for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-                environment[name] = str(command.threads)
+        environment = job_environment(command.threads)
         gpu = self._least_used_gpu()
         if gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
