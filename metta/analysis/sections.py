@@ -14,7 +14,7 @@ from metta.analysis.findings import COMBAT, RESOURCES, SHARES, Band, Cost, Findi
 from metta.analysis.gather import SCORE, Gathered
 from metta.analysis.intervals import CONFIDENCE, Interval
 from metta.analysis.markup import Child, Markup, element
-from metta.analysis.replays import choices, page_of
+from metta.analysis.replays import BEST, MEDIAN, Choice, Page, choices, page_of
 from metta.analysis.run_files import CURVES
 from metta.analysis.summary import interval_text, summary_rows
 from metta.analysis.table import Cell, Link, Table, ends, shown
@@ -152,14 +152,24 @@ def _summary(benchmark: Gathered, found: Findings) -> list[Block]:
                         row.training_seconds,
                         row.latency,
                         row.parameters,
-                        ", ".join(row.better_than) or "-",
-                        ", ".join(row.worse_than) or "-",
+                        _few(row.better_than, len(found.standings) - 1),
+                        _few(row.worse_than, len(found.standings) - 1),
                     ]
                     for row in found.standings
                 ],
             )
         )
     return blocks
+
+
+FEW = 3
+"""Names in a cell; more would make its row too high, and stand in the verdicts for every pair."""
+
+
+def _few(names: Sequence[str], of: int) -> str:
+    if len(names) > FEW:
+        return f"{len(names)} of {of}"
+    return ", ".join(names) or "-"
 
 
 def verdict_sentences(benchmark: Gathered, found: Findings) -> list[str]:
@@ -672,48 +682,59 @@ def _behaviour(found: Findings) -> list[Block]:
 
 
 def _replays(benchmark: Gathered, home: Path) -> list[Block]:
-    rows: list[list[Cell]] = []
-    missing = 0
-    for choice in choices(benchmark):
-        page, episode = page_of(choice), choice.episode
-        missing += page is None
-        where = f"seed {episode.run.key.seed}, {episode.environment}, episode {episode.number}"
-        link = None if page is None else Link(f"watch {choice.kind}", address(page.file, home))
-        rows.append(
-            [
-                *(choice.architecture, choice.level, choice.kind, where, episode.hearts_per_agent),
-                None if page is None else page.hearts_per_agent,
-                link,
-            ]
-        )
-    if not rows:
+    found = choices(benchmark)
+    if not found:
         return [paragraph("No run has been evaluated yet.")]
-    blocks: list[Block] = []
-    if missing:
-        blocks.append(
-            paragraph(
-                f"{missing} of {counted(len(rows), 'replay')} not written yet; a benchmark writes them when its runs "
-                "are done. To write them now: ",
-                element("code", f"uv run python -m metta.lab.replays {shlex.join(map(str, benchmark.sources))}"),
-            )
-        )
-    blocks.append(
-        Table(
-            "replays",
-            "The best and the median evaluation episode of every architecture on every level, as pages that play them",
-            ["architecture", "level", "which", "episode", "hearts per agent", "in the replay", "page"],
-            rows,
-        )
-    )
-    blocks.append(
+    pages = [(choice, page_of(choice)) for choice in found]
+    missing = sum(page is None for _, page in pages)
+    blocks: list[Block] = [
         paragraph(
             "Of all episodes of an architecture on a level, over its seeds and the evaluation environments, the one "
-            "with the most hearts per agent and the one in the middle. Watch the median first: the best shows what an "
-            "architecture can do, the median what it does. A replay is played anew from the checkpoint; where its "
-            "hearts differ from the evaluation's, rounding has turned an action."
+            "with the most hearts per agent and the one in the middle, as pages that play them. Watch the median "
+            "first: the best shows what an architecture can do, the median what it does. A replay is played anew from "
+            "the checkpoint; where its hearts differ from the evaluation's, rounding has turned an action."
         )
-    )
+    ]
+    if missing:
+        sources = shlex.join(map(str, benchmark.sources))
+        blocks.append(
+            paragraph(
+                f"{missing} of {counted(len(pages), 'replay')} not written yet; a benchmark writes them when its runs "
+                "are done. To write them now: ",
+                element("code", f"uv run python -m metta.lab.replays {sources}"),
+            )
+        )
+    for level in benchmark.levels:
+        cells: dict[str, list[Cell]] = {}
+        for choice, page in pages:
+            if choice.level == level:
+                cells.setdefault(choice.architecture, []).extend(_replay_cells(choice, page, home))
+        if cells:
+            blocks.append(
+                Table(
+                    f"replays_{_file_part(level)}",
+                    f"Episodes on {level}, hearts per agent",
+                    ["architecture", *(text for kind in (BEST, MEDIAN) for text in (kind, "episode", "page"))],
+                    [[name, *own] for name, own in cells.items()],
+                )
+            )
     return blocks
+
+
+def _replay_cells(choice: Choice, page: Page | None, home: Path) -> list[Cell]:
+    """Hearts, which episode, and the link to its page."""
+    episode = choice.episode
+    which = f"seed {episode.run.key.seed}, {episode.environment}, episode {episode.number}"
+    if page is None:
+        return [episode.hearts_per_agent, which, None]
+    same = abs(page.hearts_per_agent - episode.hearts_per_agent) < SAME_HEARTS
+    text = "watch" if same else f"watch ({page.hearts_per_agent:.3f} in the replay)"
+    label = f"{text}, {choice.kind} episode of {choice.architecture} on {choice.level}"
+    return [episode.hearts_per_agent, which, Link(text, label, address(page.file, home))]
+
+
+SAME_HEARTS = 5e-4
+"""Hearts per agent are shown with three decimals."""
 
 
 def address(file: Path, home: Path) -> str:

@@ -15,6 +15,8 @@ class Link(NamedTuple):
     """A page to go to."""
 
     text: str
+    label: str
+    """What screen readers say, complete without its row."""
     address: str
     """Relative to the report; from the program, never from data as it is."""
 
@@ -47,7 +49,7 @@ class Table:
         if place == 0:
             return element("th", shown(cell), scope="row")
         if isinstance(cell, Link):
-            return element("td", element("a", cell.text, href=cell.address))
+            return element("td", element("a", cell.text, href=cell.address, aria_label=cell.label))
         return element("td", shown(cell), class_=None if isinstance(cell, str) else "number")
 
     def csv(self) -> str:

@@ -48,14 +48,13 @@ def acting_latency(
     try:
         for step in range(len(seconds)):
             before = time.perf_counter()
-            with torch.no_grad():
+            with torch.inference_mode():
                 observation = torch.from_numpy(env.buffers.observations[:1]).to(device)
                 reset = torch.from_numpy(env.buffers.resets[:1]).to(device)
-                output = policy(observation.unsqueeze(1), reset.unsqueeze(1), state)
-                chosen, _ = sample_actions(output.logits[:, 0], torch.full((1,), 0.5, device=device))
+                logits, state = policy.act(observation.unsqueeze(1), reset.unsqueeze(1), state)
+                chosen, _ = sample_actions(logits[:, 0], torch.full((1,), 0.5, device=device))
                 action = int(chosen)
             seconds[step] = time.perf_counter() - before
-            state = output.state
             actions = generator.integers(0, NUM_ACTIONS, env.num_streams, dtype=np.int32)
             actions[0] = action
             env.step(actions)

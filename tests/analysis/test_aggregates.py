@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from metta.analysis.aggregates import AGGREGATES, balanced, interquartile_mean, mean, median, optimality_gap
 from tests.analysis.scores import Matrix, matrices, random_matrix
@@ -27,6 +27,7 @@ def plain(name: str, matrix: Matrix) -> float:
     return float(levels[half] if len(levels) % 2 else (levels[half - 1] + levels[half]) / 2)
 
 
+@settings(deadline=None)
 @given(matrices())
 def test_equal_to_the_plain_twins(matrix: Matrix) -> None:
     for name, statistic in AGGREGATES.items():

@@ -84,7 +84,7 @@ def test_every_section_is_there_and_every_link_leads_to_one(wide: tuple[Path, Pa
     assert len(ids) == len(set(ids))
     links = [attributes["href"] for attributes in page.named("a")]
     assert len(links) >= 11
-    assert {str(link)[1:] for link in links} <= set(ids)
+    assert {str(link)[1:] for link in links if str(link).startswith("#")} <= set(ids)
     for attributes in page.named("section") + page.named("figure"):
         assert attributes["aria-labelledby"] in ids
 
@@ -144,6 +144,36 @@ def test_numbers_are_those_of_the_results(wide: tuple[Path, Page]) -> None:
     behaviour = table(file, "behaviour_level_3_medium_combat_resources")
     assert len(behaviour) == len(ARCHITECTURES)
     assert table(file, "learning_level_1_basic_reward_per_step")[0]["agent-steps"] == "50000.0"
+
+
+def test_latency_is_an_axis_of_cost(wide: tuple[Path, Page]) -> None:
+    rows = {row["architecture"]: row for row in table(wide[0], "cost_latency")}
+    assert {name: float(row["milliseconds to one action"]) for name, row in rows.items()} == {
+        name: pytest.approx(len(name) / 10) for name in ARCHITECTURES
+    }
+    means = {row["architecture"]: float(row["mean"]) for row in table(wide[0], "standings")}
+    for name, row in rows.items():
+        dominated = any(
+            means[other] > means[name] and len(other) <= len(name) for other in ARCHITECTURES if other != name
+        )
+        assert (row["on the front"] == "no") == dominated
+
+
+def test_what_the_curriculum_chose_is_shown(wide: tuple[Path, Page]) -> None:
+    file, page = wide
+    rows = table(file, "curriculum_choices_level_5_expert")
+    assert [row["architecture"] for row in rows] == list(ARCHITECTURES)
+    for row in rows:
+        assert (row["laser_cost_1"], row["laser_cost_100"], row["tasks known"]) == ("0.75", "0.25", "4.0")
+        assert float(row["success"]) == 0.5
+    curve = table(file, "curriculum_success_level_5_expert")
+    assert float(curve[-1]["mean"]) > float(curve[0]["mean"])
+    assert "what the curriculum chose at the end of training" in page.text
+
+
+def test_without_a_curriculum_the_page_says_so(tmp_path: Path) -> None:
+    page = made(write_benchmark(tmp_path / "a", **SMALL))
+    assert "No run folder with the metrics of a curriculum was found." in page.text
 
 
 def test_gaps_are_named(wide: tuple[Path, Page]) -> None:

@@ -115,7 +115,7 @@ def _run(
         environment: scored(evaluated(hearts, generator, level + environment), environment, references)
         for environment in environments(level)
     }
-    _write_folder(folder / name, hearts, list(results))
+    _write_folder(folder / name, hearts, level, architecture)
     training = TrainingRecord(
         architecture=architecture,
         level=level,
@@ -138,8 +138,12 @@ def _run(
     return RunRecord(run_number=1, total_runs=1, training=training, evaluation=evaluation)
 
 
-def _write_folder(folder: Path, hearts: float, environments: Sequence[str]) -> None:
-    checkpoint = folder / "checkpoints" / "step_000001000000"
+CHECKPOINT = "step_000001000000"
+EPISODES = 8
+
+
+def _write_folder(folder: Path, hearts: float, level: str, architecture: str) -> None:
+    checkpoint = folder / "checkpoints" / CHECKPOINT
     checkpoint.mkdir(parents=True)
     header = json.dumps({"w": {"shape": [10, 1000]}, "b": {"shape": [7]}, "__metadata__": {}}).encode()
     (checkpoint / "policy.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
@@ -149,14 +153,26 @@ def _write_folder(folder: Path, hearts: float, environments: Sequence[str]) -> N
             "timesteps": 50_000 * update,
             "rollout/reward_per_step": hearts * update / 2000,
             **({"episode/hearts_per_agent": hearts * update / 20} if update > 5 else {}),
+            **(curriculum_metrics(update) if level == LEVELS[4] else {}),
         }
         for update in range(1, 21)
     ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in updates))
-    episode = {"length": 1000, "counters": {name: [hearts, hearts + 1] for name in COUNTERS}}
-    (folder / "evaluation.json").write_text(
-        json.dumps({"results": {name: {"per_episode": [episode] * 2} for name in environments}})
-    )
+    counters = {name: [hearts, hearts + 1] for name in COUNTERS}
+    record = {
+        "checkpoint": CHECKPOINT,
+        "acting_latency": {"median_milliseconds": len(architecture) / 10},
+        "evaluation": {"worlds": EPISODES},
+        "results": {
+            name: {
+                "per_episode": [
+                    {"length": 1000, "map_hash": f"{number:016x}", "counters": counters} for number in range(EPISODES)
+                ]
+            }
+            for name in environments(level)
+        },
+    }
+    (folder / "evaluation.json").write_text(json.dumps(record))
     (folder / "config.json").write_text(
         json.dumps(
             {
@@ -166,3 +182,17 @@ def _write_folder(folder: Path, hearts: float, environments: Sequence[str]) -> N
             }
         )
     )
+
+
+def curriculum_metrics(update: int) -> dict[str, float]:
+    """What a curriculum of two axes reports after an update."""
+    return {
+        "curriculum/episodes": 10.0 * update,
+        "curriculum/tasks_known": 4.0,
+        "curriculum/success": update / 40,
+        "curriculum/progress": 1 / update,
+        "curriculum/probability_laser_cost_1": 0.75,
+        "curriculum/probability_laser_cost_100": 0.25,
+        "curriculum/probability_initial_altar_0": 0.5,
+        "curriculum/probability_initial_altar_1": 0.5,
+    }

@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,8 @@ EXTRA_WORDS = {
         "evaluation_environments.combat.max_steps=20",
     ),
     "level_1_basic.evaluate": SHORT_EVALUATION,
+    ".play": SHORT_EVALUATION[1:],
+    ".replay": SHORT_EVALUATION,
     "make_env": (),
     "make_evals": (),
     "--max-timesteps 5000000": ("--dry-run",),
@@ -82,9 +86,32 @@ def run(workplace: Path, words: list[str]) -> subprocess.CompletedProcess[str]:
     """Run one command with this interpreter, in the place of `uv run`."""
     words = words[1:] if words[0] == "python" else words
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if any(".play" in word for word in words):
+        return play(workplace, words, environment)
     return subprocess.run(
         [sys.executable, *words], cwd=workplace, env=environment, capture_output=True, text=True, check=False
     )
+
+
+def play(workplace: Path, words: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Start a live world, load its page and its episode, and interrupt it."""
+    with subprocess.Popen(
+        [sys.executable, *words],
+        cwd=workplace,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as serving:
+        assert serving.stdout is not None
+        lines = [serving.stdout.readline() for _ in range(2)]
+        if serving.poll() is None:
+            for what in ("", "episode"):
+                with urllib.request.urlopen(lines[1].strip() + what, timeout=120) as answer:
+                    assert answer.status == 200
+            serving.send_signal(signal.SIGINT)
+        output, error = serving.communicate()
+        return subprocess.CompletedProcess(words, serving.returncode, "".join(lines) + output, error)
 
 
 def test_commands_are_found() -> None:
@@ -109,6 +136,35 @@ def test_what_the_commands_left(workplace: Path) -> None:
     assert set(quick["references"]) == {"level_1_basic"}
     table = (workplace / "train_dir" / "quick" / "benchmark_results.md").read_text()
     assert all(name in table for name in ("fast", "vit", "memory_free", "random"))
+
+
+def test_the_benchmark_left_replays_that_its_report_links_to(workplace: Path) -> None:
+    folder = workplace / "train_dir" / "quick"
+    page = (folder / "report.html").read_text()
+    replays = sorted(folder.glob("*/replay.*.html"))
+    assert 3 <= len(replays) <= 6  # the best episode may be the median one
+    for file in replays:
+        assert f'href="{file.relative_to(folder)}"' in page
+        assert file.stat().st_size < 5e6
+    before = {file: file.stat().st_mtime_ns for file in replays}
+    replays[0].unlink()
+    done = run(workplace, ["-m", "metta.lab.replays", "train_dir/quick"])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("replay of the") == 1
+    assert {file for file in before if file.stat().st_mtime_ns != before[file]} == {replays[0]}
+
+
+def test_a_replay_without_its_checkpoint_is_one_sentence(workplace: Path) -> None:
+    folder = workplace / "train_dir" / "quick"
+    replay = next(folder.glob("*/replay.*.html"))
+    replay.unlink()
+    checkpoints = replay.parent / "checkpoints"
+    checkpoints.rename(replay.parent / "away")
+    done = run(workplace, ["-m", "metta.lab.replays", "train_dir/quick"])
+    (replay.parent / "away").rename(checkpoints)
+    assert done.returncode == 1
+    assert done.stderr.count("error: no replay of the") == done.stderr.count("\n") >= 1
+    assert "does not exist" in done.stderr
 
 
 def test_a_finished_run_says_so(workplace: Path) -> None:

@@ -28,6 +28,8 @@ def small_form(command: str) -> list[str]:
         extra: tuple[str, ...] = (*SHORT_TRAINING, *SHORT_EVALUATION[:2])
     elif "combat" in command:
         extra = COMBAT
+    elif ".play " in command:
+        extra = SHORT_EVALUATION[1:]
     elif ".replay " in command or ".evaluate " in command:
         extra = SHORT_EVALUATION
     elif "run_benchmark.py" in command:
