@@ -1,11 +1,11 @@
-"""A run small enough for tests, and a program that trains it: `python -m tests.rl.small_run FOLDER UPDATES`."""
+"""A run small enough for tests, and `python -m tests.rl.small_run FOLDER UPDATES [SAMPLER]`, which trains it."""
 
 import sys
 from pathlib import Path
 
 from metta.agent.policies.config import PolicyConfig
 from metta.agent.policies.fast import FastConfig
-from metta.rl.config import EvaluationConfig, RunConfig, SystemConfig, TrainerConfig
+from metta.rl.config import CurriculumConfig, EvaluationConfig, RunConfig, SystemConfig, TrainerConfig
 from metta.sim.arena import arena_config
 
 SIM = arena_config(
@@ -51,9 +51,16 @@ def small_run(
     )
 
 
+def curriculum_run(updates: int, sampler: str = "learning_progress", threads: int = 1, seed: int = 0) -> RunConfig:
+    """A small run of 64 tasks, four of them active at a time."""
+    config = small_run(updates=updates, threads=threads, seed=seed)
+    return config.model_copy(update={"curriculum": CurriculumConfig(sampler=sampler, active_tasks=4)})
+
+
 if __name__ == "__main__":
     from metta.rl.trainer import train
 
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    train(small_run(updates=int(sys.argv[2])), folder)
+    updates = int(sys.argv[2])
+    train(curriculum_run(updates, sys.argv[3]) if len(sys.argv) > 3 else small_run(updates), folder)

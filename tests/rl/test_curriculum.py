@@ -6,15 +6,17 @@ import numpy as np
 import pytest
 
 from metta.base.errors import InputError
+from metta.rl.checkpoint import newest_sound, read_trainer_files
 from metta.rl.config import CurriculumConfig
 from metta.rl.curriculum import start_curriculum
+from metta.rl.learning_progress import ProgressState
 from metta.rl.tasks import make_tasks
 from metta.rl.trainer import train
 from metta.sim.constants import HEART
 from metta.sim.limits import arena_limit
 from metta.sim.vector_env import VectorEnv
-from tests.rl.small_run import SIM, small_run
-from tests.rl.test_trainer import metrics, weights
+from tests.rl.small_run import SIM, curriculum_run
+from tests.rl.test_trainer import finish, killed_and_finished, metrics, weights
 
 PROGRESS = CurriculumConfig(sampler="learning_progress")
 CONVERTERS = ("altar", "mine_red", "generator_red", "lasery", "armory")
@@ -123,11 +125,6 @@ def test_only_another_number_of_tasks_is_another_curriculum():
         curriculum.restored(fewer.arrays())
 
 
-def run_of(updates: int, sampler: str = "learning_progress", threads: int = 1, seed: int = 0):
-    config = small_run(updates=updates, threads=threads, seed=seed)
-    return config.model_copy(update={"curriculum": CurriculumConfig(sampler=sampler, active_tasks=4)})
-
-
 def run(folder, config):
     folder.mkdir(exist_ok=True)
     train(config, folder)
@@ -135,10 +132,10 @@ def run(folder, config):
 
 
 def test_a_stopped_run_continues_as_if_never_stopped(tmp_path):
-    whole = run(tmp_path / "whole", run_of(40))
+    whole = run(tmp_path / "whole", curriculum_run(40))
     parts = tmp_path / "parts"
     for updates in (8, 21, 40):
-        run(parts, run_of(updates))
+        run(parts, curriculum_run(updates))
     assert weights(whole) == weights(parts)
     assert metrics(whole) == metrics(parts)
     last = metrics(whole)[-1]
@@ -148,9 +145,27 @@ def test_a_stopped_run_continues_as_if_never_stopped(tmp_path):
     assert last["curriculum/tasks_known"] > 2
 
 
+def known_of_tasks(folder):
+    """The curriculum's arrays in the newest checkpoint, as bytes."""
+    tensors, _ = read_trainer_files(newest_sound(folder / "checkpoints"))
+    return {name: tensor.numpy().tobytes() for name, tensor in tensors.items() if name.startswith("curriculum/")}
+
+
+def test_kills_at_random_moments_change_neither_weights_nor_what_is_known_of_tasks(tmp_path):
+    updates = 60
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    finish(whole, updates, "learning_progress")
+    assert killed_and_finished(killed, 3, updates, "learning_progress") >= 2, "the run is too short for this test"
+    assert weights(whole) == weights(killed)
+    assert metrics(whole) == metrics(killed)
+    assert known_of_tasks(whole) == known_of_tasks(killed)
+    assert set(known_of_tasks(whole)) == {f"curriculum/{name}" for name in ProgressState._fields}
+    assert metrics(whole)[-1]["curriculum/tasks_known"] > 4  # tasks have taken turns by then
+
+
 def test_samplers_and_seeds_differ_and_off_says_nothing(tmp_path):
     lines = {
-        (sampler, seed): metrics(run(tmp_path / f"{sampler}{seed}", run_of(30, sampler, seed=seed)))
+        (sampler, seed): metrics(run(tmp_path / f"{sampler}{seed}", curriculum_run(30, sampler, seed=seed)))
         for sampler, seed in (("learning_progress", 0), ("learning_progress", 1), ("uniform", 0), ("off", 0))
     }
     chosen = {key: [v for k, v in sorted(lines[key][-1].items()) if "probability" in k] for key in lines}

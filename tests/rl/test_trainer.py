@@ -80,20 +80,27 @@ def test_a_stopped_run_continues_as_if_never_stopped(tmp_path):
     assert metrics(whole) == metrics(parts)
 
 
-def _start(folder, updates):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-m", "tests.rl.small_run", str(folder), str(updates)], env=environment)
+def started(folder, updates, *sampler):
+    """The process of a small run, with a curriculum if its sampler is given."""
+    words = [sys.executable, "-m", "tests.rl.small_run", str(folder), str(updates), *sampler]
+    return subprocess.Popen(words, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
-def test_ten_kills_at_random_moments_change_nothing(tmp_path):
-    updates = 260
-    whole = tmp_path / "whole"
-    assert _start(whole, updates).wait(120) == 0
-    killed, moments = tmp_path / "killed", random.Random(0)
-    kills = 0
-    for _ in range(10):
+def finish(folder, updates, *sampler):
+    """Train a small run to its end in a process of its own, which is gone afterwards."""
+    process = started(folder, updates, *sampler)
+    try:
+        assert process.wait(300) == 0
+    finally:
+        process.kill()
+
+
+def killed_and_finished(killed, times, updates, *sampler):
+    """Start a run so many times, kill -9 it at a random moment each, and finish it; returns how often it was killed."""
+    moments, kills = random.Random(0), 0
+    for _ in range(times):
         before = newest_number(killed)
-        process = _start(killed, updates)
+        process = started(killed, updates, *sampler)
         deadline = time.monotonic() + 60
         # Wait until it really goes on, then a little longer; checkpoints follow one another within milliseconds.
         while newest_number(killed) == before and process.poll() is None and time.monotonic() < deadline:
@@ -103,8 +110,15 @@ def test_ten_kills_at_random_moments_change_nothing(tmp_path):
             process.send_signal(signal.SIGKILL)
             kills += 1
         process.wait()
-    assert kills >= 8, "the run is too short for this test"
-    assert _start(killed, updates).wait(120) == 0
+    finish(killed, updates, *sampler)
+    return kills
+
+
+def test_ten_kills_at_random_moments_change_nothing(tmp_path):
+    updates = 260
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    finish(whole, updates)
+    assert killed_and_finished(killed, 10, updates) >= 8, "the run is too short for this test"
     assert weights(whole) == weights(killed)
     assert metrics(whole) == metrics(killed)
     assert not [path for path in (killed / "checkpoints").iterdir() if path.name.startswith(".")]
