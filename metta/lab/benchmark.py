@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,9 +11,11 @@ from metta.analysis.gather import combine
 from metta.analysis.report import REPORT_NAME
 from metta.analysis.results import FILE_NAME, BenchmarkResults, RunRecord, read_results, write_results
 from metta.analysis.summary import CSV_NAME, MARKDOWN_NAME, summary_csv, summary_markdown
+from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import InputError, RunError
 from metta.base.files import locked, make_folder, write_atomically
 from metta.lab.attempts import Attempts
+from metta.lab.bucket import SECONDS_BETWEEN_SENDINGS, Bucket
 from metta.lab.controller import Controller, Task
 from metta.lab.decide import Rank, Rules
 from metta.lab.dispatch.contract import Dispatcher
@@ -71,8 +73,12 @@ class Benchmark:
     rules: Rules
     split: bool = False
     """Training and evaluation are separate jobs, and all training goes first."""
+    bucket: Bucket | None = None
+    """Where the experiment lies, if not in `output` alone, which is its local folder then."""
     _display: Display = field(default_factory=Display)
     _records: dict[str, RunRecord] = field(default_factory=dict)
+    _beat: Callable[[], None] = lambda: None
+    _send_at: float = 0.0
     _kept: list[RunRecord] = field(default_factory=list)
     _start_time: str = ""
     _faults: dict[str, str] = field(default_factory=dict)
@@ -94,6 +100,15 @@ class Benchmark:
         Raises:
             InputError: the output folder cannot be written, is in use, or holds runs with other settings.
         """
+        if self.bucket is None:
+            return self._execute(dispatcher)
+        with self.bucket.leased(f"the benchmark in {self.bucket.address}") as beat:
+            self._beat = beat
+            # Checkpoints stay there until a job needs them.
+            self.bucket.fetch(lambda name: f"/{CHECKPOINTS_FOLDER}/" not in f"/{name}")
+            return self._execute(dispatcher)
+
+    def _execute(self, dispatcher: Dispatcher) -> int:
         if self.train:
             for run in self.runs:
                 if run.folder.configuration_file.exists():
@@ -108,6 +123,7 @@ class Benchmark:
             finally:
                 self._display.close()
             self._write(end_time=now(), final=True)
+            self._send(final=True)
             self._write_replays()
         print()
         print(summary_markdown(self._results(now())))
@@ -162,10 +178,24 @@ class Benchmark:
 
     def waiting(self, active: Sequence[Task]) -> None:
         """Draw the running jobs."""
+        self._send()
         folders = [(task.name, task.run.folder if isinstance(task, RunTask) else None) for task in active]
         failed = sum(name in self._faults for name in self._records)
         done = len(self._records) - failed
         self._display.draw(f"{done} of {len(self.runs)} runs done, {failed} failed, {len(active)} at work", folders)
+
+    def _send(self, final: bool = False) -> None:
+        """Put the results into the bucket, now and then and at the end; the runs' jobs send their own folders."""
+        if self.bucket is None or not (final or time.monotonic() > self._send_at):
+            return
+        self._send_at = time.monotonic() + SECONDS_BETWEEN_SENDINGS
+        try:
+            self._beat()
+            self.bucket.send(lambda name: "/" not in name or name.startswith("references/"))
+        except RunError as error:
+            if final:
+                raise
+            print(f"warning: {error} The benchmark goes on.", file=sys.stderr)
 
     def _run_ended(self, run: PlannedRun, fault: str | None, settled: bool) -> None:
         label = self._label(run)

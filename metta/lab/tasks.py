@@ -3,7 +3,9 @@
 import os
 import signal
 import socket
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +13,16 @@ from typing import Any
 
 from metta.base.errors import InputError, RunError
 from metta.base.files import holder, read_json
+from metta.lab.bucket import RECORDS, Bucket
 from metta.lab.controller import Look
 from metta.lab.decide import Rank
 from metta.lab.dispatch.contract import Command
 from metta.lab.plan import RunSpec
 from metta.lab.run import RunFolder
 from metta.lab.training import TrainJob
+
+SECONDS_BETWEEN_FETCHES = 15.0
+"""Time between two looks into the bucket while a job works on a run."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,8 @@ class PlannedRun:
     """Trains, or continues, and evaluates."""
     evaluate_words: tuple[str, ...]
     """Evaluates the newest checkpoint."""
+    bucket: Bucket | None = None
+    """Where the run's truth lies, if other machines work on it and write it there."""
 
     @cached_property
     def folder(self) -> RunFolder:
@@ -68,6 +76,8 @@ class RunTask:
     split: bool
     """Training and evaluation are two jobs, so that all training can go first."""
     gives_signs: bool = True
+    _fetched_at: list[float] = field(default_factory=lambda: [time.monotonic()])
+    """When the bucket was last looked into; the benchmark does at its start."""
 
     @property
     def name(self) -> str:
@@ -77,6 +87,7 @@ class RunTask:
     def look(self, active: bool) -> Look:
         """What status.json and the lock say. Raises `InputError` if status.json is damaged."""
         folder = self.run.folder
+        self._fetch(at_once=not active)
         held = False if active else holder(folder.lock_file) is not None
         status = folder.status()
         if status is None:
@@ -85,6 +96,15 @@ class RunTask:
         if status.state == "finished" and folder.evaluation_file.exists():
             return Look(None, beat, held)
         return Look(Rank.EVALUATE if status.trained else Rank.TRAIN, beat, held)
+
+    def _fetch(self, at_once: bool) -> None:
+        """Fetch what the run's job has written on another machine."""
+        if self.run.bucket is None:
+            return
+        if time.monotonic() - self._fetched_at[0] > (1.0 if at_once else SECONDS_BETWEEN_FETCHES):
+            with suppress(RunError):  # what was fetched before counts until the store answers again
+                self.run.bucket.fetch(lambda name: name in RECORDS)
+            self._fetched_at[0] = time.monotonic()
 
     def command(self, rank: Rank) -> Command:
         """The training command; repeated after training, it evaluates."""

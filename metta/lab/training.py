@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from metta.base.errors import InputError, RunError
 from metta.base.files import locked, make_folder
+from metta.lab.bucket import Bucket, is_bucket, local_folder
 from metta.lab.endings import STOPPED
 from metta.lab.evaluation import EvaluateConfig, evaluate_into, result_sentences
 from metta.lab.job import Job
@@ -31,12 +32,21 @@ class TrainJob(Job):
     """False leaves the evaluation to another job; it changes nothing in the run's configuration."""
     wandb: Mode = "off"
     """Whether the run is also shown in Weights & Biases; it changes nothing in the run's configuration."""
+    bucket: str | None = None
+    """Address whose local folder `train_dir` is."""
 
     fixed: ClassVar[Mapping[str, str]] = {
         "level": "the level is chosen by the path, as in "
         "experiments.recipes.benchmark_architectures.level_2_easy.train",
         "architecture": "the architecture is chosen by policy_architecture= or arch_type=",
     }
+
+    @classmethod
+    def of(cls, config: RunConfig, train_dir: str, evaluate: bool, wandb: Mode) -> "TrainJob":
+        """A job whose runs lie in a folder of this machine, or at a bucket's address."""
+        if is_bucket(train_dir):
+            return cls(config, local_folder(train_dir), evaluate, wandb, train_dir)
+        return cls(config, Path(train_dir), evaluate, wandb)
 
     def execute(self) -> int:
         """Returns 0 when the run is finished, 130 when it was asked to stop.
@@ -47,6 +57,13 @@ class TrainJob(Job):
             RunError: training or evaluation failed; what was done is kept.
         """
         folder = RunFolder.of(self.train_dir, self.config.run)
+        if self.bucket is None:
+            return self._execute(folder)
+        place = Bucket.open(self.bucket).below(self.config.run)
+        with place.worked_in(f"run {self.config.run!r}", lambda sentence: print(f"warning: {sentence}", flush=True)):
+            return self._execute(folder)
+
+    def _execute(self, folder: RunFolder) -> int:
         if self.wandb != "off":
             check_available()
         configuration = self.config.model_dump(mode="json")

@@ -186,7 +186,7 @@ def test_the_forecast_from_measured_speeds(here: Here, capsys: pytest.CaptureFix
         (["--local", "--max-parallel", "0"], "--max-parallel must be at least 1"),
         (["--local", "--retries", "-1"], "--retries must be at least 0"),
         (["--local", "--heartbeat-timeout", "1"], "--heartbeat-timeout must be at least 30"),
-        (["--local", "--results-root", "s3://bucket/x"], "s3:// is not supported"),
+        (["--local", "--results-root", "bucket://x/y"], "use s3://, gs:// or az://, or a local path"),
         (["--local", "trainer.learning_rate=-1"], "greater than 0"),
         (["--unknown"], "unrecognized arguments"),
     ],

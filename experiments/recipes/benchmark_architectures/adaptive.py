@@ -25,6 +25,7 @@ from metta.base.errors import InputError
 from metta.base.flags import Parser
 from metta.cli.main import report_errors
 from metta.lab.benchmark import Benchmark
+from metta.lab.bucket import Bucket, is_bucket
 from metta.lab.decide import Rules
 from metta.lab.dispatch.contract import command_text
 from metta.lab.dispatch.local import visible_gpus
@@ -77,8 +78,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--results-root",
         default="./train_dir",
-        metavar="DIR",
-        help="folder in which the experiment's folder lies (default: ./train_dir)",
+        metavar="PLACE",
+        help="folder, or address in a bucket (s3://bucket/folder), in which the experiment's folder lies "
+        "(default: ./train_dir)",
     )
     add("--retries", type=int, default=2, metavar="N", help="further tries of a run that failed (default: 2)")
     add("--launcher", choices=LAUNCHERS, help="where jobs run (default: skypilot)")
@@ -128,7 +130,10 @@ def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str
     names = list(ARCHITECTURES)
     architectures = chosen_names("--architectures", given.architectures or ",".join(names), names)
     levels = chosen_names("--levels", given.levels, LEVELS)
-    output = local_path(given.results_root) / given.experiment_id
+    bucket = None
+    if is_bucket(given.results_root):
+        bucket = Bucket.open(given.results_root).below(given.experiment_id)
+    output = bucket.folder if bucket else local_path(given.results_root) / given.experiment_id
     seeds = range(given.first_seed, given.first_seed + given.seeds_per_level)
     specs = plan(given.experiment_id, architectures, levels, seeds)
 
@@ -142,7 +147,7 @@ def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str
         slots = min(slots, len(specs))
         threads = given.cpus_per_job
     settings.append(f"system.threads={threads}")
-    runs = planned_runs(specs, output, settings)
+    runs = planned_runs(specs, output, settings, bucket.address if bucket else None)
     check_published(run.job.config for run in runs)
     return Benchmark(
         output=output,
@@ -155,6 +160,7 @@ def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str
         command=command,
         rules=Rules(retries=given.retries, silence_seconds=given.heartbeat_timeout),
         split=True,
+        bucket=bucket,
     )
 
 

@@ -1,7 +1,6 @@
 """The frozen record of a level and its verbs: train, evaluate, play, replay, make_env, make_evals."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from pydantic import ValidationError, model_validator
 
@@ -75,7 +74,7 @@ class Level(Config):
             policy_architecture: a key of ARCHITECTURES, or a configuration as Name, Name() or Name(key=literal, ...).
             arch_type: another name for policy_architecture, for a key.
             seed: reaches weights, worlds, action sampling and minibatch order.
-            train_dir: folder in which runs lie.
+            train_dir: folder in which runs lie, or the address of one in a bucket (s3://bucket/folder).
             evaluate: false leaves the evaluation to a repetition of the command without it.
             wandb: off, or show the run in Weights & Biases, offline (into the run's folder) or online.
         """
@@ -92,7 +91,7 @@ class Level(Config):
                 "curriculum": self.curriculum,
             }
         )
-        return TrainJob(config, Path(train_dir), evaluate, wandb)
+        return TrainJob.of(config, train_dir, evaluate, wandb)
 
     def evaluate(
         self, policy_uri: str, policy_architecture: str | None = None, arch_type: str | None = None

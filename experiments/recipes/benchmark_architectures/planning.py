@@ -34,13 +34,16 @@ def at_least(flag: str, value: float, least: float) -> None:
         raise InputError(f"--{flag.replace('_', '-')} must be at least {least} (given: {value}).")
 
 
-def planned_runs(specs: Sequence[RunSpec], output: Path, settings: Sequence[str]) -> list[PlannedRun]:
+def planned_runs(
+    specs: Sequence[RunSpec], output: Path, settings: Sequence[str], bucket: str | None = None
+) -> list[PlannedRun]:
     """The commands of these runs, resolved once per architecture and level.
 
     Args:
         specs: the plan, in order.
         output: folder in which the run folders lie.
         settings: key=value words for every run.
+        bucket: the address whose local folder `output` is, if any.
     """
     jobs: dict[tuple[str, str], TrainJob] = {}
     runs = []
@@ -48,7 +51,7 @@ def planned_runs(specs: Sequence[RunSpec], output: Path, settings: Sequence[str]
         level = f"{PACKAGE}.{spec.level}"
         train = (
             *(f"{level}.train", f"run={spec.id}", f"arch_type={spec.architecture}", f"seed={spec.seed}"),
-            *(f"train_dir={output}", *settings),
+            *(f"train_dir={bucket or output}", *settings),
         )
         job = jobs.get((spec.architecture, spec.level))
         if job is None:

@@ -1,0 +1,331 @@
+"""Run folders in a bucket: a local folder is worked in, and the bucket, reached through fsspec, has the last word.
+
+    train_dir/s3/<bucket>/<path>/<run>/     the local folder of s3://<bucket>/<path>/<run>
+    <run>/.bucket.json                      what was last sent or fetched: size, time and the store's own mark, per file
+    <run>/.lease.json (in the bucket only)  who works on the run, with a beat that changes
+
+Who starts to work on a run takes its lease, then fetches what others did since, or sends what an interrupted process
+could not send. Files are sent in an order that keeps the bucket whole: checkpoints, then metrics, then what says that
+work is done; an object appears in a store at once or not at all. Times of other machines are never compared: a lease is
+stale when its beat stays the same while the one who wants it looks on.
+"""
+
+import json
+import os
+import re
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from metta.base.addresses import CHECKPOINTS_FOLDER
+from metta.base.errors import InputError, InUseError, RunError
+from metta.base.files import read_json, write_json
+
+T = TypeVar("T")
+
+PACKAGES = {"s3": "`uv sync --group s3`", "gs": "`uv pip install gcsfs`", "az": "`uv pip install adlfs`"}
+"""What to install for a scheme, where fsspec itself does not say."""
+NOTE = ".bucket.json"
+LEASE = ".lease.json"
+SECONDS_BETWEEN_SENDINGS = 15.0
+SECONDS_UNTIL_STALE = 60.0
+PAUSES = (1.0, 4.0, 16.0)
+"""Seconds between the tries of a request that fails."""
+LAST = ("status.json", "evaluation.json")
+"""Sent after everything else: they say that the rest is there."""
+RECORDS = ("config.json", "status.json", "evaluation.json", "metrics.jsonl", "log.txt")
+"""What a controller reads of a run."""
+
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+
+
+def is_bucket(address: str) -> bool:
+    """Whether this is the address of a store, and not of a folder of this machine."""
+    found = _ADDRESS.fullmatch(address)
+    return found is not None and found[1].lower() != "file"
+
+
+def local_folder(address: str) -> Path:
+    """Where the contents of a bucket address lie on this machine. Raises `InputError` if it names no place."""
+    found = _ADDRESS.fullmatch(address)
+    parts = [part for part in found[2].split("/") if part] if found else []
+    if not found or not parts or any(part in (".", "..") or "\0" in part for part in parts):
+        raise InputError(f"address {address!r} names no folder in a bucket; write it as s3://bucket/folder.")
+    return Path("train_dir", found[1].lower(), *parts)
+
+
+@dataclass
+class Bucket:
+    """A folder in a store, and its local folder."""
+
+    address: str
+    folder: Path
+    _fs: Any
+    _root: str
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def open(cls, address: str) -> "Bucket":
+        """Reach a store. Raises `InputError` if its scheme is unknown or a package is missing."""
+        import fsspec
+
+        folder = local_folder(address)
+        scheme = address.partition("://")[0].lower()
+        try:
+            fs, root = fsspec.core.url_to_fs(address.rstrip("/"))
+        except ImportError as error:
+            need = PACKAGES.get(scheme, str(error))
+            raise InputError(f"address {address!r} needs a further package: {need}.") from None
+        except ValueError as error:
+            raise InputError(f"address {address!r}: {error}; use s3://, gs:// or az://, or a local path.") from None
+        return cls(address.rstrip("/"), folder, fs, root)
+
+    def below(self, name: str) -> "Bucket":
+        """The folder `name` of this one."""
+        return Bucket(f"{self.address}/{name}", self.folder / name, self._fs, f"{self._root}/{name}")
+
+    def check_writable(self) -> None:
+        """Prove that a file can be written. Raises `InputError`: nothing that is done would be kept."""
+        probe = f"{self._root}/.probe-{uuid.uuid4().hex}"
+        try:
+            self._fs.makedirs(self._root, exist_ok=True)
+            self._fs.pipe_file(probe, b"probe")
+            self._fs.rm_file(probe)
+        except Exception as error:
+            raise InputError(f"cannot write to {self.address}: {type(error).__name__}: {_line(error)}.") from error
+
+    def fetch(self, wanted: Callable[[str], bool] = lambda name: True) -> None:
+        """Make the local folder as the bucket is, as far as names are wanted; what has not changed is not fetched.
+
+        Raises:
+            RunError: the store does not answer.
+        """
+        with self._lock:
+            note = self._note()
+            there = {name: mark for name, mark in self._listed().items() if wanted(name)}
+            for name in sorted(there, key=_order):
+                if note.get(name, {}).get("there") == there[name] and (self.folder / name).exists():
+                    continue
+                data = self._tried(partial(self._fs.cat_file, f"{self._root}/{name}"))
+                self._put_here(name, data)
+                note[name] = {"here": self._mark_here(name), "there": there[name]}
+            for name in [name for name in note if wanted(name) and name not in there]:
+                (self.folder / name).unlink(missing_ok=True)
+                with suppress(OSError):
+                    (self.folder / name).parent.rmdir()
+                del note[name]
+            self._write_note(note)
+
+    def send(self, wanted: Callable[[str], bool] = lambda name: True) -> None:
+        """Make the bucket as the local folder is, as far as names are wanted; what has not changed is not sent.
+
+        Raises:
+            RunError: the store does not answer.
+        """
+        with self._lock:
+            note = self._note()
+            here = {name: self._mark_here(name) for name in self._names_here() if wanted(name)}
+            try:
+                for name in sorted(here, key=_order):
+                    if here[name] is None or note.get(name, {}).get("here") == here[name]:
+                        continue
+                    try:
+                        data = (self.folder / name).read_bytes()
+                    except FileNotFoundError:
+                        continue  # an old checkpoint that has just been removed
+                    self._tried(partial(self._put_there, name, data))
+                    there = _mark(self._tried(partial(self._fs.info, f"{self._root}/{name}")))
+                    note[name] = {"here": here[name], "there": there}
+                for name in [name for name in note if wanted(name) and name not in here]:
+                    with suppress(FileNotFoundError):
+                        self._tried(partial(self._fs.rm_file, f"{self._root}/{name}"))
+                    del note[name]
+            finally:
+                self._write_note(note)
+
+    def changed_there(self) -> bool:
+        """Whether somebody else has changed the bucket since it was last sent or fetched."""
+        there, note = self._listed(), self._note()
+        return bool(there) and there != {name: entry["there"] for name, entry in note.items()}
+
+    @contextmanager
+    def leased(self, what: str) -> Iterator[Callable[[], None]]:
+        """Work alone on the folder; call what it gives from time to time as the sign of life.
+
+        Raises:
+            InUseError: somebody else does.
+            RunError: the store does not answer.
+        """
+        place = f"{self._root}/{LEASE}"
+        mine = {"owner": uuid.uuid4().hex, "pid": os.getpid(), "host": socket.gethostname()}
+        beats = 0
+
+        def beat() -> None:
+            nonlocal beats
+            beats += 1
+            data = json.dumps({**mine, "beat": beats}).encode()
+            self._tried(lambda: self._put_there(LEASE, data))
+
+        before = self._lease()
+        deadline = time.monotonic() + SECONDS_UNTIL_STALE
+        while before is not None and not _has_died(before) and time.monotonic() < deadline:
+            time.sleep(min(1.0, SECONDS_UNTIL_STALE / 10))
+            now = self._lease()
+            if now is not None and now != before:
+                raise InUseError(f"{what} is in use by process {now.get('pid')} on {now.get('host')}; wait or stop it.")
+            before = now
+        beat()
+        found = self._lease()
+        if found is None or found.get("owner") != mine["owner"]:
+            raise InUseError(f"{what} was taken by another process at the same time; wait or stop it.")
+        try:
+            yield beat
+        finally:
+            with suppress(FileNotFoundError, RunError):
+                self._tried(lambda: self._fs.rm_file(place))
+
+    @contextmanager
+    def worked_in(self, what: str, warn: Callable[[str], None]) -> Iterator[None]:
+        """Have the newest state in the local folder, and send it regularly and at the end.
+
+        Raises:
+            InUseError: somebody else works on it.
+            RunError: the store does not answer at the start or at the end; what is local stays.
+        """
+        with self.leased(what) as beat:
+            if self.changed_there():
+                self.fetch()
+            ended = threading.Event()
+
+            def follow() -> None:
+                warned = False
+                while not ended.wait(SECONDS_BETWEEN_SENDINGS):
+                    try:
+                        beat()
+                        self.send()
+                    except RunError as error:
+                        if not warned:
+                            warn(f"{error} The run goes on; it is sent later.")
+                        warned = True
+
+            thread = threading.Thread(target=follow, name="bucket", daemon=True)
+            thread.start()
+            try:
+                yield
+            finally:
+                ended.set()
+                thread.join()
+                self.send()
+
+    def _names_here(self) -> list[str]:
+        found = [path for path in self.folder.rglob("*") if path.is_file()]
+        names = [path.relative_to(self.folder).as_posix() for path in found]
+        return [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
+
+    def _mark_here(self, name: str) -> list[int] | None:
+        try:
+            found = (self.folder / name).stat()
+        except FileNotFoundError:
+            return None
+        return [found.st_size, found.st_mtime_ns]
+
+    def _listed(self) -> dict[str, str]:
+        """Names and the store's marks of everything there."""
+
+        def ask() -> dict[str, Any]:
+            self._fs.invalidate_cache()
+            try:
+                return dict(self._fs.find(self._root, detail=True))
+            except FileNotFoundError:
+                return {}
+
+        root = self._fs._strip_protocol(self._root).rstrip("/") + "/"
+        marks = {path.removeprefix(root): _mark(info) for path, info in self._tried(ask).items()}
+        return {name: mark for name, mark in marks.items() if not any(p.startswith(".") for p in name.split("/"))}
+
+    def _lease(self) -> dict[str, Any] | None:
+        def ask() -> dict[str, Any] | None:
+            try:
+                value = json.loads(self._fs.cat_file(f"{self._root}/{LEASE}"))
+            except FileNotFoundError:
+                return None
+            return value if isinstance(value, dict) else {}
+
+        return self._tried(ask)
+
+    def _put_there(self, name: str, data: bytes) -> None:
+        place = f"{self._root}/{name}"
+        self._fs.makedirs(place.rpartition("/")[0], exist_ok=True)
+        self._fs.pipe_file(place, data)
+
+    def _put_here(self, name: str, data: bytes) -> None:
+        place = self.folder / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        part = place.with_name(f".{place.name}.{os.getpid()}.part")
+        part.write_bytes(data)
+        os.replace(part, place)
+
+    def _note(self) -> dict[str, dict[str, Any]]:
+        try:
+            return read_json(self.folder / NOTE)
+        except InputError:
+            return {}
+
+    def _write_note(self, note: dict[str, dict[str, Any]]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / NOTE, note)
+
+    def _tried(self, request: Callable[[], T]) -> T:
+        """The answer to a request, tried again after faults that may pass. Raises `RunError` if they do not."""
+        for pause in (*PAUSES, None):
+            try:
+                return request()
+            except FileNotFoundError:
+                raise
+            except Exception as error:
+                if pause is None:
+                    raise RunError(f"cannot reach {self.address}: {type(error).__name__}: {_line(error)}.") from error
+                time.sleep(pause)
+        raise AssertionError
+
+
+def _order(name: str) -> tuple[int, bool, str]:
+    """Checkpoints first, each one's manifest at its end; what says that work is done last."""
+    first = 0 if name.startswith(f"{CHECKPOINTS_FOLDER}/") else 2 if name.endswith(LAST) else 1
+    folder, _, file = name.rpartition("/")
+    return first, False if first else file == "manifest.json", f"{folder}/{file}"
+
+
+def _mark(info: dict[str, Any]) -> str:
+    """What changes in a store's description of an object when the object does."""
+    for key in ("ETag", "etag", "md5Hash", "content_md5", "mtime", "LastModified", "last_modified", "created"):
+        value = info.get(key)
+        if value is not None:
+            # Some stores describe an object by a date when asked for it, and by a number when listed.
+            return f"{info.get('size')} {value.timestamp() if isinstance(value, datetime) else value}"
+    return str(info.get("size"))
+
+
+def _has_died(lease: dict[str, Any]) -> bool:
+    """Whether the holder was a process of this machine that is gone."""
+    if lease.get("host") != socket.gethostname() or not isinstance(lease.get("pid"), int):
+        return False
+    try:
+        os.kill(lease["pid"], 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no reason was given"])[0].rstrip(".")
