@@ -1,10 +1,11 @@
-"""Report and replay in a real browser: no errors, nothing loaded, every control works, numbers are the recorded ones.
+"""Report, replay and live play in a real browser: no errors, nothing loaded, every control works, numbers are right.
 
 Needs playwright (optional group `browser`) and a chromium on the PATH; skipped by name without them.
 """
 
 import csv
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,13 @@ import pytest
 
 from experiments.recipes.benchmark_architectures.level_3_medium import LEVEL
 from metta.analysis.report import main
+from metta.play.page import play_page
+from metta.play.server import PlayServer
+from metta.play.table import Seat, Table
 from metta.replay.page import replay_page
 from metta.replay.recording import Recording, record
 from metta.rl.config import EvaluationConfig, SystemConfig
+from metta.rl.players import RandomPlayer
 from metta.sim.constants import ACTION_NAMES
 from tests.analysis.wide import LEVELS, write_benchmark
 
@@ -161,3 +166,56 @@ def test_a_click_on_an_agent_chooses_it(browser: Any, replay: tuple[Path, Record
     x, y = (column + 0.5) / columns * box["width"], (row + 0.5) / rows * box["height"]
     page.click("#map", position={"x": x, "y": y})
     assert page.input_value("#agent") == "5"
+
+
+@pytest.fixture
+def live() -> Iterator[PlayServer]:
+    """A short live world of random players."""
+    sim = LEVEL.make_evals()["basic"].model_copy(update={"max_steps": STEPS})
+    seats = [Seat("random", RandomPlayer(), tuple(range(sim.num_agents)))]
+    table = Table(sim, EvaluationConfig(worlds=2), seats, 0)
+    with PlayServer(table, play_page("Live", [("player", "random")], None), 0) as serving:
+        thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
+        thread.start()
+        yield serving
+        serving.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_world_is_played_and_an_agent_steered(browser: Any, live: PlayServer, view: str) -> None:
+    scheme, width, height = VIEWS[view]
+    page = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": height}).new_page()
+    faults: list[str] = []
+    page.on("console", lambda said: faults.append(said.text))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.goto(live.url)
+    clock = page.locator("#clock")
+    sync_api.expect(clock).to_have_text(f"0 of {STEPS - 1}")
+    page.click("#step")
+    sync_api.expect(clock).to_have_text(f"1 of {STEPS - 1}")
+    page.select_option("#steer", "3")
+    assert page.input_value("#agent") == "3"
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("d")
+    sync_api.expect(clock).to_have_text(f"2 of {STEPS - 1}")
+    assert live.table.rows[1]["agents"][3][4] == ACTION_NAMES.index("move_east")
+    page.click("button.act >> text=Put")
+    sync_api.expect(clock).to_have_text(f"3 of {STEPS - 1}")
+    page.click("#attack")
+    sync_api.expect(clock).to_have_text(f"4 of {STEPS - 1}")
+    assert live.table.rows[2]["agents"][3][4] == ACTION_NAMES.index("put_items")
+    assert live.table.rows[3]["agents"][3][4] == ACTION_NAMES.index("attack_0")
+    page.click("#back")
+    sync_api.expect(clock).to_have_text(f"3 of {STEPS - 1}")
+    assert "put_items" in page.inner_text("#about")
+    page.select_option("#speed", "60")
+    page.click("#play")
+    sync_api.expect(page.locator("#message")).to_have_text("The episode is over.", timeout=60_000)
+    assert live.table.ended
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    page.select_option("#episode", "1")
+    page.click("#restart")
+    sync_api.expect(clock).to_have_text(f"0 of {STEPS - 1}")
+    assert live.table.episode == 1
+    assert faults == []
