@@ -208,7 +208,7 @@ def test_a_world_is_played_and_an_agent_steered(browser: Any, live: PlayServer, 
     assert live.table.rows[3]["agents"][3][4] == ACTION_NAMES.index("attack_0")
     page.click("#back")
     sync_api.expect(clock).to_have_text(f"3 of {STEPS - 1}")
-    assert "put_items" in page.inner_text("#about")
+    assert "attack_0" in page.inner_text("#about")
     page.select_option("#speed", "60")
     page.click("#play")
     sync_api.expect(page.locator("#message")).to_have_text("The episode is over.", timeout=60_000)
