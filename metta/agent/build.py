@@ -18,7 +18,7 @@ def build_policy(config: PolicyConfig, spec: EnvironmentSpec, seed: int) -> Poli
     memory_width = config.memory_width
     with torch.random.fork_rng(devices=[]):
         _seed(seed, "encoder")
-        encoder = config.encoder.build(spec)
+        encoder = config.encoder.build(spec.perceived())
         _seed(seed, "memory")
         memory = config.memory.build(width)
         _seed(seed, "actor")

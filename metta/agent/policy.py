@@ -9,12 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from metta.agent.front import NUM_GLOBAL_TOKENS, add_front_tokens
 from metta.agent.spec import EnvironmentSpec
 from metta.agent.state import State
 
 LAST_ACTION_FEATURE = 8
 LAST_REWARD_FEATURE = 10
-NUM_GLOBAL_TOKENS = 4  # the first rows of every observation: completion, last action, its argument, last reward
 
 
 class PolicyOutput(NamedTuple):
@@ -113,7 +113,8 @@ class Policy(nn.Module):
 
     def _remember(self, observations: Tensor, resets: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """What is perceived [B, T, D], what memory makes of it [B, T, D_out], and the new state."""
-        perception_BTD = self.encoder(observations)
+        seen = add_front_tokens(observations, self.spec) if self.spec.front_view else observations
+        perception_BTD = self.encoder(seen)
         inputs_BTD = perception_BTD
         if self._extra_inputs:
             inputs_BTD = torch.cat([perception_BTD, last_reward_and_action(observations, self.spec, perception_BTD)], 2)

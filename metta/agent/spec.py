@@ -1,6 +1,8 @@
 """What a policy needs to know about its environment (torch-free)."""
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from metta.base.config import Config
 
@@ -27,10 +29,26 @@ class EnvironmentSpec(Config):
     num_observation_tokens: int = Field(default=200, ge=1)
     """Rows of an observation."""
 
+    front_view: bool = False
+    """Whether a policy looks at the cell in front a second time, with feature ids of its own (metta/agent/front.py).
+    A choice of the trainer, not of the environment: observations are the same."""
+
+    @model_validator(mode="after")
+    def _ids_are_bytes(self) -> Self:
+        if self.front_view and 2 * self.num_features > 255:
+            raise ValueError(f"front_view allows at most 127 features; feature_scales has {self.num_features}")
+        return self
+
     @property
     def num_features(self) -> int:
         """Number of feature ids; a token with a higher id is ignored (255 marks an unused row)."""
         return len(self.feature_scales)
+
+    def perceived(self) -> "EnvironmentSpec":
+        """What perceptions are built for: with the front view every feature a second time, otherwise this spec."""
+        if not self.front_view:
+            return self
+        return self.model_copy(update={"feature_scales": 2 * self.feature_scales, "front_view": False})
 
 
 def arena_spec() -> EnvironmentSpec:

@@ -117,7 +117,7 @@ def load_policy(checkpoint: Path, spec: EnvironmentSpec) -> "Policy":
 
     tensors, record = read_policy_files(checkpoint)
     policy = rebuild_policy(tensors, record, str(checkpoint)).policy
-    own = policy.spec
+    own = policy.spec.model_copy(update={"front_view": spec.front_view})  # the trainer's choice, not the environment's
     if own != spec:
         different = [name for name in type(spec).model_fields if getattr(own, name) != getattr(spec, name)]
         raise InputError(

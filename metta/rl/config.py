@@ -48,6 +48,8 @@ class TrainerConfig(Config):
     """Global gradient-norm limit."""
     normalise_advantages: bool = False
     """Whether advantages have mean 0 and standard deviation 1 in each minibatch."""
+    front_view: bool = True
+    """Whether policies look at the cell in front a second time, under feature ids of its own."""
     checkpoint_every: int = Field(default=250_000, ge=1)
     """Agent-steps between checkpoints; the first and the last state are always saved."""
 

@@ -155,13 +155,14 @@ class Training:
         return self.curriculum.metrics()
 
 
-def spec_of(sim: SimConfig) -> EnvironmentSpec:
-    """What a policy has to know of an environment."""
+def spec_of(sim: SimConfig, front_view: bool = False) -> EnvironmentSpec:
+    """What a policy has to know of an environment; `front_view` as the trainer chose it."""
     return EnvironmentSpec(
         feature_scales=FEATURE_SCALES,
         obs_width=sim.obs_width,
         obs_height=sim.obs_height,
         num_observation_tokens=sim.num_observation_tokens,
+        front_view=front_view,
     )
 
 
@@ -180,7 +181,7 @@ def choose_threads(system: SystemConfig) -> int:
 
 def initial_policy(config: RunConfig) -> Policy:
     """The policy before its first update."""
-    return config.policy.build(spec_of(config.sim), derive_seed(config.seed, "weights"))
+    return config.policy.build(spec_of(config.sim, config.trainer.front_view), derive_seed(config.seed, "weights"))
 
 
 def action_uniforms(config: RunConfig, update: int, num_streams: int) -> torch.Tensor:
