@@ -7,8 +7,9 @@ observations of randomly played worlds of level 1, by supervised learning with t
 minibatches of 480, Adam with 1e-3. Reinforcement learning must learn the same from a few rewards, so what is slow here
 is hopeless there. The figure is the cross-entropy on other worlds, relative to always answering with the base rate.
 
-Settings: the suite's own; with the design page's feature scales (types 1, amounts 100); with an LSTM whose input
-matrices have gain 1; and with all LSTM biases 1. The last line is JSON.
+Settings: the suite's own; without the front view (metta/agent/front.py); with the design page's feature scales (types
+1, amounts 100); with an LSTM whose input matrices have gain 1; with all LSTM biases 1; and the last three without the
+front view. The last line is JSON.
 """
 
 import argparse
@@ -37,17 +38,19 @@ def main() -> None:
     from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
     from metta.agent.spec import arena_spec
 
-    spec = arena_spec()
+    plain = arena_spec()
+    spec = plain.model_copy(update={"front_view": True})
     scales = list(spec.feature_scales)
     scales[0], scales[17:27] = 1.0, [100.0] * 10
     design = spec.model_copy(update={"feature_scales": tuple(scales)})
     config = ARCHITECTURES[arguments.architecture]
     settings = {
         "as it is": (spec, False, False),
+        "no front view": (plain, False, False),
         "feature scales 1 and 100": (design, False, False),
         "LSTM input gain 1": (spec, True, False),
         "LSTM biases 1": (spec, False, True),
-        "all three": (design, True, True),
+        "none of these": (design.model_copy(update={"front_view": False}), True, True),
     }
     learn_from = _questions(seed=1, count=arguments.observations)
     held_out = _questions(seed=2, count=20_000)

@@ -14,17 +14,17 @@ class TrainerConfig(Config):
 
     total_timesteps: int = Field(default=1_000_000, ge=1)
     """Agent-steps to train for; rounded up to whole updates."""
-    num_streams: int = Field(default=240, ge=1)
+    num_streams: int = Field(default=480, ge=1)
     """Wanted number of agents acting in parallel; the nearest whole number of worlds is used (at least one)."""
     rollout_steps: int = Field(default=32, ge=1)
     """Steps per rollout and length of a training segment (T)."""
-    episode_steps: int = Field(default=250, ge=0)
+    episode_steps: int = Field(default=500, ge=0)
     """Training episodes are cut off (truncated, with bootstrap) after so many steps; 0: never. Evaluation never is."""
-    minibatches: int = Field(default=8, ge=1)
+    minibatches: int = Field(default=30, ge=1)
     """Minibatches per epoch; they split streams, never time."""
-    epochs: int = Field(default=2, ge=1)
+    epochs: int = Field(default=3, ge=1)
     """Passes over each rollout."""
-    learning_rate: float = Field(default=7e-4, gt=0, le=1)
+    learning_rate: float = Field(default=1e-3, gt=0, le=1)
     """Adam's step size."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
     """Adam's decay of the gradient mean."""
@@ -32,19 +32,19 @@ class TrainerConfig(Config):
     """Adam's decay of the squared-gradient mean."""
     adam_eps: float = Field(default=3.2e-7, gt=0)
     """Adam's denominator offset."""
-    gamma: float = Field(default=0.985, ge=0, le=1)
+    gamma: float = Field(default=0.98, ge=0, le=1)
     """Discount per step."""
-    gae_lambda: float = Field(default=0.9, ge=0, le=1)
+    gae_lambda: float = Field(default=0.8, ge=0, le=1)
     """Lambda of generalised advantage estimation."""
-    clip: float = Field(default=0.264, gt=0)
+    clip: float = Field(default=0.2, gt=0)
     """Clip range of the probability ratio."""
     value_clip: float = Field(default=0.0, ge=0)
     """Clip range of the value's move per update; 0 switches value clipping off."""
-    value_weight: float = Field(default=0.9, ge=0)
+    value_weight: float = Field(default=0.5, ge=0)
     """Weight of the value loss."""
-    entropy_weight: float = Field(default=0.02, ge=0)
+    entropy_weight: float = Field(default=0.03, ge=0)
     """Weight of the entropy bonus."""
-    max_gradient_norm: float = Field(default=0.5, gt=0)
+    max_gradient_norm: float = Field(default=2.0, gt=0)
     """Global gradient-norm limit."""
     normalise_advantages: bool = False
     """Whether advantages have mean 0 and standard deviation 1 in each minibatch."""
