@@ -177,7 +177,8 @@ function watch(head, arrays, live) {
 
   // Controls
   async function go(to, action) {
-    to = Math.max(0, Math.min(T - 1, to));
+    // One more than the last row asks a live world to do the last action.
+    to = Math.max(0, Math.min(live ? T : T - 1, to));
     if (live && to >= known()) {
       if (busy) return;
       busy = true;
@@ -197,7 +198,7 @@ function watch(head, arrays, live) {
   }
   function play() {
     if (timer !== null) return stop();
-    if (step === T - 1) step = 0;
+    if (step === T - 1 && !live) step = 0;
     get("play").textContent = "Pause";
     timer = setInterval(() => go(step + 1), 1000 / Number(get("speed").value));
   }

@@ -32,6 +32,8 @@ def small_form(command: str) -> list[str]:
         extra = SHORT_EVALUATION[1:]
     elif ".replay " in command or ".evaluate " in command:
         extra = SHORT_EVALUATION
+    elif "metta.lab.replays" in command:
+        extra = ("--help",)  # the results here are invented; tests/docs/test_commands.py plays real ones
     elif "run_benchmark.py" in command:
         extra = () if "--dry-run" in command else ("--dry-run",)
     else:
