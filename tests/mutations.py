@@ -40,6 +40,8 @@ TESTS = (
     "tests/sim/test_properties.py::test_no_step_is_lost_or_reported_twice",
     "tests/sim/test_properties.py::test_action_orders_differ_between_steps_worlds_and_seeds",
     "tests/sim/test_properties.py::test_action_order_is_uniform",
+    "tests/sim/test_vector_env.py::test_cut_off_lengths_in_few_steps",
+    "tests/sim/test_variants.py::test_variants_in_few_steps",
 )
 TIME_LIMIT = 600  # seconds of processor time; tests that hang count as failed
 UNUSABLE = 99  # exit status of a child that could not run the tests
@@ -149,6 +151,36 @@ MUTATIONS = (
     ),
     Mutation("episode end", "vector_env.py", "clock[done, EPISODE] + 1, False)", "clock[done, EPISODE], False)"),
     Mutation("episode end", "episode_start.py", "world.counters[agent] = 0", "world.counters[agent] += 0"),
+    Mutation("cut-off", "episode_start.py", "world.clock[LAST_STEP] = longest", "world.clock[LAST_STEP] = longest - 1"),
+    Mutation("cut-off", "episode_start.py", "below(length_state, longest)", "below(length_state, rules.max_steps)"),
+    Mutation("cut-off", "episode_start.py", "1 + below(length_state", "below(length_state"),
+    Mutation(
+        "cut-off", "vector_env.py", "min(self.episode_steps or rules.max_steps, rules.max_steps)", "rules.max_steps"
+    ),
+    Mutation(
+        "variants",
+        "step.py",
+        "own = rules_of(rules, world.clock[VARIANT])\n            tick(",
+        "own = rules_of(rules, 0)\n            tick(",
+    ),
+    Mutation(
+        "variants",
+        "step.py",
+        "own = rules_of(rules, world.clock[VARIANT])\n            if not",
+        "own = rules_of(rules, 0)\n            if not",
+    ),
+    Mutation(
+        "variants", "episode_start.py", "WORLD_INDEX], episode, PURPOSE_VARIANT", "WORLD_INDEX], 0, PURPOSE_VARIANT"
+    ),
+    Mutation("variants", "variants.py", "rules.kinds[variant]", "rules.kinds[0]"),
+    Mutation("variants", "variants.py", "rules.amounts[variant]", "rules.amounts[0]"),
+    Mutation("variants", "variants.py", "thresholds[variant] <= uniform", "thresholds[variant] > uniform"),
+    Mutation(
+        "variants",
+        "episode_start.py",
+        "world.clock[WORLD_INDEX], episode, PURPOSE_VARIANT",
+        "0, episode, PURPOSE_VARIANT",
+    ),
 )
 
 

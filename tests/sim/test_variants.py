@@ -5,6 +5,7 @@ import pytest
 
 from metta.sim.arena import arena_config
 from metta.sim.config import SimConfig
+from metta.sim.constants import ACTION_NAMES
 from metta.sim.vector_env import VectorEnv
 
 STEPS = 25
@@ -56,6 +57,26 @@ def test_one_variant_alone_is_its_configuration(variant: int) -> None:
         plain.step(row)
     assert {record.variant for record in env.drain_episodes()} == {variant}
     assert {record.variant for record in plain.drain_episodes()} == {0}
+
+
+def test_variants_in_few_steps() -> None:
+    """Small enough for tests.mutations, which runs it uncompiled."""
+    assert len({started(num_worlds=8).variant(world) for world in range(8)}) > 1
+    lone, drawn = VectorEnv(VARIANTS[0], num_worlds=1, seed=3, episode_steps=1, variants=VARIANTS), set()
+    lone.reset()
+    for row in actions(8, 1):
+        drawn.add(lone.variant(0))
+        lone.step(row)
+    assert len(drawn) > 1
+    attack = np.full(2 * 7, ACTION_NAMES.index("attack_4"), np.int32)
+    for variant, config in enumerate(VARIANTS):
+        env, plain = started(num_worlds=2), VectorEnv(config, num_worlds=2, seed=3)
+        env.set_variant_weights(np.eye(len(VARIANTS))[variant])
+        for one in (env, plain):
+            one.reset()
+            one.step(attack)
+        assert env.variant(0) == env.variant(1) == variant
+        assert all(np.array_equal(a, b) for a, b in zip(shown(env), shown(plain), strict=True))
 
 
 def test_mixed_worlds_each_follow_their_own_variant() -> None:

@@ -170,6 +170,18 @@ def test_episodes_can_be_cut_off() -> None:
         started(episode_steps=0)
 
 
+def test_cut_off_lengths_in_few_steps() -> None:
+    """Small enough for tests.mutations, which runs it uncompiled."""
+    env = started(num_worlds=8, desynchronise=True, episode_steps=2)
+    for act in actions(4, env.num_streams):
+        env.step(act)
+    records = env.drain_episodes()
+    first = [record.length for record in records if record.episode == 0]
+    assert len(first) == 8
+    assert set(first) == {1, 2}
+    assert {record.length for record in records if record.episode > 0} == {2}
+
+
 def test_first_lengths_are_uniform_whatever_the_cut_off() -> None:
     env = started(num_worlds=600, desynchronise=True, episode_steps=20)
     for act in actions(20, env.num_streams):
