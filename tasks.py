@@ -86,9 +86,10 @@ def check(arguments: list[str]) -> None:
 
 
 def bench(arguments: list[str]) -> None:
-    """Speed of the simulator and of training on this machine."""
+    """Speed of the simulator, of training and of evaluation on this machine."""
     run("run", "python", "benchmarks/bench_sim.py", *arguments)
     run("run", "python", "benchmarks/bench_training.py", *arguments)
+    run("run", "python", "benchmarks/bench_evaluation.py", *arguments)
 
 
 def docs(arguments: list[str]) -> None:
