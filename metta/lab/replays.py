@@ -29,7 +29,10 @@ def write_missing(benchmark: Gathered, say: Callable[[str], None]) -> list[str]:
     Returns:
         A sentence for each replay that could not be written.
     """
-    missing = [choice for choice in choices(benchmark) if page_of(choice) is None]
+    # By page, because the best of very few episodes may be the median one as well.
+    missing = list(
+        {file_of(choice) or choice[:3]: choice for choice in choices(benchmark) if page_of(choice) is None}.values()
+    )
     faults = []
     for number, choice in enumerate(missing, start=1):
         say(f"[{number}/{len(missing)}] replay of the {choice.kind} episode of {choice.architecture} on {choice.level}")
