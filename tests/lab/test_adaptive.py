@@ -1,5 +1,6 @@
 """adaptive.py plans, trains first and then evaluates, tries again, continues, and forecasts time and cost."""
 
+import importlib.util
 import json
 import os
 import shlex
@@ -199,6 +200,39 @@ def test_wrong_flags_get_one_sentence_and_write_nothing(
     assert sentence in error
     assert error.count("\n") == 1
     assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            [],
+            "--launcher skypilot, the default, needs the package skypilot: run `uv sync --group skypilot`",
+        ),
+        (["--launcher", "slurm"], "--launcher slurm needs the package submitit: run `uv sync --group slurm`, or give"),
+    ],
+)
+def test_without_an_optional_package_one_sentence_says_what_to_install(
+    here: Here,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    sentence: str,
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert main([*SMALL, *words]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert error.count("\n") == 1
+    assert list(Path().iterdir()) == []
+
+
+def test_the_dry_run_without_skypilot_says_why_there_is_no_yaml(
+    here: Here, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert main([*SMALL, "--dry-run"]) == 0
+    assert "# no SkyPilot tasks: --launcher skypilot, the default, needs the package" in capsys.readouterr().out
 
 
 def test_a_damaged_status_is_a_failed_run_and_the_others_go_on(here: Here, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,10 +6,12 @@ Repeating a command continues it: finished runs are not repeated. `--help` expla
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from experiments.recipes.benchmark_architectures.launchers import LAUNCHERS, dispatcher, resources
+from experiments.recipes.benchmark_architectures.launchers import LAUNCHERS, dispatcher, resources, tasks_as_yaml
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.planning import (
     LEVELS,
@@ -34,6 +36,8 @@ from metta.lab.plan import id_part, plan
 from metta.lab.provenance import cores
 from metta.lab.run import RunFolder
 
+SKYPILOT_SILENCE = 1800.0
+"""Seconds: SkyPilot calls a job running while its machine is still being set up."""
 SCRIPT = f"{PACKAGE.replace('.', '/')}/adaptive.py"
 
 
@@ -52,6 +56,8 @@ def _adaptive(words: list[str]) -> int:
     gpus = visible_gpus() if launcher == "local" else []
     benchmark = build_benchmark(given, launcher, gpus, command=shlex.join(["uv", "run", SCRIPT, *words]))
     if given.dry_run:
+        if launcher == "skypilot":
+            _print_tasks(benchmark, given.cpus_per_job, chosen)
         _print_plan(benchmark, given)
         return 0
     if launcher == "local" and benchmark.parallel < given.max_parallel:
@@ -98,9 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--heartbeat-timeout",
         type=float,
-        default=Rules.silence_seconds,
         metavar="S",
-        help="seconds without a sign of life after which a run is ended and tried again (default: %(default)g)",
+        help="seconds without a sign of life after which a run is ended and tried again "
+        f"(default: {Rules.silence_seconds:g}; with SkyPilot {SKYPILOT_SILENCE:g})",
     )
     add("--skip-training", action="store_true", help="only evaluate the checkpoints that are there")
     add("--dry-run", action="store_true", help="print commands and a forecast of time and cost; nothing is run")
@@ -121,7 +127,8 @@ def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str
         at_least(name, getattr(given, name), 1)
     for name in ("first_seed", "retries"):
         at_least(name, getattr(given, name), 0)
-    at_least("heartbeat_timeout", given.heartbeat_timeout, 30)
+    if given.heartbeat_timeout is not None:
+        at_least("heartbeat_timeout", given.heartbeat_timeout, 30)
     for name in ("steps_per_second", "price_per_hour"):
         if getattr(given, name) is not None:
             at_least(name, getattr(given, name), 1e-9)
@@ -149,6 +156,9 @@ def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str
     settings.append(f"system.threads={threads}")
     runs = planned_runs(specs, output, settings, bucket.address if bucket else None)
     check_published(run.job.config for run in runs)
+    if bucket and launcher == "skypilot":
+        runs = [replace(run, bucket=bucket.below(run.spec.id)) for run in runs]
+    silence = given.heartbeat_timeout or (SKYPILOT_SILENCE if launcher == "skypilot" else Rules.silence_seconds)
     return Benchmark(
         output=output,
         runs=runs,
@@ -158,7 +168,7 @@ def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str
         threads=threads,
         train=not given.skip_training,
         command=command,
-        rules=Rules(retries=given.retries, silence_seconds=given.heartbeat_timeout),
+        rules=Rules(retries=given.retries, silence_seconds=silence),
         split=True,
         bucket=bucket,
     )
@@ -171,6 +181,18 @@ def _threads_so_far(output: Path) -> int | None:
         if configuration is not None:
             return int(configuration["system"]["threads"])
     return None
+
+
+def _print_tasks(benchmark: Benchmark, cpus: int, chosen: Mapping[str, Any]) -> None:
+    """The tasks for SkyPilot as comments, so that the commands below them stay a script."""
+    try:
+        documents = tasks_as_yaml(benchmark, cpus, chosen)
+    except InputError as error:
+        print(f"# no SkyPilot tasks: {error}")
+        return
+    for document in documents:
+        for line in ["---", *document.splitlines()]:
+            print(f"#| {line}")
 
 
 def _print_plan(benchmark: Benchmark, given: argparse.Namespace) -> None:

@@ -6,9 +6,15 @@ from typing import Any
 
 from metta.base.errors import InputError
 from metta.lab.benchmark import Benchmark
+from metta.lab.decide import Rank
 from metta.lab.dispatch.contract import Dispatcher
 from metta.lab.dispatch.local import LocalDispatcher
+from metta.lab.tasks import RunTask
 
+NO_BUCKET = (
+    "--launcher skypilot needs --results-root in a bucket that all machines reach, such as s3://bucket/folder; for "
+    "this machine give --local."
+)
 LAUNCHERS = ("local", "skypilot", "slurm")
 
 
@@ -37,6 +43,22 @@ def resources(launcher: str, words: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def tasks_as_yaml(benchmark: Benchmark, cpus: int, chosen: Mapping[str, Any]) -> list[str]:
+    """The SkyPilot tasks of all runs, each as a document that SkyPilot has read and found valid.
+
+    Raises:
+        InputError: SkyPilot is missing or refuses a task, or the results would stay on the machines.
+    """
+    from metta.lab.dispatch.skypilot import as_yaml, check_available, task_record
+
+    check_available()
+    if benchmark.bucket is None:
+        raise InputError(NO_BUCKET)
+    tasks = [RunTask(run, benchmark.threads, benchmark.split) for run in benchmark.runs]
+    commands = [task.command(Rank.TRAIN) for task in tasks]
+    return [as_yaml(task_record(command, benchmark.bucket.address, cpus, chosen)) for command in commands]
+
+
 def dispatcher(
     launcher: str, benchmark: Benchmark, gpus: Sequence[str], cpus: int, chosen: Mapping[str, Any]
 ) -> Dispatcher:
@@ -56,4 +78,16 @@ def dispatcher(
         from metta.lab.dispatch.slurm import SlurmDispatcher
 
         return SlurmDispatcher(benchmark.parallel, benchmark.output, cpus, chosen)
+    if launcher == "skypilot":
+        from metta.lab.dispatch.skypilot import SkyPilotDispatcher, check_available
+        from metta.lab.dispatch.split import SplitDispatcher
+
+        check_available()
+        if benchmark.bucket is None:
+            raise InputError(NO_BUCKET)
+        if not benchmark.train:
+            raise InputError("--skip-training evaluates on this machine: give --local with the same --results-root.")
+        far = SkyPilotDispatcher(benchmark.parallel, benchmark.bucket.address, cpus, chosen)
+        here = {reference.name for reference in benchmark.references}
+        return SplitDispatcher(far, LocalDispatcher(1), here)
     return LocalDispatcher(benchmark.parallel, gpus)

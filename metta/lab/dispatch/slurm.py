@@ -41,6 +41,8 @@ NO_ANSWER = ("unable to contact", "timed out", "connection refused", "resource t
 """What Slurm's commands say when the controller is too busy or is being restarted."""
 
 SECONDS_BETWEEN_QUESTIONS = 3.0
+QUESTIONS = 20
+"""How often Slurm is asked for what an earlier controller left, before that is given up."""
 SECONDS_TO_ANSWER = 60.0
 SECONDS_TO_STOP = 90.0
 """Time that cancelled jobs get to leave the queue."""
@@ -103,13 +105,18 @@ class SlurmDispatcher:
         return self._slots
 
     def adopt(self, commands: Sequence[Command]) -> list[str]:
-        """Take over the jobs that an earlier controller of this experiment left in the queue."""
+        """Take over the jobs that an earlier controller of this experiment left in the queue.
+
+        Raises `NotNowError` if Slurm does not answer.
+        """
         waiting = {command.name: command for command in commands}
-        while True:
+        for again in range(QUESTIONS - 1, -1, -1):
             try:
                 listed = self._listed()
                 break
             except NotNowError:
+                if not again:
+                    raise
                 time.sleep(SECONDS_BETWEEN_QUESTIONS)
         for line in listed.values():
             command = waiting.get(line.name)
@@ -125,9 +132,9 @@ class SlurmDispatcher:
             NotNowError: Slurm does not answer.
         """
         if command.name in self._doubtful:
-            self._doubtful.discard(command.name)
             if command.name in self.adopt([command]):
                 return
+            self._doubtful.discard(command.name)
         # The comment is where a later controller finds out whose job it is.
         self._executor.update_parameters(job_name=command.name)
         # The node looks for the log there, whatever its current folder is.

@@ -1,0 +1,201 @@
+"""Jobs through SkyPilot's real SDK, with a stand-in for its server: states, retries, pre-emption, adoption, faults."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.recipes.benchmark_architectures.adaptive import main
+from metta.analysis.results import read_results
+from metta.lab import bucket, controller, training
+from metta.lab.decide import Rules
+from metta.lab.dispatch.contract import Command, Ended
+from tests.lab.stand_ins import Bench
+
+pytest.importorskip("sky", reason="skypilot is not installed: uv sync --group skypilot")
+yaml = pytest.importorskip("yaml")
+
+from experiments.recipes.benchmark_architectures import launchers  # noqa: E402
+from metta.lab.dispatch import skypilot  # noqa: E402
+from metta.lab.dispatch.skypilot import SkyPilotDispatcher, as_yaml, job_name, task_record  # noqa: E402
+from tests.lab.skypilot_server import Job, Server  # noqa: E402
+from tests.lab.stand_ins import Here  # noqa: E402
+
+OUTPUT = Path("train_dir/memory/b/x")
+WORDS = (
+    *("--experiment-id", "x", "--architectures", "vit,fast", "--levels", "level_1_basic", "--timesteps", "300"),
+    *("--seeds-per-level", "1", "--results-root", "memory://b", "--max-parallel", "2"),
+)
+COMMAND = Command("x.vit.level_1_basic.s0", ("a.b.train", "run=x"), Path("log.txt"), 4)
+
+
+class Near(Here):
+    """Runs a command when it is started, so that there may be several."""
+
+    def __init__(self, results: Path) -> None:
+        super().__init__(results)
+        self._ended: list[Ended] = []
+
+    def start(self, command: Command) -> None:
+        super().start(command)
+        self._ended += super().poll()
+
+    def poll(self) -> list[Ended]:
+        ended, self._ended = self._ended, []
+        return ended
+
+
+@pytest.fixture
+def server(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
+    """The stand-in; nothing but loopback can be reached, and nobody waits."""
+    import fsspec
+
+    reach = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        assert self.family == socket.AF_UNIX or address[0] in ("127.0.0.1", "localhost"), address
+        reach(self, address)
+
+    found = Server()
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setenv("SKYPILOT_API_SERVER_ENDPOINT", found.url)
+    monkeypatch.setenv("SKYPILOT_DISABLE_USAGE_COLLECTION", "1")
+    monkeypatch.setenv("SKYPILOT_DISABLE_LOCAL_API_SERVER", "1")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "file").touch()
+    monkeypatch.setattr(skypilot, "REPOSITORY", tmp_path / "work")
+    monkeypatch.setattr(skypilot, "SECONDS_BETWEEN_QUESTIONS", 0.05)
+    monkeypatch.setattr(bucket, "SECONDS_UNTIL_STALE", 0.2)
+    monkeypatch.setattr(controller, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(Rules, "pause", lambda self, attempts: 0.0)
+    monkeypatch.setattr(launchers, "LocalDispatcher", lambda slots: Near(OUTPUT / "benchmark_results.json"))
+    monkeypatch.setattr(training, "terminable", nullcontext)  # the stand-in runs jobs in a thread, without signals
+    fsspec.filesystem("memory").store.clear()
+    from sky.server import common
+
+    for remembered in vars(common).values():
+        if callable(remembered) and hasattr(remembered, "cache_clear"):
+            remembered.cache_clear()  # the address of the last test's server
+    yield found
+    found.close()
+
+
+def dispatcher(slots: int = 2) -> SkyPilotDispatcher:
+    return SkyPilotDispatcher(slots, "memory://b/x", 4, {"accelerators": None})
+
+
+def run(*further: str) -> int:
+    return main([*WORDS, "--resource", "accelerators=null", *further])
+
+
+def states() -> list[tuple[str, str]]:
+    results = read_results(OUTPUT / "benchmark_results.json")
+    return [(run.training.status, run.evaluation.status) for run in results.runs]
+
+
+def test_an_experiment(server: Server) -> None:
+    assert run() == 0
+    assert states() == [("success", "success")] * 2
+    assert len(server.jobs) == 4  # training and evaluation of two runs; the reference players play here
+    record = server.jobs[0].record
+    assert record["workdir"]
+    assert "uv sync" in record["setup"]
+    assert record["run"].splitlines()[-1].startswith("uv run ./tools/run.py ")
+    assert "train_dir=memory://b/x" in record["run"]
+
+
+def test_jobs_that_are_pre_empted_or_lost_or_fail(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    fates = {1: "RECOVERING", 2: "FAILED", 3: "FAILED_NO_RESOURCE"}
+
+    def ends(job: Job) -> str | None:
+        return fates.pop(job.id, None)
+
+    server.ends = ends
+    assert run() == 0
+    assert states() == [("success", "success")] * 2
+    said = capsys.readouterr().out
+    assert "SkyPilot job 2: it failed; see `sky jobs logs 2`. It will be tried again." in said
+    assert "SkyPilot job 1" not in said  # recovered by SkyPilot itself
+    assert "no machine with these resources was to be had" in said
+
+
+def test_what_cannot_succeed_is_not_tried_again(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    server.ends = lambda job: "FAILED_PRECHECKS" if "vit" in job.record["name"] else None
+    assert run() == 1
+    assert sum("vit" in job.record["name"] for job in server.jobs) == 1
+    assert "no enabled infrastructure has these resources" in capsys.readouterr().err
+
+
+def test_errors_of_the_server_are_no_failures(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every second question fails, and the first submission is done although its answer is lost."""
+    count = 0
+
+    def breaks(path: str) -> str | None:
+        nonlocal count
+        count += 1
+        if path == "/jobs/launch" and len(server.jobs) == 0:
+            return "after"
+        return "before" if path == "/jobs/queue/v2" and count % 2 else None
+
+    server.breaks = breaks
+    assert run("--architectures", "vit") == 0
+    assert states() == [("success", "success")]
+    assert len(server.jobs) == 2
+    assert "tried again" not in capsys.readouterr().out
+
+
+def test_a_new_controller_takes_over_what_runs(server: Server) -> None:
+    server.holds = lambda job: True
+    first = dispatcher()
+    first.start(COMMAND)
+    while not first._jobs[COMMAND.name].submission.done():
+        pass
+    second = dispatcher()
+    assert second.adopt([COMMAND]) == [COMMAND.name]
+    assert SkyPilotDispatcher(2, "memory://b/another", 4, {}).adopt([COMMAND]) == []
+    assert second.queued() == [COMMAND.name]
+    second.poll()
+    second.poll()
+    second.close()
+    assert [job.state for job in server.jobs] == ["CANCELLED"]
+
+
+def test_no_infrastructure_or_no_server(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.clouds = []
+    assert run() == 2
+    assert capsys.readouterr().err == "error: no infrastructure is enabled in SkyPilot; see `sky check`.\n"
+    server.breaks = lambda path: "before"
+    assert run() == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: SkyPilot's server cannot be asked (see `sky api info`)")
+    assert not server.jobs
+
+
+def test_the_dry_run_prints_yaml_that_skypilot_reads(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*WORDS, "--dry-run", "--resource", "use_spot=false"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    documents = list(yaml.safe_load_all("\n".join(line[3:] for line in lines if line.startswith("#| "))))
+    assert len(documents) == 2
+    for document in documents:
+        assert document["resources"]["use_spot"] is False
+        assert document["resources"]["accelerators"]["L4"] == 1
+    assert sum(not line.startswith("#") for line in lines) == 2
+    assert server.answers == {}
+
+
+def test_resources_that_skypilot_does_not_know_are_refused(server: Server) -> None:
+    record = task_record(COMMAND, "s3://b/x", 4, {"acelerators": "L4:1"})
+    with pytest.raises(Exception, match=r"SkyPilot refuses the task: .*acelerators"):
+        as_yaml(record)
+
+
+def test_names_hold_only_what_skypilot_allows() -> None:
+    names = {job_name(name, "s3://b") for name in ("x.vit.level_1_basic.s0", "x_.vit.level_1_basic.s0", "a b")}
+    assert len(names) == 3
+    assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-") for name in names)
