@@ -6,6 +6,10 @@ from pydantic import Field, model_validator
 
 from metta.base.config import Config
 
+FRONT_GAIN = 4.0
+"""Values in front count so much more than the same values elsewhere: what decides most is then learned first
+(docs/log.md)."""
+
 
 class EnvironmentSpec(Config):
     """Action count and the shape and scale of observations; saved with every checkpoint.
@@ -45,10 +49,11 @@ class EnvironmentSpec(Config):
         return len(self.feature_scales)
 
     def perceived(self) -> "EnvironmentSpec":
-        """What perceptions are built for: with the front view every feature a second time, otherwise this spec."""
+        """What perceptions are built for: with the front view every feature a second time, louder; else this spec."""
         if not self.front_view:
             return self
-        return self.model_copy(update={"feature_scales": 2 * self.feature_scales, "front_view": False})
+        front = tuple(scale / FRONT_GAIN for scale in self.feature_scales)
+        return self.model_copy(update={"feature_scales": self.feature_scales + front, "front_view": False})
 
 
 def arena_spec() -> EnvironmentSpec:
