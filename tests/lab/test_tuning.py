@@ -3,6 +3,7 @@
 import csv
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,12 @@ class Jobs:
         self.done: list[str] = []
         self.faults: dict[str, str] = {}
         self._command: Command | None = None
+
+    def adopt(self, commands: Sequence[Command]) -> tuple[str, ...]:
+        return ()
+
+    def queued(self) -> tuple[str, ...]:
+        return ()
 
     def start(self, command: Command) -> None:
         self._command = command

@@ -1,0 +1,7 @@
+"""What every test process needs."""
+
+import signal
+
+# A shell's background jobs ignore Ctrl-C and hand that on to what they start; commands under test must hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
