@@ -44,7 +44,7 @@ EXTRA_WORDS = {
     ),
     "adaptive.py": (),
     "tuning.py": (
-        *("--trials", "2", "--timesteps", "1", "--architectures", "memory_free", "system.threads=1"),
+        *("--trials", "2", "--timesteps", "1", "--architectures", "memory_free"),
         *SHORT_EVALUATION[:2],
     ),
     "metta.sim.conformance": (),
