@@ -5,7 +5,7 @@ W worlds, A agents in a world, N = W*A agent streams (world-major), M tokens of 
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -152,7 +152,7 @@ class VectorEnv:
         self._characters = map_characters(config)
         self._episodes: list[EpisodeRecord] = []
         self._started = False
-        self._pool = ThreadPoolExecutor(self.threads) if self.threads > 1 else None
+        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
 
     @property
     def legend(self) -> dict[str, str]:
@@ -181,7 +181,12 @@ class VectorEnv:
             self.step_worlds(actions, 0, self.num_worlds)
             return
         bounds = [self.num_worlds * i // self.threads for i in range(self.threads + 1)]
-        parts = [self._pool.submit(self.step_worlds, actions, bounds[i], bounds[i + 1]) for i in range(self.threads)]
+        others = range(1, self.threads)
+        parts = [self._pool.submit(self.step_worlds, actions, bounds[i], bounds[i + 1]) for i in others]
+        try:
+            self.step_worlds(actions, bounds[0], bounds[1])  # one hand-over less: each costs like many steps
+        finally:
+            wait(parts)
         for part in parts:
             part.result()
 
