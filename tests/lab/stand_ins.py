@@ -107,8 +107,8 @@ class Here:
 
     slots = 1
 
-    def __init__(self, results: Path) -> None:
-        """Look at the results file `results` whenever a command starts."""
+    def __init__(self, results: Path | None = None) -> None:
+        """Look at the results file `results`, if given, whenever a command starts."""
         self._results = results
         self.done: list[str] = []
         self.faults: dict[str, str] = {}
@@ -134,7 +134,8 @@ class Here:
             command.log_file.parent.mkdir(parents=True, exist_ok=True)
             command.log_file.write_text(f"error: {fault}\n")
             return [Ended(command, 1)]
-        self.results_seen.append(len(read_results(self._results).runs))
+        if self._results is not None:
+            self.results_seen.append(len(read_results(self._results).runs))
         try:
             return [Ended(command, resolve(command.words).execute())]
         except RunError:

@@ -3,7 +3,6 @@
 import csv
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,56 +18,18 @@ from metta.analysis.results import EvaluationRecord, RunRecord, TrainingRecord
 from metta.analysis.tuning import Trial, frozen, ranked, tuning_markdown
 from metta.base.seeding import derive_seed
 from metta.cli.main import resolve
-from metta.lab.dispatch.contract import Command, Ended
 from metta.lab.search import draw
 from metta.rl.config import EvaluationConfig, RunConfig
-from tests.lab.stand_ins import Bench, environment_result
+from tests.lab.stand_ins import Bench, Here, environment_result
 
 OUTPUT = Path("train_dir/tuning")
 SMALL = ("--architectures", "vit,fast", "--trials", "3", "--timesteps", "200")
 
 
-class Jobs:
-    """Runs commands in this process; `faults` names those that fail, `hearts` what a policy of a trial reaches."""
-
-    slots = 1
-
-    def __init__(self) -> None:
-        self.done: list[str] = []
-        self.faults: dict[str, str] = {}
-        self._command: Command | None = None
-
-    def adopt(self, commands: Sequence[Command]) -> tuple[str, ...]:
-        return ()
-
-    def queued(self) -> tuple[str, ...]:
-        return ()
-
-    def start(self, command: Command) -> None:
-        self._command = command
-
-    def poll(self) -> list[Ended]:
-        command, self._command = self._command, None
-        if command is None:
-            return []
-        self.done.append(command.name)
-        if command.name in self.faults:
-            command.log_file.parent.mkdir(parents=True, exist_ok=True)
-            command.log_file.write_text(f"error: {self.faults[command.name]}\n")
-            return [Ended(command, 1)]
-        return [Ended(command, resolve(command.words).execute())]
-
-    def end(self, name: str) -> None:
-        raise AssertionError(name)
-
-    def close(self) -> None:
-        self._command = None
-
-
 @pytest.fixture
-def jobs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Jobs:
+def jobs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
     """Stand-ins for training and evaluation: the hearts of a policy follow from the learning rate it had."""
-    found = Jobs()
+    found = Here()
 
     def evaluate(player: Any, environments: Any, evaluation: Any, system: Any) -> dict[str, Any]:
         hearts = {"random": 0.0, "scripted": 10.0}.get(str(player))
@@ -88,7 +49,7 @@ def configurations() -> dict[str, Any]:
     return {file.parent.name: json.loads(file.read_text())["configuration"] for file in files}
 
 
-def test_all_architectures_have_the_same_trials(jobs: Jobs) -> None:
+def test_all_architectures_have_the_same_trials(jobs: Here) -> None:
     assert main(SMALL) == 0
     found = configurations()
     names = ("fast", "vit")
@@ -103,7 +64,7 @@ def test_all_architectures_have_the_same_trials(jobs: Jobs) -> None:
 
 
 def test_the_table_is_ranked_by_hearts_and_names_the_setting_to_freeze(
-    jobs: Jobs, capsys: pytest.CaptureFixture[str]
+    jobs: Here, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*SMALL, "--evidence", "docs"]) == 0
     rows = list(csv.DictReader((OUTPUT / "tuning.csv").open()))
@@ -119,7 +80,7 @@ def test_the_table_is_ranked_by_hearts_and_names_the_setting_to_freeze(
     assert (Path("docs") / "tuning.csv").read_text() == (OUTPUT / "tuning.csv").read_text()
 
 
-def test_a_repeated_command_goes_on_and_more_trials_are_added(jobs: Jobs) -> None:
+def test_a_repeated_command_goes_on_and_more_trials_are_added(jobs: Here) -> None:
     main(SMALL)
     before = (OUTPUT / "tuning.csv").read_text()
     jobs.done.clear()
@@ -131,7 +92,7 @@ def test_a_repeated_command_goes_on_and_more_trials_are_added(jobs: Jobs) -> Non
     assert (OUTPUT / "tuning.csv").read_text().startswith(before)
 
 
-def test_a_trial_with_a_failed_run_is_not_chosen(jobs: Jobs, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_trial_with_a_failed_run_is_not_chosen(jobs: Here, capsys: pytest.CaptureFixture[str]) -> None:
     drawn = [tuning.defaults(), draw(SPACE, 0, 1), draw(SPACE, 0, 2)]
     best = max(range(3), key=lambda number: drawn[number]["learning_rate"])
     name = f"tuning-t00{best}.vit.level_1_basic.s1000"
@@ -165,7 +126,7 @@ def test_the_space_names_fields_of_the_trainer_once() -> None:
     assert set(tuning.defaults()) == set(keys)
 
 
-def test_seeds_of_tuning_are_apart_from_published_ones(jobs: Jobs, capsys: pytest.CaptureFixture[str]) -> None:
+def test_seeds_of_tuning_are_apart_from_published_ones(jobs: Here, capsys: pytest.CaptureFixture[str]) -> None:
     main(SMALL)
     for record in configurations().values():
         assert record["seed"] in TUNING_SEEDS
@@ -208,7 +169,7 @@ def test_published_runs_on_tuning_seeds_are_refused(bench: Bench, capsys: pytest
     ],
 )
 def test_wrong_flags_get_one_sentence_and_write_nothing(
-    jobs: Jobs, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+    jobs: Here, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
 ) -> None:
     Path("a_file").write_text("")
     assert main([*SMALL, *words]) == 2
@@ -218,7 +179,7 @@ def test_wrong_flags_get_one_sentence_and_write_nothing(
     assert [path.name for path in Path().iterdir()] == ["a_file"]
 
 
-def test_dry_run_prints_every_command(jobs: Jobs, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dry_run_prints_every_command(jobs: Here, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--dry-run", "--trials", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 * len(ARCHITECTURES)

@@ -1,5 +1,6 @@
 """One command as a function that another machine calls: what submitit sends to a node of a Slurm cluster."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from metta.base.errors import InputError, RunError
+from metta.base.files import read_json, write_json
 from metta.lab.dispatch.environment import job_environment
 from metta.lab.provenance import REPOSITORY
 
 SECONDS_TO_STOP = 40.0
 """Time the command has to write its state after being asked to stop; less than the 90 seconds that Slurm gives."""
+
+STATUS_NAME = "exit_status.json"
 
 
 @dataclass
@@ -22,9 +26,22 @@ class RemoteCommand:
     words: tuple[str, ...]
     log_file: Path
     threads: int
+    jobs_folder: Path
+    """Holds a folder per Slurm job, where `exit_status` finds how the command ended."""
 
     def __call__(self) -> int:
         """Run the command to its end; it stops by itself when this process is killed."""
+        file = self.jobs_folder / os.environ["SLURM_JOB_ID"] / STATUS_NAME
+        file.unlink(missing_ok=True)  # of a start before the job was requeued
+        try:
+            status = self._run()
+        except OSError as error:
+            write_json(file, {"error": str(error)})
+            raise
+        write_json(file, {"status": status})
+        return status
+
+    def _run(self) -> int:
         self.log_file.parent.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
             # Slurm sends the signal that announces the end to every process of a step. It is meant for this one.
@@ -53,24 +70,27 @@ class RemoteCommand:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        return submitit.helpers.DelayedSubmission(RemoteCommand(self.words, self.log_file, self.threads))
+        return submitit.helpers.DelayedSubmission(
+            RemoteCommand(self.words, self.log_file, self.threads, self.jobs_folder)
+        )
 
 
-def exit_status(result_file: Path) -> int | None:
-    """What the function returned, from submitit's result file; None if there is none, or it did not return.
+def exit_status(folder: Path) -> int | None:
+    """What the job whose files lie in `folder` returned; None if it has not ended by itself.
+
+    Read from a file of our own: what submitit writes is a pickle, and files are not unpickled.
 
     Raises:
         InputError: the file is damaged.
-        RunError: the function could not be called, e.g. because the log could not be written.
+        RunError: the command could not be called, e.g. because its log could not be written.
     """
-    import pickle
-
-    try:
-        outcome, result = pickle.loads(result_file.read_bytes())
-    except FileNotFoundError:
+    file = folder / STATUS_NAME
+    if not file.exists():
         return None
-    except Exception as error:
-        raise InputError(f"{result_file} is damaged: {type(error).__name__}: {error}.") from error
-    if outcome == "success":
-        return int(result)
-    raise RunError(f"the job could not run the command: {str(result).strip().splitlines()[-1]}.")
+    record = read_json(file)
+    status, error = record.get("status"), record.get("error")
+    if isinstance(error, str):
+        raise RunError(f"the job could not run the command: {error}.")
+    if not isinstance(status, int):
+        raise InputError(f"{file} is damaged: it holds neither a status nor an error.")
+    return status

@@ -89,7 +89,8 @@ class SlurmDispatcher:
         self._doubtful: set[str] = set()
         """Names of commands of which it is not known whether their submission succeeded."""
         chosen = {**DEFAULTS, **resources}
-        self._executor = submitit.SlurmExecutor(self._folder / ".slurm" / "%j", max_num_timeout=REQUEUES_FOR_TIME)
+        self._jobs_folder = self._folder / ".slurm"
+        self._executor = submitit.SlurmExecutor(self._jobs_folder / "%j", max_num_timeout=REQUEUES_FOR_TIME)
         self._executor.update_parameters(
             time=chosen.pop("time"),
             cpus_per_task=cpus,
@@ -138,7 +139,7 @@ class SlurmDispatcher:
         # The comment is where a later controller finds out whose job it is.
         self._executor.update_parameters(job_name=command.name)
         # The node looks for the log there, whatever its current folder is.
-        words = RemoteCommand(command.words, command.log_file.resolve(), command.threads)
+        words = RemoteCommand(command.words, command.log_file.resolve(), command.threads, self._jobs_folder)
         try:
             job = self._executor.submit(words)
         except OSError as error:
@@ -198,10 +199,9 @@ class SlurmDispatcher:
                 return None
         if job.refused is not None:
             return Ended(job.command, INPUT_ERROR, job.refused)
-        result = self._folder / ".slurm" / job.id / f"{job.id}_0_result.pkl"
         if line is None or line.state == "COMPLETED":
             try:
-                status = exit_status(result)
+                status = exit_status(self._jobs_folder / job.id)
             except (InputError, RunError) as error:
                 return Ended(job.command, RUN_ERROR, str(error))
             if status is not None:
