@@ -72,7 +72,8 @@ def measure(name: str, level: str, threads: int, repeats: int) -> list[dict[str,
     shards = Shards(threads if device.type == "cpu" else 1)
     results: list[dict[str, object]] = []
     for environment, sim in importlib.import_module(f"{RECIPES}.{level}").LEVEL.make_evals().items():
-        player = PolicyPlayer(registry[name].build(spec_of(sim), derive_seed(0, "weights")), sim, device)
+        policy = registry[name].build(spec_of(sim, front_view=True), derive_seed(0, "weights"))
+        player = PolicyPlayer(policy, sim, device)
         evaluation = EvaluationConfig()
         evaluate_player(player, sim, held_out(evaluation.model_copy(update={"worlds": 1})), shards)
         times, loads = [], []

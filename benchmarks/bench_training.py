@@ -98,7 +98,7 @@ def measure_trainer(name: str, options: argparse.Namespace) -> dict[str, object]
     worlds = max(1, round(trainer.num_streams / sim.num_agents))
     env = VectorEnv(sim, num_worlds=worlds, seed=derive_seed(0, "worlds"), desynchronise=True)
     env.reset()
-    policy = registry[name].build(spec_of(sim), derive_seed(0, "weights")).to(device)
+    policy = registry[name].build(spec_of(sim, trainer.front_view), derive_seed(0, "weights")).to(device)
     learner = make_learner(policy, trainer)
     collector = Collector(env, policy, trainer.rollout_steps, device, shards)
     steps = env.num_streams * trainer.rollout_steps

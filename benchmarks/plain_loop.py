@@ -11,10 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from metta.agent.front import with_tensor_operations
+from metta.agent.spec import EnvironmentSpec
 from metta.base.seeding import derive_seed
 from metta.rl.config import TrainerConfig
+from metta.rl.trainer import spec_of
 from metta.sim.config import SimConfig
-from metta.sim.constants import FEATURE_SCALES, NUM_ACTIONS
+from metta.sim.constants import NUM_ACTIONS
 from metta.sim.vector_env import VectorEnv
 
 
@@ -23,10 +26,11 @@ class PlainFast(nn.Module):
 
     scales: Tensor
 
-    def __init__(self, height: int, width: int) -> None:
+    def __init__(self, spec: EnvironmentSpec) -> None:
         super().__init__()
-        self.height, self.width, features = height, width, len(FEATURE_SCALES)
-        self.register_buffer("scales", torch.tensor(FEATURE_SCALES))
+        self.spec, scales = spec, spec.perceived().feature_scales
+        self.height, self.width, features = spec.obs_height, spec.obs_width, len(scales)
+        self.register_buffer("scales", torch.tensor(scales))
         self.network = nn.Sequential(
             nn.Conv2d(features, 64, 5, stride=3),
             nn.ReLU(),
@@ -56,7 +60,9 @@ class PlainFast(nn.Module):
     def forward(self, tokens: Tensor, dones: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, tuple]:
         """tokens uint8 [T, B, M, 3], dones float [T, B], state of the LSTM -> logits, values, state."""
         steps, batch = dones.shape
-        hidden = self.network(self.box(tokens.flatten(0, 1))).view(steps, batch, -1)
+        flat = tokens.flatten(0, 1)
+        seen = with_tensor_operations(flat, self.spec) if self.spec.front_view else flat
+        hidden = self.network(self.box(seen)).view(steps, batch, -1)
         outputs = []
         for t in range(steps):
             keep = (1 - dones[t]).view(1, -1, 1)
@@ -75,7 +81,7 @@ class PlainLoop:
         worlds = max(1, round(self.config.num_streams / sim.num_agents))
         self.env = VectorEnv(sim, num_worlds=worlds, seed=derive_seed(0, "worlds"), threads=threads)
         self.env.reset()
-        self.policy = PlainFast(sim.obs_height, sim.obs_width)
+        self.policy = PlainFast(spec_of(sim, config.front_view))
         self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=self.config.learning_rate)
         streams = self.env.num_streams
         self.steps_per_update = streams * self.config.rollout_steps

@@ -1,10 +1,9 @@
 """Means with confidence intervals for a handful of seeds; pure functions of their arguments."""
 
 import math
+import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
-
-import numpy as np
 
 CONFIDENCE = 0.95
 
@@ -24,13 +23,13 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> In
         values: at least one finite number, e.g. the score of each seed.
         confidence: probability that such an interval covers the true mean, in (0, 1).
     """
-    numbers = np.asarray(values, dtype=np.float64)
-    if numbers.size == 0 or not np.isfinite(numbers).all():
+    numbers = [float(value) for value in values]
+    if not numbers or not all(map(math.isfinite, numbers)):
         raise ValueError("mean_interval needs at least one value, all finite")
-    mean = float(numbers.mean())
-    if numbers.size == 1:
+    mean = statistics.fmean(numbers)
+    if len(numbers) == 1:
         return Interval(mean, None, None)
-    half = t_quantile(0.5 + confidence / 2, numbers.size - 1) * float(numbers.std(ddof=1)) / math.sqrt(numbers.size)
+    half = t_quantile(0.5 + confidence / 2, len(numbers) - 1) * statistics.stdev(numbers) / math.sqrt(len(numbers))
     return Interval(mean, mean - half, mean + half)
 
 

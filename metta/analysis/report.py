@@ -12,13 +12,11 @@ from metta.analysis.file_memory import FileMemory
 from metta.analysis.findings import find
 from metta.analysis.gather import combine, gather
 from metta.analysis.page import Report, report
-from metta.analysis.results import BenchmarkResults
+from metta.analysis.results import REPORT_NAME, BenchmarkResults
 from metta.analysis.svg import standalone
 from metta.base.errors import InputError, RunError
 from metta.base.files import make_folder, write_atomically
 from metta.base.flags import Parser
-
-REPORT_NAME = "report.html"
 
 
 def refresh_report(results_file: Path, results: BenchmarkResults, memory: FileMemory) -> str | None:

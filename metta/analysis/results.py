@@ -11,6 +11,7 @@ from metta.base.files import read_json, write_json
 
 FORMAT = 1
 FILE_NAME = "benchmark_results.json"
+REPORT_NAME = "report.html"
 
 
 class TrainingRecord(Config):

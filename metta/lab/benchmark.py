@@ -7,10 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from metta.analysis.gather import combine
-from metta.analysis.report import REPORT_NAME
-from metta.analysis.results import FILE_NAME, BenchmarkResults, RunRecord, read_results, write_results
-from metta.analysis.summary import CSV_NAME, MARKDOWN_NAME, summary_csv, summary_markdown
+from metta.analysis.results import FILE_NAME, REPORT_NAME, BenchmarkResults, RunRecord, read_results, write_results
 from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import InputError, RunError
 from metta.base.files import locked, make_folder, write_atomically
@@ -23,7 +20,6 @@ from metta.lab.display import Display
 from metta.lab.log import duration_text
 from metta.lab.provenance import now
 from metta.lab.records import benchmark_results, reference_results, run_record
-from metta.lab.replays import write_missing
 from metta.lab.report_writer import ReportWriter
 from metta.lab.tasks import EvaluationTask, PlannedReference, PlannedRun, ReferenceTask, RunTask
 
@@ -125,6 +121,8 @@ class Benchmark:
             self._write(end_time=now(), final=True)
             self._send(final=True)
             self._write_replays()
+        from metta.analysis.summary import summary_markdown
+
         print()
         print(summary_markdown(self._results(now())))
         print(f"\nResults: {self.results_file}\nReport: {self.output / REPORT_NAME}")
@@ -258,6 +256,9 @@ class Benchmark:
 
     def _write_replays(self) -> None:
         """The replays of the best and the median episodes; one that fails costs the benchmark nothing."""
+        from metta.analysis.gather import combine
+        from metta.lab.replays import write_missing
+
         results = read_results(self.results_file)
         faults = write_missing(combine({self.results_file: results}), print)
         for fault in faults:
@@ -267,6 +268,8 @@ class Benchmark:
 
 def write_with_tables(results_file: Path, results: BenchmarkResults) -> None:
     """Replace a results file and the tables beside it. Raises `RunError` if the disk is full."""
+    from metta.analysis.summary import CSV_NAME, MARKDOWN_NAME, summary_csv, summary_markdown
+
     write_results(results_file, results)
     write_atomically(results_file.parent / MARKDOWN_NAME, summary_markdown(results) + "\n")
     write_atomically(results_file.parent / CSV_NAME, summary_csv(results))

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
-from metta.analysis.replays import replay_name
 from metta.base.files import make_folder, write_atomically
 from metta.lab.job import Job
 from metta.lab.player import EpisodeConfig, choose, fixed_by_path
@@ -85,6 +84,8 @@ def write_replay(config: ReplayConfig) -> Written:
 
 
 def _output(config: ReplayConfig, player: Path | str) -> Path:
+    from metta.analysis.replays import replay_name
+
     if config.output is not None:
         return Path(config.output)
     if isinstance(player, Path):

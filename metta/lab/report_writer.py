@@ -6,7 +6,6 @@ import time
 from pathlib import Path
 
 from metta.analysis.file_memory import FileMemory
-from metta.analysis.report import refresh_report
 from metta.analysis.results import BenchmarkResults
 from metta.base.errors import RunError
 
@@ -53,6 +52,8 @@ class ReportWriter:
             self._again_at = after + (after - before) * (1 / REPORT_SHARE - 1)
 
     def _write(self, results: BenchmarkResults) -> None:
+        from metta.analysis.report import refresh_report
+
         if fault := refresh_report(self._results_file, results, self._memory):
             self._warn(f"no report: {fault}")
 

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from metta.base.seeding import derive_seed
 
 Value = bool | int | float
@@ -85,6 +83,8 @@ def draw(space: Sequence[Dimension], seed: int, trial: int) -> Settings:
         seed: of the search.
         trial: its number, at least 0.
     """
+    import numpy as np  # here, so that commands that only explain the space need not wait for it
+
     settings: Settings = {}
     for dimension in space:
         purpose = f"search {'+'.join(dimension.keys)}"

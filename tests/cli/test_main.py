@@ -1,7 +1,6 @@
 """The command line of tools/run.py: help, list, dry run, typed values, and one sentence for every wrong input."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -53,27 +52,12 @@ def test_help_lists_every_key_with_type_default_and_meaning(capsys: pytest.Captu
             assert f"{part}.{name}" in listed
 
 
-def test_help_of_a_command_takes_less_than_one_and_a_half_seconds() -> None:
-    """Measured as processor time, which other work on the machine changes little; the best of three."""
-    scripts = [f"experiments/recipes/benchmark_architectures/{name}.py" for name in ("run_benchmark", "adaptive")]
-    commands = [["tools/run.py", TRAIN, "--help"], ["tools/run.py", "--list"], *([name, "--help"] for name in scripts)]
-    for words in commands:
-        seconds = []
-        for _ in range(3):
-            before = os.times()
-            subprocess.run([sys.executable, *words], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
-            after = os.times()
-            used = after.children_user + after.children_system - before.children_user - before.children_system
-            seconds.append(used)
-        assert min(seconds) < 1.5, words
-
-
 def test_commands_import_nothing_heavy() -> None:
     program = (
         "import sys; from metta.cli.main import main; main(['--list']); main([sys.argv[1], '--dry-run'])\n"
         "import experiments.recipes.benchmark_architectures.run_benchmark\n"
         "import experiments.recipes.benchmark_architectures.adaptive\n"
-        "heavy = {'torch', 'numba', 'gymnasium', 'pettingzoo'} & set(sys.modules)\n"
+        "heavy = {'torch', 'numba', 'numpy', 'gymnasium', 'pettingzoo'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", program, TRAIN], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
