@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parent
 UV_VERSION = "0.13.0"
 OLDEST_UV = (0, 8)
 PIN_HEADING = "# Every dependency, direct and indirect; written by `python3 tasks.py pin`."
+BENCHMARKS = ("sim", "training", "evaluation", "memory", "help")
 QUICK = ["python", "experiments/recipes/benchmark_architectures/run_benchmark.py", "--quick"]
 
 
@@ -86,10 +87,12 @@ def check(arguments: list[str]) -> None:
 
 
 def bench(arguments: list[str]) -> None:
-    """Speed of the simulator, of training and of evaluation on this machine."""
-    run("run", "python", "benchmarks/bench_sim.py", *arguments)
-    run("run", "python", "benchmarks/bench_training.py", *arguments)
-    run("run", "python", "benchmarks/bench_evaluation.py", *arguments)
+    """Speed on this machine; one benchmark alone, with flags of its own: `bench sim --levels 1`."""
+    name, *flags = arguments or ("all",)
+    if name != "all" and name not in BENCHMARKS:
+        sys.exit(f"There is no benchmark {name!r}; there are {', '.join(BENCHMARKS)}.")
+    for chosen in BENCHMARKS if name == "all" else (name,):
+        run("run", "python", f"benchmarks/bench_{chosen}.py", *flags)
 
 
 def docs(arguments: list[str]) -> None:
