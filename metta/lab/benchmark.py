@@ -115,7 +115,9 @@ class Benchmark:
             self._write(end_time=None)
             try:
                 attempts = Attempts(self.output / ATTEMPTS_NAME)
-                Controller(self._tasks(), dispatcher, self.rules, self, attempts=attempts).run()
+                tasks: list[Task] = [ReferenceTask(item, self.threads) for item in self.references]
+                tasks += self.run_tasks()
+                Controller(tasks, dispatcher, self.rules, self, attempts=attempts).run()
             finally:
                 self._display.close()
             self._write(end_time=now(), final=True)
@@ -130,11 +132,11 @@ class Benchmark:
             print(f"failed: {name}: {fault}", file=sys.stderr)
         return 1 if self._faults else 0
 
-    def _tasks(self) -> list[Task]:
-        tasks: list[Task] = [ReferenceTask(item, self.threads) for item in self.references]
+    def run_tasks(self) -> list[RunTask] | list[EvaluationTask]:
+        """What is to be done with the runs."""
         if self.train:
-            return tasks + [RunTask(run, self.threads, self.split) for run in self.runs]
-        return tasks + [EvaluationTask(run, self.threads) for run in self.runs]
+            return [RunTask(run, self.threads, self.split) for run in self.runs]
+        return [EvaluationTask(run, self.threads) for run in self.runs]
 
     def _continue_from_file(self) -> None:
         """Take over the start time and the runs of other architectures, levels and seeds from an earlier call."""

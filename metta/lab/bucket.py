@@ -151,6 +151,10 @@ class Bucket:
             finally:
                 self._write_note(note)
 
+    def holds(self, wanted: Callable[[str], bool]) -> bool:
+        """Whether there is a file with a wanted name. Raises `RunError` if the store does not answer."""
+        return any(wanted(name) for name in self._listed())
+
     def changed_there(self) -> bool:
         """Whether somebody else has changed the bucket since it was last sent or fetched."""
         there, note = self._listed(), self._note()

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from metta.base.addresses import NEWEST, PLAYERS, checkpoint_address
+from metta.base.addresses import CHECKPOINTS_FOLDER, NEWEST, PLAYERS, checkpoint_address
+from metta.base.errors import InputError
 from metta.base.files import make_folder, write_json
+from metta.lab.bucket import Bucket, is_bucket
 from metta.lab.job import Job
 from metta.lab.player import Chosen, PlayerConfig, choose, fixed_by_path
 from metta.lab.provenance import now, provenance
 from metta.lab.run import RunFolder
+from metta.lab.stopping import ending_with_the_runner
 
 
 class EvaluateConfig(PlayerConfig):
@@ -33,9 +36,27 @@ class EvaluateJob(Job):
     def execute(self) -> int:
         """Print the results and write them; returns 0.
 
+        A run in a bucket is fetched first, and the results are sent there.
+
         Raises:
-            InputError: the checkpoint is missing, damaged or of another architecture, or the output cannot be written.
+            InputError: the checkpoint is missing, damaged or of another architecture, the output cannot be written, or
+                somebody works on the run in the bucket.
+            RunError: the bucket does not answer.
         """
+        with ending_with_the_runner():
+            uri = self.config.policy_uri
+            if not is_bucket(uri):
+                return self._execute()
+            run, _, which = uri.rstrip("/").rpartition("/")
+            folder, _, name = which.partition(":")
+            if folder != CHECKPOINTS_FOLDER:
+                raise InputError(f"policy_uri={uri!r}: write it as s3://bucket/folder/run/{CHECKPOINTS_FOLDER}.")
+            place = Bucket.open(run)
+            here = f"{place.folder / CHECKPOINTS_FOLDER}{f':{name}' if name else ''}"
+            with place.worked_in(f"run {place.folder.name!r}", lambda said: print(f"warning: {said}", flush=True)):
+                return self.with_config(self.config.model_copy(update={"policy_uri": here}))._execute()
+
+    def _execute(self) -> int:
         output = self._output()
         if output is not None:
             make_folder(output.parent)

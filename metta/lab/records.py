@@ -37,7 +37,10 @@ def run_record(run: PlannedRun, total: int, trained_here: bool, fault: str | Non
         status = folder.status()
     except InputError as error:
         status, fault = None, str(error)
-    trained = any(folder.checkpoints.glob("*")) if not trained_here else status is not None and status.trained
+    trained = status is not None and status.trained
+    if not trained_here:
+        # What could be evaluated has a checkpoint, which may lie in a bucket only.
+        trained = trained or fault is None or any(folder.checkpoints.glob("*"))
     words = run.train_words if trained_here else run.evaluate_words
     training = TrainingRecord(
         architecture=run.spec.architecture,

@@ -9,6 +9,7 @@ from metta.base.files import make_folder, write_atomically
 from metta.lab.job import Job
 from metta.lab.player import EpisodeConfig, choose, fixed_by_path
 from metta.lab.provenance import now, provenance
+from metta.lab.stopping import ending_with_the_runner
 
 
 class ReplayConfig(EpisodeConfig):
@@ -41,7 +42,8 @@ class ReplayJob(Job):
 
     def execute(self) -> int:
         """Write the page and say what is on it; returns 0. Errors as `write_replay`."""
-        written = write_replay(self.config)
+        with ending_with_the_runner():
+            written = write_replay(self.config)
         print(f"{written.title}: {written.hearts_per_agent:.3f} hearts per agent in {written.steps} steps")
         print(f"Written to {written.file} ({written.bytes / 1e6:.1f} MB); open it in a browser")
         return 0

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import InputError, RunError
 from metta.base.files import holder, read_json
 from metta.lab.bucket import RECORDS, Bucket
@@ -37,7 +38,9 @@ class PlannedRun:
     evaluate_words: tuple[str, ...]
     """Evaluates the newest checkpoint."""
     bucket: Bucket | None = None
-    """Where the run's truth lies, if other machines work on it and write it there."""
+    """Where the run's truth lies, if not in its folder alone."""
+    elsewhere: bool = False
+    """Other machines work on the run, and what they write is to be fetched."""
 
     @cached_property
     def folder(self) -> RunFolder:
@@ -66,6 +69,23 @@ class PlannedReference:
         return self.file.exists() and read_json(self.file).get("evaluation") == self.evaluation
 
 
+class _RemoteRecords:
+    """What the job of a run writes on another machine."""
+
+    def __init__(self, run: PlannedRun) -> None:
+        self._run = run
+        self._fetched_at = time.monotonic()  # the benchmark fetches everything at its start
+
+    def fetch(self, at_once: bool) -> None:
+        """Bring it into the run's folder, but not too often."""
+        if self._run.bucket is None or not self._run.elsewhere:
+            return
+        if time.monotonic() - self._fetched_at > (1.0 if at_once else SECONDS_BETWEEN_FETCHES):
+            with suppress(RunError):  # what was fetched before counts until the store answers again
+                self._run.bucket.fetch(lambda name: name in RECORDS)
+            self._fetched_at = time.monotonic()
+
+
 @dataclass(frozen=True)
 class RunTask:
     """A run from its start to its evaluation."""
@@ -76,8 +96,10 @@ class RunTask:
     split: bool
     """Training and evaluation are two jobs, so that all training can go first."""
     gives_signs: bool = True
-    _fetched_at: list[float] = field(default_factory=lambda: [time.monotonic()])
-    """When the bucket was last looked into; the benchmark does at its start."""
+    _records: "_RemoteRecords" = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_records", _RemoteRecords(self.run))
 
     @property
     def name(self) -> str:
@@ -87,7 +109,7 @@ class RunTask:
     def look(self, active: bool) -> Look:
         """What status.json and the lock say. Raises `InputError` if status.json is damaged."""
         folder = self.run.folder
-        self._fetch(at_once=not active)
+        self._records.fetch(at_once=not active)
         held = False if active else holder(folder.lock_file) is not None
         status = folder.status()
         if status is None:
@@ -96,15 +118,6 @@ class RunTask:
         if status.state == "finished" and folder.evaluation_file.exists():
             return Look(None, beat, held)
         return Look(Rank.EVALUATE if status.trained else Rank.TRAIN, beat, held)
-
-    def _fetch(self, at_once: bool) -> None:
-        """Fetch what the run's job has written on another machine."""
-        if self.run.bucket is None:
-            return
-        if time.monotonic() - self._fetched_at[0] > (1.0 if at_once else SECONDS_BETWEEN_FETCHES):
-            with suppress(RunError):  # what was fetched before counts until the store answers again
-                self.run.bucket.fetch(lambda name: name in RECORDS)
-            self._fetched_at[0] = time.monotonic()
 
     def command(self, rank: Rank) -> Command:
         """The training command; repeated after training, it evaluates."""
@@ -134,9 +147,11 @@ class EvaluationTask:
     threads: int
     gives_signs: bool = False
     _before: tuple[int, int] | None = field(init=False)
+    _records: "_RemoteRecords" = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_before", self._stamp())
+        object.__setattr__(self, "_records", _RemoteRecords(self.run))
 
     @property
     def name(self) -> str:
@@ -145,9 +160,10 @@ class EvaluationTask:
 
     def look(self, active: bool) -> Look:
         """Done when evaluation.json is another than at first. Raises `InputError` if there is no checkpoint."""
-        checkpoints = self.run.folder.checkpoints
-        if not any(checkpoints.glob("*")):
-            raise InputError(f"there is no checkpoint in {checkpoints} to evaluate (--skip-training).")
+        self._records.fetch(at_once=not active)
+        if not active and not has_checkpoint(self.run):
+            where = self.run.evaluate_words[1].removeprefix("policy_uri=")
+            raise InputError(f"there is no checkpoint in {where} to evaluate (--skip-training).")
         return Look(None if self._stamp() not in (None, self._before) else Rank.EVALUATE)
 
     def command(self, rank: Rank) -> Command:
@@ -163,6 +179,13 @@ class EvaluationTask:
         except OSError:
             return None
         return found.st_ino, found.st_mtime_ns
+
+
+def has_checkpoint(run: PlannedRun) -> bool:
+    """Whether the run has a checkpoint, here or in its bucket. Raises `RunError` if the bucket does not answer."""
+    if any(run.folder.checkpoints.glob("*")):
+        return True
+    return run.bucket is not None and run.bucket.holds(lambda name: name.startswith(f"{CHECKPOINTS_FOLDER}/"))
 
 
 @dataclass(frozen=True)

@@ -98,7 +98,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Bench:
     latency.acting_latency = lambda *given: {"median_milliseconds": 1.5}  # type: ignore[attr-defined]
     for module in (trainer, evaluate, checkpoint, latency):
         monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr("metta.lab.benchmark.write_missing", bench.write_replays)
+    monkeypatch.setattr("metta.lab.replays.write_missing", bench.write_replays)
     return bench
 
 

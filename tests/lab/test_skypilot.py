@@ -106,6 +106,40 @@ def test_an_experiment(server: Server) -> None:
     assert "uv sync" in record["setup"]
     assert record["run"].splitlines()[-1].startswith("uv run ./tools/run.py ")
     assert "train_dir=memory://b/x" in record["run"]
+    assert record["resources"]["use_spot"] is True
+    assert record["resources"]["job_recovery"]["strategy"] == "EAGER_NEXT_REGION"
+
+
+def test_skip_training_evaluates_in_the_cloud_what_is_in_the_bucket(
+    server: Server, bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert run() == 0
+    (tmp_path / "another_machine").mkdir()
+    monkeypatch.chdir(tmp_path / "another_machine")
+    server.jobs.clear()
+    bench.started_at.clear()
+    assert run("--skip-training") == 0
+    assert states() == [("success", "success")] * 2
+    assert bench.started_at == []
+    words = {job.words[0].rpartition(".")[2] + " " + job.words[1] for job in server.jobs}
+    places = [f"memory://b/x/x.{name}.level_1_basic.s0/checkpoints" for name in ("vit", "fast")]
+    assert words == {f"evaluate policy_uri={place}" for place in places}
+
+
+def test_skip_training_without_a_checkpoint_starts_no_job(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--skip-training") == 1
+    assert server.jobs == []
+    error = capsys.readouterr().err
+    assert "there is no checkpoint in memory://b/x/x.vit.level_1_basic.s0/checkpoints to evaluate" in error
+
+
+def test_the_dry_run_of_skip_training_prints_evaluations(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*WORDS, "--dry-run", "--skip-training"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    documents = yaml.safe_load_all("\n".join(line[3:] for line in lines if line.startswith("#| ")))
+    commands = [line for line in lines if not line.startswith("#")]
+    assert [document["run"].splitlines()[-1] for document in documents] == commands
+    assert all(".evaluate policy_uri=memory://b/x/" in command for command in commands)
 
 
 def test_jobs_that_are_pre_empted_or_lost_or_fail(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,6 +196,25 @@ def test_a_new_controller_takes_over_what_runs(server: Server) -> None:
     second.poll()
     second.close()
     assert [job.state for job in server.jobs] == ["CANCELLED"]
+
+
+def test_a_job_that_is_being_moved_waits_and_is_not_silent(server: Server) -> None:
+    """Pre-empted, it has no machine for a while, and must not be ended for giving no sign of life."""
+    server.holds = lambda job: True
+    found = dispatcher()
+    found.start(COMMAND)
+    while not server.jobs or server.jobs[0].state != "RUNNING":
+        assert found.poll() == []
+    advance, server._advance = server._advance, lambda job: None  # type: ignore[method-assign]
+    seen = []
+    for state in ("RUNNING", "RECOVERING", "RUNNING"):
+        server.jobs[0].state = state
+        found._asked_at = float("-inf")
+        assert found.poll() == []
+        seen.append(found.queued())
+    assert seen == [[], [COMMAND.name], []]
+    server._advance = advance  # type: ignore[method-assign]
+    found.close()
 
 
 def test_no_infrastructure_or_no_server(

@@ -1,5 +1,6 @@
-"""The same jobs through a real Slurm on loopback: a benchmark, a job cancelled from outside, a node that dies."""
+"""The same jobs through a real Slurm on loopback: a benchmark, a cancelled job, a time limit, a dying node."""
 
+import json
 import os
 import signal
 import subprocess
@@ -102,6 +103,11 @@ def test_a_small_benchmark(
     assert "system.threads=1" in results.runs[0].training.command
     assert finish(controller("--architectures", "fast,memory_free", "--timesteps", "300"))
     assert len(cluster.jobs()) == len(jobs)
+    finish(controller("--architectures", "fast,memory_free", "--timesteps", "300", "--skip-training"))
+    assert len(cluster.jobs()) == len(jobs) + 2
+    results = read_results(tmp_path / "train_dir" / "x" / "benchmark_results.json")
+    assert [(r.training.status, r.evaluation.status) for r in results.runs] == [("success", "success")] * 2
+    assert "level_1_basic.evaluate policy_uri=file://" in results.runs[0].training.command
 
 
 def test_a_job_that_is_cancelled_from_outside_is_tried_again(
@@ -137,6 +143,30 @@ def test_a_job_on_a_node_that_dies_goes_on_on_another(
     (after,) = [each for each in cluster.jobs() if each["id"] == job["id"]]
     assert after["state"] == "COMPLETED"
     assert after["nodes"] != job["nodes"]
+
+
+def test_a_job_whose_time_is_up_is_put_back_and_goes_on(
+    cluster: Cluster, controller: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    process = controller("--timesteps", "60000", "trainer.checkpoint_every=2000")
+    wait_for(lambda: training(tmp_path))
+    (job,) = [job for job in living(cluster) if job["name"] == FAST]
+    cluster.ask("scontrol", "update", f"JobId={job['id']}", "TimeLimit=1")  # Slurm announces the end 90 seconds before
+    wait_for(lambda: "Restarts=1 " in cluster.ask("scontrol", "show", "job", job["id"]))
+    cluster.ask("scontrol", "update", f"JobId={job['id']}", "TimeLimit=60")
+    if any(each["id"] == job["id"] and each["state"] == "PENDING" for each in cluster.jobs()):
+        cluster.ask("scontrol", "update", f"JobId={job['id']}", "StartTime=now")  # else Slurm waits two minutes
+    said = finish(process)
+    assert "tried again" not in said  # no failed attempt is counted
+    (after,) = [each for each in cluster.jobs() if each["id"] == job["id"]]
+    assert after["state"] == "COMPLETED"
+    run = RunFolder(tmp_path / "train_dir" / "x" / FAST)
+    status = run.status()
+    assert status is not None
+    assert status.starts == 3  # until its time was up, to the end of training, for the evaluation
+    assert "Stopped; the same command continues" in run.log_file.read_text()
+    updates = [json.loads(line)["update"] for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    assert updates == list(range(1, len(updates) + 1))
 
 
 def test_a_new_controller_takes_over_the_jobs_of_one_that_was_killed(

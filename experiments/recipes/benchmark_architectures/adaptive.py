@@ -156,8 +156,9 @@ def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str
     settings.append(f"system.threads={threads}")
     runs = planned_runs(specs, output, settings, bucket.address if bucket else None)
     check_published(run.job.config for run in runs)
-    if bucket and launcher == "skypilot":
-        runs = [replace(run, bucket=bucket.below(run.spec.id)) for run in runs]
+    if bucket:
+        elsewhere = launcher == "skypilot"
+        runs = [replace(run, bucket=bucket.below(run.spec.id), elsewhere=elsewhere) for run in runs]
     silence = given.heartbeat_timeout or (SKYPILOT_SILENCE if launcher == "skypilot" else Rules.silence_seconds)
     return Benchmark(
         output=output,

@@ -9,7 +9,6 @@ from metta.lab.benchmark import Benchmark
 from metta.lab.decide import Rank
 from metta.lab.dispatch.contract import Dispatcher
 from metta.lab.dispatch.local import LocalDispatcher
-from metta.lab.tasks import RunTask
 
 NO_BUCKET = (
     "--launcher skypilot needs --results-root in a bucket that all machines reach, such as s3://bucket/folder; for "
@@ -54,8 +53,8 @@ def tasks_as_yaml(benchmark: Benchmark, cpus: int, chosen: Mapping[str, Any]) ->
     check_available()
     if benchmark.bucket is None:
         raise InputError(NO_BUCKET)
-    tasks = [RunTask(run, benchmark.threads, benchmark.split) for run in benchmark.runs]
-    commands = [task.command(Rank.TRAIN) for task in tasks]
+    rank = Rank.TRAIN if benchmark.train else Rank.EVALUATE
+    commands = [task.command(rank) for task in benchmark.run_tasks()]
     return [as_yaml(task_record(command, benchmark.bucket.address, cpus, chosen)) for command in commands]
 
 
@@ -85,8 +84,6 @@ def dispatcher(
         check_available()
         if benchmark.bucket is None:
             raise InputError(NO_BUCKET)
-        if not benchmark.train:
-            raise InputError("--skip-training evaluates on this machine: give --local with the same --results-root.")
         far = SkyPilotDispatcher(benchmark.parallel, benchmark.bucket.address, cpus, chosen)
         here = {reference.name for reference in benchmark.references}
         return SplitDispatcher(far, LocalDispatcher(1), here)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from metta.base.addresses import PLAYERS, check_run_name
+from metta.base.addresses import CHECKPOINTS_FOLDER, PLAYERS, check_run_name
 from metta.base.errors import InputError
 from metta.cli.main import resolve
 from metta.lab.evaluation import EvaluateJob
@@ -59,8 +59,8 @@ def planned_runs(
             assert isinstance(found, TrainJob)
             job = jobs[spec.architecture, spec.level] = found
         job = job.with_config(job.config.model_copy(update={"run": check_run_name(spec.id), "seed": spec.seed}))
-        checkpoints = job.train_dir / spec.id / "checkpoints"
-        evaluate = (f"{level}.evaluate", f"policy_uri=file://{checkpoints}", *_evaluation_settings(settings))
+        checkpoints = f"{bucket or f'file://{output}'}/{spec.id}/{CHECKPOINTS_FOLDER}"
+        evaluate = (f"{level}.evaluate", f"policy_uri={checkpoints}", *_evaluation_settings(settings))
         runs.append(PlannedRun(number, spec, job, train, evaluate))
     return runs
 
