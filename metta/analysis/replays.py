@@ -12,6 +12,7 @@ from typing import NamedTuple
 from metta.analysis.gather import Gathered, Run
 
 BEST, MEDIAN = "best", "median"
+KINDS = (BEST, MEDIAN)
 
 
 class Episode(NamedTuple):

@@ -18,12 +18,14 @@ from metta.lab.decide import Rank, Rules
 from metta.lab.dispatch.contract import Dispatcher
 from metta.lab.display import Display
 from metta.lab.log import duration_text
-from metta.lab.provenance import now
+from metta.lab.provenance import cores, now
 from metta.lab.records import benchmark_results, reference_results, run_record
 from metta.lab.report_writer import ReportWriter
 from metta.lab.tasks import EvaluationTask, PlannedReference, PlannedRun, ReferenceTask, RunTask
 
 ATTEMPTS_NAME = "attempts.json"
+REPLAYS = ("none", "best", "all")
+"""Of each architecture on each level: no replay; of the best episode; of the best and of the median one."""
 MANY_RUNS = 500
 """Up to so many, the results are rewritten after every run; beyond that it takes seconds."""
 WRITING_SHARE = 0.1
@@ -69,6 +71,8 @@ class Benchmark:
     rules: Rules
     split: bool = False
     """Training and evaluation are separate jobs, and all training goes first."""
+    replays: str = "all"
+    """Which replays are written at the end, one of `REPLAYS`."""
     bucket: Bucket | None = None
     """Where the experiment lies, if not in `output` alone, which is its local folder then."""
     _display: Display = field(default_factory=Display)
@@ -257,12 +261,25 @@ class Benchmark:
             print(f"warning: {error} The benchmark goes on.", file=sys.stderr)
 
     def _write_replays(self) -> None:
-        """The replays of the best and the median episodes; one that fails costs the benchmark nothing."""
+        """Replays, as many at a time as jobs; one that fails costs the benchmark nothing."""
+        if self.replays == "none":
+            return
         from metta.analysis.gather import combine
-        from metta.lab.replays import write_missing
+        from metta.analysis.replays import BEST, KINDS
+        from metta.lab import replays
 
         results = read_results(self.results_file)
-        faults = write_missing(combine({self.results_file: results}), print)
+        kinds = [BEST] if self.replays == "best" else [*KINDS]
+        benchmark = combine({self.results_file: results})
+        missing = len(replays.wanted(benchmark, kinds))
+        processes = min(self.parallel, cores(), missing)
+        if missing:
+            print(f"Writing {missing} replays; --replays best or none writes fewer.", flush=True)
+        if processes > 1:
+            threads = max(1, cores() // processes)
+            faults = replays.write_side_by_side(self.results_file, kinds, processes, threads)
+        else:
+            faults = replays.write_missing(benchmark, print, kinds)
         for fault in faults:
             print(f"warning: {fault}", file=sys.stderr)
         self._report.finish(results)

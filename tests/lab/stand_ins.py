@@ -41,11 +41,18 @@ class Bench:
     def __init__(self) -> None:
         self.on_step: Callable[[int], None] = lambda timesteps: None
         self.started_at: list[int] = []
-        self.replayed: list[Gathered] = []
+        self.replay_kinds: list[str] = []
+        self.replay_processes: list[int] = []
 
-    def write_replays(self, benchmark: Gathered, say: Callable[[str], None]) -> list[str]:
-        """Keep the benchmark that replays are asked for, and play nothing."""
-        self.replayed.append(benchmark)
+    def write_replays(self, benchmark: Gathered, say: Callable[[str], None], kinds: Sequence[str]) -> list[str]:
+        """Keep the kinds of replays that are asked for, and play nothing."""
+        self.replay_kinds += kinds
+        return []
+
+    def write_replays_side_by_side(self, file: Path, kinds: Sequence[str], processes: int, threads: int) -> list[str]:
+        """Keep in how many processes they are asked for, and play nothing."""
+        self.replay_processes.append(processes)
+        self.replay_kinds += kinds
         return []
 
     def train(self, config: Any, folder: Path, on_update: Callable[[Progress], None]) -> None:
@@ -99,6 +106,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Bench:
     for module in (trainer, evaluate, checkpoint, latency):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr("metta.lab.replays.write_missing", bench.write_replays)
+    monkeypatch.setattr("metta.lab.replays.write_side_by_side", bench.write_replays_side_by_side)
     return bench
 
 

@@ -19,7 +19,6 @@ from metta.base.files import holder, locked
 from metta.cli.main import resolve
 from metta.lab import controller
 from metta.lab.decide import Rules
-from metta.lab.provenance import REPOSITORY
 from tests.lab.stand_ins import Bench, Here
 
 OUTPUT = Path("train_dir/x")
@@ -252,7 +251,7 @@ TINY = (
 @pytest.mark.slow
 def test_a_real_run_is_stopped_and_continued(tmp_path: Path) -> None:
     """Real processes: SIGTERM leaves nothing running, and the same command finishes the run."""
-    words = [sys.executable, str(REPOSITORY / adaptive.SCRIPT), *LOCAL, "--architectures", "fast", *TINY]
+    words = [sys.executable, adaptive.__file__, *LOCAL, "--architectures", "fast", *TINY]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     first = subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
     status = tmp_path / OUTPUT / FAST / "status.json"

@@ -20,7 +20,6 @@ import pytest
 
 from experiments.recipes.benchmark_architectures import adaptive
 from metta.analysis.results import read_results
-from metta.lab.provenance import REPOSITORY
 from metta.lab.run import RunFolder
 from tests.lab.test_adaptive import TINY
 
@@ -50,7 +49,7 @@ class Experiment:
         self.folder.mkdir(exist_ok=True)
         with (self.folder / "said.txt").open("ab") as said:
             self.controller = subprocess.Popen(
-                [sys.executable, str(REPOSITORY / adaptive.SCRIPT), *WORDS],
+                [sys.executable, adaptive.__file__, *WORDS],
                 cwd=self.folder,
                 env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
                 stdout=said,

@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
-from metta.analysis import run_files
+from metta.analysis import report, run_files
 from metta.analysis.file_memory import FileMemory
 from metta.analysis.report import refresh_report
 from metta.analysis.results import BenchmarkResults, read_results
 from metta.base.errors import RunError
-from metta.lab import report_writer
 from metta.lab.report_writer import ReportWriter
 from tests.analysis.wide import LEVELS, write_benchmark
 
@@ -78,7 +77,7 @@ def test_a_slow_report_blocks_nobody(results: Path, monkeypatch: pytest.MonkeyPa
         assert going.wait(60)
         written.append(threading.current_thread().name)
 
-    monkeypatch.setattr(report_writer, "refresh_report", slow)
+    monkeypatch.setattr(report, "refresh_report", slow)
     writer, record = ReportWriter(results), read_results(results)
     for _ in range(5):
         writer.refresh(record)  # would hang here if it waited
@@ -94,7 +93,7 @@ def test_a_fault_is_one_warning_between_runs_and_an_error_at_the_end(
     def full(*given: object) -> None:
         raise RunError("cannot write report.html: no space left on device.")
 
-    monkeypatch.setattr(report_writer, "refresh_report", full)
+    monkeypatch.setattr(report, "refresh_report", full)
     writer, record = ReportWriter(results), read_results(results)
     for _ in range(3):
         writer.refresh(record)

@@ -14,7 +14,6 @@ import pytest
 
 from experiments.recipes.benchmark_architectures import adaptive
 from metta.analysis.results import read_results
-from metta.lab.provenance import REPOSITORY
 from metta.lab.run import RunFolder
 from tests.lab.slurm_cluster import Cluster, why_not
 from tests.lab.test_adaptive import TINY
@@ -29,7 +28,8 @@ SECONDS = 400.0
 FAST = "x.fast.level_1_basic.s0"
 WORDS = (
     *("--experiment-id", "x", "--architectures", "fast", "--levels", "level_1_basic", "--seeds-per-level", "1"),
-    *("--launcher", "slurm", "--cpus-per-job", "1", "--resource", "gpus_per_node=0", *TINY),
+    *("--launcher", "slurm", "--cpus-per-job", "1", "--resource", "gpus_per_node=0"),
+    *(*TINY, "trainer.checkpoint_every=2000"),
 )
 
 
@@ -47,7 +47,7 @@ def controller(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., "subp
     started: list[subprocess.Popen[str]] = []
 
     def start(*further: str) -> "subprocess.Popen[str]":
-        words = [sys.executable, str(REPOSITORY / adaptive.SCRIPT), *WORDS, *further]
+        words = [sys.executable, adaptive.__file__, *WORDS, *further]
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
         environment = {**cluster.environment, "CUDA_VISIBLE_DEVICES": ""}
         started.append(subprocess.Popen(words, cwd=tmp_path, env=environment, **pipes))
@@ -148,7 +148,7 @@ def test_a_job_on_a_node_that_dies_goes_on_on_another(
 def test_a_job_whose_time_is_up_is_put_back_and_goes_on(
     cluster: Cluster, controller: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:
-    process = controller("--timesteps", "60000", "trainer.checkpoint_every=2000")
+    process = controller("--timesteps", "60000")
     wait_for(lambda: training(tmp_path))
     (job,) = [job for job in living(cluster) if job["name"] == FAST]
     cluster.ask("scontrol", "update", f"JobId={job['id']}", "TimeLimit=1")  # Slurm announces the end 90 seconds before

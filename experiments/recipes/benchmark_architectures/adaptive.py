@@ -4,7 +4,6 @@ Repeating a command continues it: finished runs are not repeated. `--help` expla
 """
 
 import argparse
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,11 +14,13 @@ from experiments.recipes.benchmark_architectures.launchers import LAUNCHERS, dis
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.planning import (
     LEVELS,
-    PACKAGE,
+    add_replays,
     at_least,
+    call_text,
     chosen_names,
     planned_references,
     planned_runs,
+    print_commands,
 )
 from experiments.recipes.benchmark_architectures.seeds import check_published
 from metta.base.addresses import local_path
@@ -29,7 +30,6 @@ from metta.cli.main import report_errors
 from metta.lab.benchmark import Benchmark
 from metta.lab.bucket import Bucket, is_bucket
 from metta.lab.decide import Rules
-from metta.lab.dispatch.contract import command_text
 from metta.lab.dispatch.local import visible_gpus
 from metta.lab.forecast import forecast, measured_speeds
 from metta.lab.plan import id_part, plan
@@ -38,7 +38,6 @@ from metta.lab.run import RunFolder
 
 SKYPILOT_SILENCE = 1800.0
 """Seconds: SkyPilot calls a job running while its machine is still being set up."""
-SCRIPT = f"{PACKAGE.replace('.', '/')}/adaptive.py"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +53,7 @@ def _adaptive(words: list[str]) -> int:
     launcher = launcher or "skypilot"
     chosen = resources(launcher, given.resource)
     gpus = visible_gpus() if launcher == "local" else []
-    benchmark = build_benchmark(given, launcher, gpus, command=shlex.join(["uv", "run", SCRIPT, *words]))
+    benchmark = build_benchmark(given, launcher, gpus, command=call_text("adaptive.py", words))
     if given.dry_run:
         if launcher == "skypilot":
             _print_tasks(benchmark, given.cpus_per_job, chosen)
@@ -109,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         f"(default: {Rules.silence_seconds:g}; with SkyPilot {SKYPILOT_SILENCE:g})",
     )
     add("--skip-training", action="store_true", help="only evaluate the checkpoints that are there")
+    add_replays(parser)
     add("--dry-run", action="store_true", help="print commands and a forecast of time and cost; nothing is run")
     add(
         "--steps-per-second",
@@ -171,6 +171,7 @@ def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str
         command=command,
         rules=Rules(retries=given.retries, silence_seconds=silence),
         split=True,
+        replays=given.replays,
         bucket=bucket,
     )
 
@@ -198,8 +199,7 @@ def _print_tasks(benchmark: Benchmark, cpus: int, chosen: Mapping[str, Any]) -> 
 
 def _print_plan(benchmark: Benchmark, given: argparse.Namespace) -> None:
     """Every command as it can be typed, then the forecast as comments of the shell."""
-    for run in benchmark.runs:
-        print(command_text(run.train_words if benchmark.train else run.evaluate_words))
+    print_commands(benchmark.runs, benchmark.train)
     speeds = measured_speeds(benchmark.output.parent, benchmark.threads)
     expected = forecast(benchmark.runs, benchmark.parallel, speeds, given.steps_per_second)
     print(f"# {len(benchmark.runs)} runs in {benchmark.output}")
@@ -207,10 +207,10 @@ def _print_plan(benchmark: Benchmark, given: argparse.Namespace) -> None:
         print(f"# {sentence}")
     if expected.unknown:
         missing = ",".join(expected.unknown)
-        measure = ["uv", "run", SCRIPT, "--experiment-id", "speed", "--architectures", missing, "--timesteps", "50000"]
+        measure = ["--experiment-id", "speed", "--architectures", missing, "--timesteps", "50000"]
         measure += ["--levels", "level_1_basic", "--seeds-per-level", "1", "--local"]
         measure += ["--max-parallel", str(benchmark.parallel), "--results-root", given.results_root]
-        print(f"# give --steps-per-second, or measure with: {shlex.join(measure)}")
+        print(f"# give --steps-per-second, or measure with: {call_text('adaptive.py', measure)}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
 """From flags to a plan: what run_benchmark.py and adaptive.py share. Every run is checked before anything starts."""
 
-from collections.abc import Sequence
+import argparse
+import shlex
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
 from metta.base.addresses import CHECKPOINTS_FOLDER, PLAYERS, check_run_name
 from metta.base.errors import InputError
 from metta.cli.main import resolve
+from metta.lab.benchmark import REPLAYS
+from metta.lab.dispatch.contract import command_text
 from metta.lab.evaluation import EvaluateJob
 from metta.lab.plan import RunSpec
 from metta.lab.tasks import PlannedReference, PlannedRun
@@ -14,6 +18,28 @@ from metta.lab.training import TrainJob
 
 PACKAGE = "experiments.recipes.benchmark_architectures"
 LEVELS = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "level_5_expert")
+
+
+def call_text(script: str, words: Sequence[str]) -> str:
+    """The call of a script of this folder as a user would type it."""
+    return shlex.join(["uv", "run", f"{PACKAGE.replace('.', '/')}/{script}", *words])
+
+
+def print_commands(runs: Iterable[PlannedRun], train: bool = True) -> None:
+    """Every run's command as it can be typed: its training, or else the evaluation of what is there."""
+    for run in runs:
+        print(command_text(run.train_words if train else run.evaluate_words))
+
+
+def add_replays(parser: argparse.ArgumentParser) -> None:
+    """The flag --replays."""
+    parser.add_argument(
+        "--replays",
+        choices=REPLAYS,
+        default="all",
+        help="replays to write at the end, of each architecture on each level: none, of the best episode, or of the "
+        "best and the median one; `python -m metta.lab.replays` writes them later (default: all)",
+    )
 
 
 def chosen_names(flag: str, text: str, known: Sequence[str]) -> list[str]:

@@ -4,7 +4,6 @@ Repeating a command continues it: finished runs are not repeated. `--help` expla
 """
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -13,18 +12,19 @@ from pathlib import Path
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.planning import (
     LEVELS,
-    PACKAGE,
+    add_replays,
     at_least,
+    call_text,
     chosen_names,
     planned_references,
     planned_runs,
+    print_commands,
 )
 from experiments.recipes.benchmark_architectures.seeds import check_published
 from metta.base.flags import Parser
 from metta.cli.main import report_errors
 from metta.lab.benchmark import Benchmark
 from metta.lab.decide import Rules
-from metta.lab.dispatch.contract import command_text
 from metta.lab.dispatch.local import LocalDispatcher
 from metta.lab.plan import id_part, plan
 from metta.lab.provenance import cores
@@ -74,12 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _benchmark(words: list[str]) -> int:
     given = _parser().parse_args(words)
-    benchmark = build_benchmark(
-        given, command=shlex.join(["uv", "run", f"{PACKAGE.replace('.', '/')}/run_benchmark.py", *words])
-    )
+    benchmark = build_benchmark(given, command=call_text("run_benchmark.py", words))
     if given.dry_run:
-        for run in benchmark.runs:
-            print(command_text(run.train_words))
+        print_commands(benchmark.runs, benchmark.train)
         return 0
     return benchmark.execute(LocalDispatcher(benchmark.parallel))
 
@@ -120,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         help="runs at a time, which share the cores (default: 1; with --quick 2 where there are two cores)",
     )
     parser.add_argument("--quick", action="store_true", help="a small real benchmark within minutes on a laptop CPU")
+    add_replays(parser)
     parser.add_argument("--dry-run", action="store_true", help="print the commands; nothing is run or written")
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings for every run")
     return parser
@@ -156,6 +154,7 @@ def build_benchmark(given: argparse.Namespace, command: str) -> Benchmark:
         train=not given.skip_training,
         command=command,
         rules=Rules(retries=0),
+        replays=given.replays,
     )
 
 

@@ -6,7 +6,6 @@ more than another; trial 0 has the defaults. Seeds and evaluation episodes are k
 """
 
 import argparse
-import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -17,9 +16,11 @@ from experiments.recipes.benchmark_architectures.planning import (
     LEVELS,
     PACKAGE,
     at_least,
+    call_text,
     chosen_names,
     planned_references,
     planned_runs,
+    print_commands,
 )
 from experiments.recipes.benchmark_architectures.seeds import TUNING_EVALUATION_SEED, TUNING_SEEDS, check_tuning
 from experiments.recipes.benchmark_architectures.tuning_space import SPACE
@@ -31,7 +32,6 @@ from metta.base.flags import Parser
 from metta.cli.main import report_errors
 from metta.lab.controller import Controller, Task
 from metta.lab.decide import Rank, Rules
-from metta.lab.dispatch.contract import command_text
 from metta.lab.dispatch.local import LocalDispatcher
 from metta.lab.display import Display
 from metta.lab.plan import id_part, plan
@@ -52,11 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tuning(words: list[str]) -> int:
     given = _parser().parse_args(words)
-    command = shlex.join(["uv", "run", f"{PACKAGE.replace('.', '/')}/tuning.py", *words])
-    tuning = build_tuning(given, command)
+    tuning = build_tuning(given, call_text("tuning.py", words))
     if given.dry_run:
-        for run in tuning.runs:
-            print(command_text(run.train_words))
+        print_commands(tuning.runs)
         return 0
     return tuning.execute(LocalDispatcher(given.parallel))
 
