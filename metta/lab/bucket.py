@@ -92,16 +92,6 @@ class Bucket:
         """The folder `name` of this one."""
         return Bucket(f"{self.address}/{name}", self.folder / name, self._fs, f"{self._root}/{name}")
 
-    def check_writable(self) -> None:
-        """Prove that a file can be written. Raises `InputError`: nothing that is done would be kept."""
-        probe = f"{self._root}/.probe-{uuid.uuid4().hex}"
-        try:
-            self._fs.makedirs(self._root, exist_ok=True)
-            self._fs.pipe_file(probe, b"probe")
-            self._fs.rm_file(probe)
-        except Exception as error:
-            raise InputError(f"cannot write to {self.address}: {type(error).__name__}: {_line(error)}.") from error
-
     def fetch(self, wanted: Callable[[str], bool] = lambda name: True) -> None:
         """Make the local folder as the bucket is, as far as names are wanted; what has not changed is not fetched.
 
@@ -166,6 +156,7 @@ class Bucket:
 
         Raises:
             InUseError: somebody else does.
+            InputError: there is no such bucket.
             RunError: the store does not answer.
         """
         place = f"{self._root}/{LEASE}"
@@ -267,8 +258,17 @@ class Bucket:
 
     def _put_there(self, name: str, data: bytes) -> None:
         place = f"{self._root}/{name}"
-        self._fs.makedirs(place.rpartition("/")[0], exist_ok=True)
-        self._fs.pipe_file(place, data)
+        try:
+            self._make_folder(place.rpartition("/")[0])
+            self._fs.pipe_file(place, data)
+        except FileNotFoundError as error:
+            raise InputError(f"cannot write to {self.address}: {_line(error)}.") from error
+
+    def _make_folder(self, folder: str) -> None:
+        # Object stores, which are those with asynchronous clients, have no folders, and s3fs would make a bucket of
+        # that name, perhaps a misspelt one.
+        if not self._fs.async_impl:
+            self._fs.makedirs(folder, exist_ok=True)
 
     def _put_here(self, name: str, data: bytes) -> None:
         place = self.folder / name
@@ -292,7 +292,7 @@ class Bucket:
         for pause in (*PAUSES, None):
             try:
                 return request()
-            except FileNotFoundError:
+            except (FileNotFoundError, InputError):
                 raise
             except Exception as error:
                 if pause is None:
