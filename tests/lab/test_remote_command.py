@@ -1,9 +1,14 @@
+"""A command on a node leaves its exit status, and ends when its time is up, also while it is being waited for."""
+
+import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from metta.base.errors import InputError, RunError
+from metta.lab.dispatch import remote_command
 from metta.lab.dispatch.remote_command import STATUS_NAME, RemoteCommand, exit_status
 
 JOB = "7"
@@ -45,3 +50,53 @@ def test_a_damaged_status_is_one_sentence(folder: Path, content: str) -> None:
     (folder / JOB / STATUS_NAME).write_text(content)
     with pytest.raises(InputError, match=STATUS_NAME):
         exit_status(folder / JOB)
+
+
+class TimeIsUp(BaseException):
+    """Ends the wait, as submitit does after it has put the job back into the queue."""
+
+
+SCRIPT = """
+import os, signal, time
+from pathlib import Path
+def stop(*_):
+    Path("asked").touch()
+    if not Path("stubborn").exists():
+        raise SystemExit(130)
+signal.signal(signal.SIGTERM, stop)
+Path("process").write_text(str(os.getpid()))
+os.kill(os.getppid(), signal.SIGALRM)
+while True:
+    time.sleep(1)
+"""
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_a_signal_ends_the_command_that_is_being_waited_for(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, stubborn: bool
+) -> None:
+    """The handler interrupts `Popen.wait`, whose lock it must not need."""
+    (folder / "tools").mkdir()
+    (folder / "tools" / "run.py").write_text(SCRIPT)
+    monkeypatch.setattr(remote_command, "REPOSITORY", folder)
+    monkeypatch.setattr(remote_command, "SECONDS_TO_STOP", 1.0)
+    monkeypatch.chdir(folder)
+    if stubborn:
+        Path("stubborn").touch()
+    ran = command(folder, folder / "log.txt")
+
+    def time_is_up(*_: object) -> None:
+        remote_command._end(ran._process.pid)
+        raise TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, time_is_up)
+    try:
+        with pytest.raises(TimeIsUp):
+            ran()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert Path("asked").exists()
+    assert ran._process.wait(60) == (-signal.SIGKILL if stubborn else 130)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(Path("process").read_text()), 0)
+    assert exit_status(folder / JOB) is None  # it has not ended by itself

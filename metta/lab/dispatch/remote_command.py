@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,16 +65,26 @@ class RemoteCommand:
         """Called by submitit when the job is about to be preempted or its time is up: stop, and be started again."""
         import submitit
 
-        process: subprocess.Popen[bytes] = self._process
-        process.terminate()
-        try:
-            process.wait(SECONDS_TO_STOP)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(self._process.pid)
         return submitit.helpers.DelayedSubmission(
             RemoteCommand(self.words, self.log_file, self.threads, self.jobs_folder)
         )
+
+
+def _end(process: int) -> None:
+    """Ask a child to stop, and kill it if it does not.
+
+    Called by a signal handler that may have interrupted `Popen.wait`, whose lock is held then: asking the `Popen` to
+    wait would never end, and the job would be killed instead of being put back into the queue.
+    """
+    with suppress(ProcessLookupError, ChildProcessError):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            os.kill(process, number)
+            deadline = time.monotonic() + SECONDS_TO_STOP
+            while time.monotonic() < deadline:
+                if os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None:
+                    return
+                time.sleep(0.1)
 
 
 def exit_status(folder: Path) -> int | None:
