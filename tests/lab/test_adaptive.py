@@ -148,6 +148,15 @@ def test_the_dry_run_prints_195_commands_that_can_be_typed(here: Here, capsys: p
     assert list(Path().iterdir()) == []
 
 
+def test_settings_may_stand_between_flags(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["trainer.learning_rate=0.001", *SMALL, "evaluation.worlds=2", "--local", "--dry-run", "seed_is=no"]
+    assert main(words) == 2
+    assert "seed_is" in capsys.readouterr().err
+    assert main(words[:-1]) == 0
+    commands = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
+    assert all("trainer.learning_rate=0.001 evaluation.worlds=2" in line for line in commands)
+
+
 def test_the_forecast_from_a_given_speed(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--experiment-id", "x", "--dry-run", "--timesteps", "995000", "--steps-per-second", "1000"]
     assert main([*words, "--price-per-hour", "3.6", "--max-parallel", "39"]) == 0

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _adaptive(words: list[str]) -> int:
-    given = _parser().parse_args(words)
+    given = _parser().parse_intermixed_args(words)
     launcher = "local" if given.local else given.launcher
     if given.local and given.launcher not in (None, "local"):
         raise InputError(f"--local and --launcher {given.launcher} exclude each other; give one of them.")

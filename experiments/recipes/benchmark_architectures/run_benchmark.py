@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _benchmark(words: list[str]) -> int:
-    given = _parser().parse_args(words)
+    given = _parser().parse_intermixed_args(words)
     benchmark = build_benchmark(given, command=call_text("run_benchmark.py", words))
     if given.dry_run:
         print_commands(benchmark.runs, benchmark.train)

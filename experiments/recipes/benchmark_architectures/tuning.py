@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tuning(words: list[str]) -> int:
-    given = _parser().parse_args(words)
+    given = _parser().parse_intermixed_args(words)
     tuning = build_tuning(given, call_text("tuning.py", words))
     if given.dry_run:
         print_commands(tuning.runs)
