@@ -109,7 +109,7 @@ def measure_trainer(name: str, options: argparse.Namespace) -> dict[str, object]
         started = time.perf_counter()
         segments = collector.collect(uniforms(0, "sampling", index, (trainer.rollout_steps, env.num_streams)))
         collected = time.perf_counter()
-        update(learner, segments, trainer, shards, 0, index)
+        update(learner, segments, trainer, shards, 0, index, trainer.entropy_weight)
         index += 1
         return collected - started, time.perf_counter() - collected
 

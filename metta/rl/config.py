@@ -43,7 +43,9 @@ class TrainerConfig(Config):
     value_weight: float = Field(default=0.5, ge=0)
     """Weight of the value loss."""
     entropy_weight: float = Field(default=0.03, ge=0)
-    """Weight of the entropy bonus."""
+    """Weight of the entropy bonus at the start."""
+    final_entropy_share: float = Field(default=1.0, ge=0, le=1)
+    """Share of that weight which is left at `total_timesteps`; in between it falls linearly."""
     max_gradient_norm: float = Field(default=2.0, gt=0)
     """Global gradient-norm limit."""
     normalise_advantages: bool = False
@@ -52,6 +54,11 @@ class TrainerConfig(Config):
     """Whether policies look at the cell in front a second time, under feature ids of its own."""
     checkpoint_every: int = Field(default=250_000, ge=1)
     """Agent-steps between checkpoints; the first and the last state are always saved."""
+
+    def entropy_weight_at(self, timesteps: int) -> float:
+        """Weight of the entropy bonus after so many agent-steps."""
+        progress = min(timesteps / self.total_timesteps, 1.0)
+        return self.entropy_weight * (1 - progress * (1 - self.final_entropy_share))
 
 
 class CurriculumConfig(Config):

@@ -39,7 +39,9 @@ class Loss(NamedTuple):
     """Largest |probability ratio - 1|; 0 up to rounding before the first step of an update."""
 
 
-def ppo_loss(logits_BTC: Tensor, values_BT: Tensor, targets: Targets, count: int, config: TrainerConfig) -> Loss:
+def ppo_loss(
+    logits_BTC: Tensor, values_BT: Tensor, targets: Targets, count: int, config: TrainerConfig, entropy_weight: float
+) -> Loss:
     """The PPO loss, summed over [B, T] and divided by `count`.
 
     `count` is the number of agent-steps in the whole minibatch, so that the losses of its shares add up to its mean.
@@ -49,7 +51,8 @@ def ppo_loss(logits_BTC: Tensor, values_BT: Tensor, targets: Targets, count: int
         values_BT: float32 [B, T] of the current policy.
         targets: what was collected, [B, T] each.
         count: agent-steps of the whole minibatch.
-        config: clip ranges and weights.
+        config: clip ranges and the value loss's weight.
+        entropy_weight: what the entropy weighs now.
     """
     log_probs_BTC = torch.log_softmax(logits_BTC.float(), dim=-1)
     log_probs_BT = log_probs_BTC.gather(-1, targets.actions.unsqueeze(-1)).squeeze(-1)
@@ -66,7 +69,7 @@ def ppo_loss(logits_BTC: Tensor, values_BT: Tensor, targets: Targets, count: int
     value_loss = 0.5 * squared_error_BT.sum() / count
 
     entropy = -(log_probs_BTC.exp() * log_probs_BTC).sum() / count
-    total = policy_loss + config.value_weight * value_loss - config.entropy_weight * entropy
+    total = policy_loss + config.value_weight * value_loss - entropy_weight * entropy
     with torch.no_grad():
         deviation_BT = (ratio_BT - 1).abs()
         parts = {

@@ -46,7 +46,13 @@ def make_learner(policy: Policy, config: TrainerConfig) -> Learner:
 
 
 def update(
-    learner: Learner, segments: Segments, config: TrainerConfig, shards: Shards, seed: int, index: int
+    learner: Learner,
+    segments: Segments,
+    config: TrainerConfig,
+    shards: Shards,
+    seed: int,
+    index: int,
+    entropy_weight: float,
 ) -> dict[str, float]:
     """Learn from one rollout; returns the mean of every loss metric over the minibatches.
 
@@ -57,6 +63,7 @@ def update(
         shards: threads that share each minibatch.
         seed: the run's seed; with `index` it decides the minibatches.
         index: number of this update in the run.
+        entropy_weight: what the entropy weighs in this update.
 
     Raises:
         RunError: a loss or gradient is not finite; the parameters are those of before that minibatch.
@@ -79,7 +86,7 @@ def update(
         order_N = permutation(seed, "minibatches", index * config.epochs + epoch, num_streams).to(device)
         for low, high in split(num_streams, config.minibatches):
             chosen_B = order_N[low:high]
-            parts = _step(learner, segments, advantages_NT, returns_NT, chosen_B, config, shards)
+            parts = _step(learner, segments, advantages_NT, returns_NT, chosen_B, config, shards, entropy_weight)
             deviation = parts.pop("ratio_deviation")
             if first_deviation is None:
                 first_deviation = deviation
@@ -99,6 +106,7 @@ def _step(
     chosen_B: Tensor,
     config: TrainerConfig,
     shards: Shards,
+    entropy_weight: float,
 ) -> dict[str, float]:
     """One minibatch: every thread differentiates its share, the gradients are added in a fixed order, Adam steps."""
     count = chosen_B.numel() * advantages_NT.shape[1]
@@ -120,7 +128,7 @@ def _step(
             advantages=advantages_BT[low:high],
             returns=returns_NT[streams_B],
         )
-        loss = ppo_loss(output.logits, output.values, targets, count, config)
+        loss = ppo_loss(output.logits, output.values, targets, count, config, entropy_weight)
         loss = _with_auxiliary(loss, learner.policy, output, segments, streams_B, targets, count)
         return loss, torch.autograd.grad(loss.total, learner.parameters)
 

@@ -8,6 +8,8 @@ import torch
 from metta.rl.config import TrainerConfig
 from metta.rl.losses import Targets, ppo_loss
 
+ENTROPY_WEIGHT = 0.03
+
 
 def example(seed=0, streams=6, steps=5, actions=4):
     generator = torch.Generator().manual_seed(seed)
@@ -41,7 +43,7 @@ def plain_loss(logits, values, targets, config):
                 near = old + min(max(value - old, -config.value_clip), config.value_clip)
                 error = max(error, (near - goal) ** 2)
             entropy = -sum(math.exp(x) * x for x in log_probs)
-            total += policy + config.value_weight * 0.5 * error - config.entropy_weight * entropy
+            total += policy + config.value_weight * 0.5 * error - ENTROPY_WEIGHT * entropy
             count += 1
     return total / count
 
@@ -50,16 +52,18 @@ def test_equals_the_plain_twin_with_and_without_value_clipping():
     logits, values, targets = example()
     for value_clip in (0.1, 0.0):
         config = TrainerConfig(value_clip=value_clip)
-        loss = ppo_loss(logits, values, targets, values.numel(), config)
+        loss = ppo_loss(logits, values, targets, values.numel(), config, ENTROPY_WEIGHT)
         np.testing.assert_allclose(float(loss.total), plain_loss(logits, values, targets, config), rtol=1e-5)
 
 
 def test_shares_add_up_to_the_minibatch():
     logits, values, targets = example()
     config = TrainerConfig()
-    whole = ppo_loss(logits, values, targets, values.numel(), config)
+    whole = ppo_loss(logits, values, targets, values.numel(), config, ENTROPY_WEIGHT)
     shares = [
-        ppo_loss(logits[part], values[part], Targets(*(x[part] for x in targets)), values.numel(), config)
+        ppo_loss(
+            logits[part], values[part], Targets(*(x[part] for x in targets)), values.numel(), config, ENTROPY_WEIGHT
+        )
         for part in (slice(0, 2), slice(2, 6))
     ]
     np.testing.assert_allclose(float(whole.total), sum(float(share.total) for share in shares), rtol=1e-6)
@@ -70,7 +74,7 @@ def test_shares_add_up_to_the_minibatch():
 def test_the_ratio_is_one_for_the_acting_policy():
     logits, values, targets = example()
     own = torch.log_softmax(logits, -1).gather(-1, targets.actions.unsqueeze(-1)).squeeze(-1)
-    loss = ppo_loss(logits, values, targets._replace(log_probs=own), values.numel(), TrainerConfig())
+    loss = ppo_loss(logits, values, targets._replace(log_probs=own), values.numel(), TrainerConfig(), ENTROPY_WEIGHT)
     assert float(loss.ratio_deviation) == 0.0
     assert float(loss.parts["loss/kl"]) == 0.0
     assert float(loss.parts["loss/clip_fraction"]) == 0.0

@@ -15,6 +15,7 @@ import torch
 from metta.base.errors import InputError, RunError
 from metta.rl import trainer as trainer_module
 from metta.rl.checkpoint import list_checkpoints, newest_sound, read_policy_files
+from metta.rl.config import TrainerConfig
 from metta.rl.trainer import train
 from tests.rl.small_run import STEPS_PER_UPDATE, small_run
 
@@ -166,3 +167,18 @@ def test_metrics_name_episodes_and_losses(tmp_path):
     for name in ("policy", "value", "entropy", "kl", "clip_fraction", "gradient_norm", "explained_variance"):
         assert all(f"loss/{name}" in line for line in lines)
     assert [line["update"] for line in lines] == list(range(1, 21))
+
+
+def test_the_entropy_weight_falls_linearly_to_its_share():
+    trainer = TrainerConfig(total_timesteps=1000, entropy_weight=0.04, final_entropy_share=0.25)
+    weights_seen = [trainer.entropy_weight_at(timesteps) for timesteps in (0, 500, 1000, 1010)]
+    assert weights_seen == pytest.approx([0.04, 0.025, 0.01, 0.01])
+    assert TrainerConfig(entropy_weight=0.04).entropy_weight_at(500_000) == 0.04
+
+
+def test_the_falling_entropy_weight_is_the_one_learned_from(tmp_path):
+    config = small_run(updates=4, entropy_weight=0.1, final_entropy_share=0.0, epochs=1, normalise_advantages=True)
+    for number, line in enumerate(metrics(run(tmp_path / "run", config))):
+        weight = 0.1 * (1 - number / 4)
+        parts = line["loss/policy"] + config.trainer.value_weight * line["loss/value"] - weight * line["loss/entropy"]
+        assert line["loss/total"] == pytest.approx(parts, rel=1e-4, abs=1e-6)

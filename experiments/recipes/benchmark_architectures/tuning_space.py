@@ -19,6 +19,7 @@ SPACE: tuple[Dimension, ...] = (
     Choice(("episode_steps",), [(0,), (150,), (250,), (500,)]),
     LogUniform("learning_rate", 3e-4, 4e-3),
     LogUniform("entropy_weight", 0.005, 0.15),
+    Choice(("final_entropy_share",), [(0.1,), (1.0,)]),
     OneMinusLogUniform("gamma", 0.002, 0.15),
     OneMinusLogUniform("gae_lambda", 0.02, 0.3),
     Choice(("clip",), [(0.15,), (0.264,)]),
