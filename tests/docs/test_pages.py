@@ -43,4 +43,4 @@ def test_every_dependency_is_pinned_without_an_index_address() -> None:
     ]
     # A group may pin what it needs in another version than a group that it excludes.
     pinned |= {name.split("==")[0] for name in wanted if "==" in name}
-    assert {re.split(r"[<>=;\s]", name)[0] for name in wanted} <= pinned
+    assert {re.split(r"[<>=;\s\[]", name)[0] for name in wanted} <= pinned
