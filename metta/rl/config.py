@@ -14,13 +14,13 @@ class TrainerConfig(Config):
 
     total_timesteps: int = Field(default=1_000_000, ge=1)
     """Agent-steps to train for; rounded up to whole updates."""
-    num_streams: int = Field(default=480, ge=1)
+    num_streams: int = Field(default=240, ge=1)
     """Wanted number of agents acting in parallel; the nearest whole number of worlds is used (at least one)."""
     rollout_steps: int = Field(default=32, ge=1)
     """Steps per rollout and length of a training segment (T)."""
     episode_steps: int = Field(default=500, ge=0)
     """Training episodes are cut off (truncated, with bootstrap) after so many steps; 0: never. Evaluation never is."""
-    minibatches: int = Field(default=30, ge=1)
+    minibatches: int = Field(default=15, ge=1)
     """Minibatches per epoch; they split streams, never time."""
     epochs: int = Field(default=3, ge=1)
     """Passes over each rollout."""
