@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 from metta.analysis.results import FILE_NAME, REPORT_NAME, BenchmarkResults, RunRecord, read_results, write_results
@@ -195,7 +196,7 @@ class Benchmark:
         self._send_at = time.monotonic() + SECONDS_BETWEEN_SENDINGS
         try:
             self._beat()
-            self.bucket.send(lambda name: "/" not in name or name.startswith("references/"))
+            self.bucket.send(_is_of_the_benchmark)
         except RunError as error:
             if final:
                 raise
@@ -271,8 +272,12 @@ class Benchmark:
         results = read_results(self.results_file)
         kinds = [BEST] if self.replays == "best" else [*KINDS]
         benchmark = combine({self.results_file: results})
-        missing = len(replays.wanted(benchmark, kinds))
+        wanted = replays.wanted(benchmark, kinds)
+        missing = len(wanted)
         processes = min(self.parallel, cores(), missing)
+        if missing and self.bucket is not None:
+            players = {folder.resolve() for folder in replays.players(wanted)}
+            self.bucket.fetch(lambda name: (self.output / name).resolve().parent in players)
         if missing:
             print(f"Writing {missing} replays; --replays best or none writes fewer.", flush=True)
         if processes > 1:
@@ -283,6 +288,14 @@ class Benchmark:
         for fault in faults:
             print(f"warning: {fault}", file=sys.stderr)
         self._report.finish(results)
+        if missing:
+            self._send(final=True)
+
+
+def _is_of_the_benchmark(name: str) -> bool:
+    """Whether a file is not one of a run's job, which sends its own: results, reports, references, replays."""
+    folder, _, file = name.rpartition("/")
+    return folder.split("/")[0] in ("", "references", "report") or fnmatch(file, "replay.*.html")
 
 
 def write_with_tables(results_file: Path, results: BenchmarkResults) -> None:

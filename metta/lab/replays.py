@@ -14,6 +14,7 @@ from pathlib import Path
 from metta.analysis import report
 from metta.analysis.gather import Gathered, gather
 from metta.analysis.replays import KINDS, Choice, choices, file_of, page_of, plays
+from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import InputError, RunError
 from metta.base.files import read_json
 from metta.lab.dispatch.environment import job_environment
@@ -27,6 +28,13 @@ def wanted(benchmark: Gathered, kinds: Sequence[str] = KINDS) -> list[tuple[int,
     # By page, because the best of very few episodes may be the median one as well.
     chosen = {file_of(choice) or choice[:3]: choice for choice in choices(benchmark) if choice.kind in kinds}
     return [(number, choice) for number, choice in enumerate(chosen.values(), start=1) if page_of(choice) is None]
+
+
+def players(wanted: Sequence[tuple[int, Choice]]) -> list[Path]:
+    """The checkpoints that play wanted replays, each once."""
+    of_runs = [choice.episode.run.files for _, choice in wanted]
+    named = [(files.folder, files.evaluated.checkpoint) for files in of_runs if files.evaluated.checkpoint is not None]
+    return [folder / CHECKPOINTS_FOLDER / name for folder, name in dict.fromkeys(named)]
 
 
 def write_missing(

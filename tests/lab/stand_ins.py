@@ -88,7 +88,10 @@ def environment_result(hearts: float, episodes: int) -> dict[str, Any]:
         "episodes": episodes,
         "spread": {"reward": spread, "hearts_per_agent": spread},
         "worlds_hash": "maps",
-        "per_episode": [{"hearts": [hearts, hearts]} for _ in range(episodes)],
+        "per_episode": [
+            {"hearts": [hearts, hearts], "counters": {}, "length": 10, "map_hash": f"{number:x}"}
+            for number in range(episodes)
+        ],
     }
 
 

@@ -1,15 +1,18 @@
 """Jobs through SkyPilot's real SDK, with a stand-in for its server: states, retries, pre-emption, adoption, faults."""
 
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 
 from experiments.recipes.benchmark_architectures.adaptive import main
 from metta.analysis.results import read_results
+from metta.base.files import read_json
 from metta.lab import bucket, controller, training
 from metta.lab.decide import Rules
 from metta.lab.dispatch.contract import Command, Ended
@@ -51,8 +54,6 @@ class Near(Here):
 @pytest.fixture
 def server(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Server]:
     """The stand-in; nothing but loopback can be reached, and nobody waits."""
-    import fsspec
-
     reach = socket.socket.connect
 
     def connect(self: socket.socket, address: Any) -> None:
@@ -108,6 +109,23 @@ def test_an_experiment(server: Server) -> None:
     assert "train_dir=memory://b/x" in record["run"]
     assert record["resources"]["use_spot"] is True
     assert record["resources"]["job_recovery"]["strategy"] == "EAGER_NEXT_REGION"
+
+
+def test_replays_are_played_from_the_bucket_s_checkpoints_and_sent_there(server: Server) -> None:
+    assert run() == 0
+    runs = sorted(path.parent for path in OUTPUT.glob("*/checkpoints"))
+    assert len(runs) == 2
+    for folder in runs:
+        shutil.rmtree(folder / "checkpoints")
+        (folder / "replay.step_1.level_1_basic.basic.0.html").write_text("a page")
+    server.jobs.clear()
+    assert run() == 0
+    assert server.jobs == []
+    for folder in runs:
+        (player,) = (folder / "checkpoints").iterdir()  # the one that was evaluated, no other
+        assert player.name == read_json(folder / "evaluation.json")["checkpoint"]
+        page = f"/b/x/{folder.name}/replay.step_1.level_1_basic.basic.0.html"
+        assert fsspec.filesystem("memory").cat_file(page) == b"a page"
 
 
 def test_skip_training_evaluates_in_the_cloud_what_is_in_the_bucket(
