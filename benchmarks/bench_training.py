@@ -7,6 +7,11 @@ Prints a table and, as its last line, {"benchmark": "training", "results": [{"ar
 that the ratio of the two holds on a noisy machine too. Sizes are fixed here, not the trainer's defaults: rollouts of
 64 steps, 4 minibatches, one pass over each rollout (`--epochs`). A rate is the median over repeats; run it on
 an idle machine.
+
+The account of limits: the operations of matrix products, convolutions and attention that torch does per agent-step
+(once forward to act, and thrice per pass to learn: forward, and twice as much backward), against the rate of large
+float32 products on the same threads in the same minute. `of limit` is the share of what the processor could do if it
+did nothing else: no simulation, no first layers over tokens (compiled, not counted), no optimiser, no copies.
 """
 
 import argparse
@@ -19,7 +24,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -47,19 +52,30 @@ def main() -> None:
     if unknown:
         parser.error(f"unknown architecture {unknown[0]!r}; known: {', '.join(registry)}")
     results = []
-    print(f"{'architecture':<20}{'threads':>8}{'steps/s':>10}{'rollout':>9}{'update':>9}{'peak MB':>9}", flush=True)
+    flops_per_second = matrix_rate(options.threads)
+    print(f"Matrix products, float32, {options.threads} threads: {flops_per_second / 1e9:.0f} GFLOP/s")
+    print(
+        f"{'architecture':<20}{'threads':>8}{'steps/s':>10}{'rollout':>9}{'update':>9}{'peak MB':>9}"
+        f"{'MFLOP':>8}{'of limit':>10}",
+        flush=True,
+    )
     for name in names:
         result = measure_trainer(name, options)
+        result["limit_share"] = result["agent_steps_per_second"] * result["flops_per_step"] / flops_per_second
         results.append(result)
         _print_row(result)
         if name == "fast" and not options.no_plain_loop:
             result = measure_plain_loop(options)
             results.append(result)
             _print_row(result)
-    rates = {str(result["architecture"]): float(str(result["agent_steps_per_second"])) for result in results}
+    rates = {result["architecture"]: result["agent_steps_per_second"] for result in results}
     if PLAIN in rates:
         print(f"fast is {rates['fast'] / rates[PLAIN]:.2f} times as fast as the plain loop of the same network")
-    print(json.dumps({"benchmark": "training", "level": options.level, "results": results}))
+    print(
+        json.dumps(
+            {"benchmark": "training", "level": options.level, "flops_per_second": flops_per_second, "results": results}
+        )
+    )
 
 
 PLAIN = "fast_plain_loop"
@@ -71,16 +87,18 @@ def _trainer(options: argparse.Namespace) -> "TrainerConfig":
     return TrainerConfig(num_streams=options.streams, rollout_steps=64, minibatches=4, epochs=options.epochs)
 
 
-def _print_row(result: dict[str, object]) -> None:
+def _print_row(result: dict[str, Any]) -> None:
     print(
         f"{result['architecture']:<20}{result['threads']:>8}{result['agent_steps_per_second']:>10,.0f}"
-        f"{result['rollout_share']:>9.0%}{result['update_share']:>9.0%}{result['peak_memory_mb']:>9,.0f}",
+        f"{result['rollout_share']:>9.0%}{result['update_share']:>9.0%}{result['peak_memory_mb']:>9,.0f}"
+        + (f"{result['flops_per_step'] / 1e6:>8.1f}{result['limit_share']:>10.0%}" if "limit_share" in result else ""),
         flush=True,
     )
 
 
-def measure_trainer(name: str, options: argparse.Namespace) -> dict[str, object]:
+def measure_trainer(name: str, options: argparse.Namespace) -> dict[str, Any]:
     """The product's own collector and update."""
+    from metta.agent.ledger import forward_flops
     from metta.base.seeding import derive_seed
     from metta.rl.config import SystemConfig
     from metta.rl.rollout import Collector
@@ -115,10 +133,11 @@ def measure_trainer(name: str, options: argparse.Namespace) -> dict[str, object]
 
     result = _measured(name, options.threads, steps, one_update, options.repeats)
     shards.close()
-    return result
+    forward = forward_flops(registry[name], spec_of(sim, trainer.front_view), compiled=True)
+    return result | {"flops_per_step": forward * (1 + 3 * trainer.epochs)}
 
 
-def measure_plain_loop(options: argparse.Namespace) -> dict[str, object]:
+def measure_plain_loop(options: argparse.Namespace) -> dict[str, Any]:
     """The same network as `fast`, in a plain eager loop."""
     from benchmarks.plain_loop import PlainLoop
 
@@ -127,9 +146,34 @@ def measure_plain_loop(options: argparse.Namespace) -> dict[str, object]:
     return _measured(PLAIN, options.threads, loop.steps_per_update, loop.one_update, options.repeats)
 
 
+def matrix_rate(threads: int) -> float:
+    """Floating-point operations per second of large float32 matrix products, one product at a time on every thread."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    import torch
+
+    import metta  # noqa: F401  sets the OpenMP wait policy before torch is imported
+
+    torch.set_num_threads(1)
+    rows, width, repeats = 4096, 512, 20
+    pairs = [(torch.randn(rows, width), torch.randn(width, width)) for _ in range(threads)]
+
+    def multiply(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
+        for _ in range(repeats):
+            torch.mm(*pair)
+
+    with ThreadPoolExecutor(threads) as pool:
+        times = []
+        for _ in range(7):
+            started = time.perf_counter()
+            list(pool.map(multiply, pairs))
+            times.append(time.perf_counter() - started)
+    return threads * repeats * 2 * rows * width * width / min(times)
+
+
 def _measured(
     name: str, threads: int, steps: int, one_update: Callable[[], tuple[float, float]], repeats: int
-) -> dict[str, object]:
+) -> dict[str, Any]:
     for _ in range(2):
         one_update()  # compiles, fills caches
     times = [one_update() for _ in range(repeats)]

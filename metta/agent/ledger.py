@@ -15,12 +15,16 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metta.agent.check import find, registered
 from metta.base.config import Config
 from metta.base.errors import InputError
 from metta.base.files import write_atomically
+
+if TYPE_CHECKING:
+    from metta.agent.policies.config import PolicyConfig
+    from metta.agent.spec import EnvironmentSpec
 
 TARGET = Path("docs/architectures.md")
 SEGMENT_STREAMS, SEGMENT_STEPS = 64, 64
@@ -89,7 +93,6 @@ def training_speeds(path: Path) -> dict[str, float]:
 def measure(name: str) -> Entry:
     """The figures of one architecture. Sets torch's number of threads to one."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
     from metta.agent.spec import arena_spec
     from metta.agent.state import leaves
@@ -97,7 +100,7 @@ def measure(name: str) -> Entry:
 
     torch.set_num_threads(1)
     key, config = find(name, registered())
-    spec = arena_spec()
+    spec = arena_spec().model_copy(update={"front_view": True})  # as trainers choose by default
     policy = config.build(spec, seed=0)
     count = SEGMENT_STREAMS * SEGMENT_STEPS
     few = torch.from_numpy(synthetic_observations(spec, count // 64, seed=0))
@@ -119,20 +122,39 @@ def measure(name: str) -> Entry:
             state = policy.initial_state(batch)
             none = torch.zeros(batch, 1, dtype=torch.bool)
             latency[batch] = 1e3 * _best_seconds(lambda: policy(now, none, state))  # noqa: B023
-        # In float64 the definitions run, not the compiled forms, whose work torch cannot count.
-        plain = config.build(spec, seed=0).double().requires_grad_(False)
-        with FlopCounterMode(display=False) as flops:
-            plain(observations[:4], resets[:4], plain.initial_state(4))
     return Entry(
         architecture=key,
         configuration=type(config).__name__,
         parameters=sum(parameter.numel() for parameter in policy.parameters()),
         memory_parameters=sum(parameter.numel() for parameter in policy.memory.parameters()),
         state_bytes=sum(leaf.numel() * leaf.element_size() for leaf in leaves(policy.initial_state(1))),
-        forward_flops=flops.get_total_flops() // (4 * SEGMENT_STEPS),
+        forward_flops=forward_flops(config, spec),
         latency_ms=latency,
         peak_megabytes=peak,
     )
+
+
+def forward_flops(config: "PolicyConfig", spec: "EnvironmentSpec", compiled: bool = False) -> int:
+    """Floating-point operations per agent-step, forward, in segments of `SEGMENT_STEPS`, as torch counts them.
+
+    Args:
+        config: the architecture.
+        spec: what its policy looks at.
+        compiled: leave out what runs in compiled forms that torch cannot count (first convolution, token attention).
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from metta.agent.synthetic import synthetic_observations
+
+    streams = 4
+    # In float64 the definitions run.
+    policy = config.build(spec, seed=0).to(torch.float32 if compiled else torch.float64).requires_grad_(False)
+    tokens = torch.from_numpy(synthetic_observations(spec, streams * SEGMENT_STEPS, seed=0))
+    resets = torch.zeros(streams, SEGMENT_STEPS, dtype=torch.bool)
+    with torch.no_grad(), FlopCounterMode(display=False) as flops:
+        policy(tokens.unflatten(0, resets.shape), resets, policy.initial_state(streams))
+    return flops.get_total_flops() // resets.numel()
 
 
 def render(entries: list[Entry]) -> str:
@@ -167,6 +189,7 @@ def render(entries: list[Entry]) -> str:
         lines.append(f"| {' | '.join(figures)} |")
     lines += [
         "",
+        "- Policies look at the arena with the front view, as trainers choose by default (docs/training.md).",
         "- Forward MFLOP per step: floating-point operations of matrix products, convolutions and attention per",
         f"  agent-step in segments of {SEGMENT_STEPS} steps, as torch counts them for the dense definitions. The",
         "  compiled forms of the first convolution and of token attention compute the same with fewer.",
