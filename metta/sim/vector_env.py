@@ -5,8 +5,8 @@ W worlds, A agents in a world, N = W*A agent streams (world-major), M tokens of 
 
 import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from metta.sim.constants import HEART, NUM_RESOURCES
 from metta.sim.episodes import EpisodeRecord
 from metta.sim.map_text import map_characters
 from metta.sim.step import start_episodes, step_worlds
+from metta.sim.team import Team
 from metta.sim.variants import stack_rules, weight_thresholds
 from metta.sim.window import window_tables
 from metta.sim.world_arrays import (
@@ -152,7 +153,7 @@ class VectorEnv:
         self._characters = map_characters(config)
         self._episodes: list[EpisodeRecord] = []
         self._started = False
-        self._pool = ThreadPoolExecutor(self.threads - 1) if self.threads > 1 else None
+        self._team: Team | None = None
 
     @property
     def legend(self) -> dict[str, str]:
@@ -177,18 +178,15 @@ class VectorEnv:
 
     def step(self, actions: NDArray[np.int32]) -> None:
         """One step of all worlds with actions int32 [N], on `threads` threads. Errors as `step_worlds`."""
-        if self._pool is None:
+        if self.threads == 1:
             self.step_worlds(actions, 0, self.num_worlds)
             return
-        bounds = [self.num_worlds * i // self.threads for i in range(self.threads + 1)]
-        others = range(1, self.threads)
-        parts = [self._pool.submit(self.step_worlds, actions, bounds[i], bounds[i + 1]) for i in others]
-        try:
-            self.step_worlds(actions, bounds[0], bounds[1])  # one hand-over less: each costs like many steps
-        finally:
-            wait(parts)
-        for part in parts:
-            part.result()
+        self._check(actions, 0, self.num_worlds)
+        if self._team is None:
+            bounds = [self.num_worlds * part // self.threads for part in range(self.threads + 1)]
+            self._team = Team([*pairwise(bounds)], self._arguments(), self.num_streams)
+        if self._team.step(actions):
+            self._finish(0, self.num_worlds)
 
     def step_worlds(self, actions: NDArray[np.int32], first: int, last: int) -> None:
         """One step of worlds first..last-1 only; `actions` is int32 [N] of all. Threads may take disjoint ranges.
@@ -198,29 +196,24 @@ class VectorEnv:
             RuntimeError: `reset` was not called.
             RunError: the map of a next episode cannot be drawn.
         """
+        self._check(actions, first, last)
+        before, after = self._arguments()
+        if step_worlds(*before, first, last, actions, *after):
+            self._finish(first, last)
+
+    def _arguments(self) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Of the kernel `step_worlds`, before the worlds and after the actions."""
+        b = self.buffers
+        after = (self._rows, b.rewards, b.terminals, b.truncations, b.resets, b.action_success)
+        return (self._rules, self._worlds, self._window), after
+
+    def _check(self, actions: NDArray[np.int32], first: int, last: int) -> None:
         if actions.shape != (self.num_streams,) or actions.dtype != np.int32 or not actions.flags.c_contiguous:
             raise ValueError(f"actions must be a contiguous int32 array [{self.num_streams}]")
         if not 0 <= first <= last <= self.num_worlds:
             raise ValueError(f"worlds {first}..{last} are not inside 0..{self.num_worlds}")
         if not self._started:
             raise RuntimeError("call reset before the first step")
-        b = self.buffers
-        ended = step_worlds(
-            self._rules,
-            self._worlds,
-            self._window,
-            first,
-            last,
-            actions,
-            self._rows,
-            b.rewards,
-            b.terminals,
-            b.truncations,
-            b.resets,
-            b.action_success,
-        )
-        if ended:
-            self._finish(first, last)
 
     def _finish(self, first: int, last: int) -> None:
         """Record the episodes that ended in worlds first..last-1 and start the next ones."""
