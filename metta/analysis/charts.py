@@ -69,6 +69,7 @@ def heat_map(
             parts.append(label(x - 6, top - 8, column, "start", transform=f"rotate(-45 {x - 6:.0f} {top - 8:.0f})"))
         else:
             parts.append(label(x, top - 10, column, "middle"))
+    decimals = 2 if any(abs(value) >= 0.1 for value in values.values()) else 3
     for line, row in enumerate(rows):
         y = top + line * ROW
         parts.append(label(left - 8, y + ROW / 2 + 4, row, "end"))
@@ -84,7 +85,7 @@ def heat_map(
             colour = mix(DIVERGING if diverging else SEQUENTIAL, (value - low) / ((high - low) or 1))
             note = notes.get((row, column))
             tip = f"{row}, {column}: {value:.4g}{f'; {note}' if note else ''}"
-            text = f"{value:.2f}" if abs(value) < 100 else short(value)
+            text = f"{value:z.{decimals}f}" if abs(value) < 100 else short(value)
             parts.append(
                 element(
                     "g",

@@ -97,7 +97,8 @@ def shown(cell: Cell) -> str:
         return f"{cell:,}"
     if abs(cell) >= 100:
         return f"{cell:,.0f}"
-    return f"{cell:.3f}" if abs(cell) >= 0.01 or cell == 0 else f"{cell:.2g}"
+    # z: what rounds to zero has no sign.
+    return f"{cell:z.3f}" if abs(cell) >= 0.01 or cell == 0 else f"{cell:z.4f}"
 
 
 def ends(interval: Interval) -> tuple[float, float | None, float | None]:
