@@ -25,8 +25,8 @@ LINE = 8
 NUMBER, ENDED, ASLEEP = range(3)
 """Of the last step, asked for (leader) or done (others); episodes that ended in it; whether to be woken up."""
 STOP = -1
-PATIENCE = 100_000
-"""How often one looks for news before giving up, which takes about 0.1 ms."""
+PATIENCE = 1_000_000
+"""How often one looks for news before giving up, which takes about 0.3 ms: longer than the end of an episode."""
 NAP_SECONDS = 2e-5
 """Between looks at a thread that is late: it has probably lost its core to somebody else."""
 
