@@ -1,4 +1,4 @@
-"""Speed of the simulator: `uv run python benchmarks/bench_sim.py [--levels 1,4] [--threads 1,2] [--repeats 7]`.
+"""Speed of the simulator: `uv run python benchmarks/bench_sim.py [--levels 1,4] [--threads 1,2] [--repeats 9]`.
 
 Random actions drawn beforehand, complete observations, worlds in the middle of their episodes, new maps included.
 Prints a table and, as the last line, JSON. A figure is the median over the repeats, in agent-steps per second of wall
@@ -25,7 +25,7 @@ LEVELS = {1: "level_1_basic", 2: "level_2_easy", 3: "level_3_medium", 4: "level_
 STREAMS = 1536
 """N, about: enough that the call from Python does not count, few enough that observations stay near the core."""
 DRAWN_STEPS = 128
-STEPS_PER_REPEAT = 200
+STEPS_PER_REPEAT = 600
 SEED = 0
 
 
@@ -50,15 +50,28 @@ def run(env: VectorEnv, actions: NDArray[np.int32], steps: int) -> tuple[float, 
     return time.perf_counter() - wall, time.thread_time() - cpu
 
 
-def measure(config: SimConfig, threads: int, repeats: int) -> tuple[float, float]:
-    """Median agent-steps per second of wall time and of CPU time."""
-    env = VectorEnv(config, num_worlds=-(-STREAMS // config.num_agents), seed=SEED, threads=threads, desynchronise=True)
-    env.reset()
-    actions = draw_actions(env.num_streams)
-    run(env, actions, config.max_steps)
-    times = [run(env, actions, STEPS_PER_REPEAT) for _ in range(repeats)]
-    agent_steps = STEPS_PER_REPEAT * env.num_streams
-    return statistics.median(agent_steps / t[0] for t in times), statistics.median(agent_steps / t[1] for t in times)
+def measure(config: SimConfig, thread_counts: list[int], repeats: int) -> list[tuple[float, float]]:
+    """Median agent-steps per second of wall time and of CPU time, for each number of threads.
+
+    They take turns, so that a noisy minute of the machine falls on all of them.
+    """
+    envs = []
+    for threads in thread_counts:
+        num_worlds = -(-STREAMS // config.num_agents)
+        envs.append(VectorEnv(config, num_worlds=num_worlds, seed=SEED, threads=threads, desynchronise=True))
+        envs[-1].reset()
+    actions = draw_actions(envs[0].num_streams)
+    for env in envs:
+        run(env, actions, config.max_steps)
+    times = [[run(env, actions, STEPS_PER_REPEAT) for env in envs] for _ in range(repeats)]
+    agent_steps = STEPS_PER_REPEAT * envs[0].num_streams
+    rates = []
+    for own in zip(*times, strict=True):
+        wall, cpu = (
+            statistics.median(agent_steps / seconds for seconds in column) for column in zip(*own, strict=True)
+        )
+        rates.append((wall, cpu))
+    return rates
 
 
 def reset_share(config: SimConfig, cpu_rate: float, repeats: int) -> float:
@@ -87,15 +100,15 @@ def main() -> None:
         "--levels", type=whole_numbers, default=list(LEVELS), help="comma-separated (default 1,2,3,4,5)"
     )
     parser.add_argument("--threads", type=whole_numbers, default=[1, 2], help="comma-separated (default 1,2)")
-    parser.add_argument("--repeats", type=int, default=7, help="measurements per figure, the median counts (default 7)")
+    parser.add_argument("--repeats", type=int, default=9, help="measurements per figure, the median counts (default 9)")
     arguments = parser.parse_args()
 
     table = Table("level", "threads", "million agent-steps/s", "per CPU second", "share of episode ends")
     results = []
     for level in arguments.levels:
         config = level_config(level)
-        for threads in arguments.threads:
-            wall_rate, cpu_rate = measure(config, threads, arguments.repeats)
+        rates = measure(config, arguments.threads, arguments.repeats)
+        for threads, (wall_rate, cpu_rate) in zip(arguments.threads, rates, strict=True):
             share = reset_share(config, cpu_rate, arguments.repeats) if threads == 1 else None
             results.append({"level": level, "threads": threads, "agent_steps_per_second": round(wall_rate)})
             if share is None:
