@@ -135,7 +135,7 @@ def test_what_the_commands_left(workplace: Path) -> None:
     assert [run["evaluation"]["status"] for run in quick["runs"]] == ["success"] * 3
     assert set(quick["references"]) == {"level_1_basic"}
     table = (workplace / "train_dir" / "quick" / "benchmark_results.md").read_text()
-    assert all(name in table for name in ("fast", "vit", "memory_free", "random"))
+    assert all(name in table for name in ("fast", "fast_lstm_reset", "gtrxl", "random"))
 
 
 def test_the_benchmark_left_replays_that_its_report_links_to(workplace: Path) -> None:

@@ -200,7 +200,7 @@ def test_quick_is_three_architectures_on_level_1_with_two_seeds(here: Here, caps
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 6
     assert all("level_1_basic" in line for line in lines)
-    for architecture in ("fast", "vit", "memory_free"):
+    for architecture in ("fast", "fast_lstm_reset", "gtrxl"):
         assert sum(f"arch_type={architecture} " in line for line in lines) == 2
 
 

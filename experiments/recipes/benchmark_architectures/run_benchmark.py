@@ -58,9 +58,9 @@ FULL = Extent(
 )
 
 QUICK = Extent(
-    architectures="fast,vit,memory_free",
+    architectures="fast,fast_lstm_reset,gtrxl",  # the quickest to train of those with a memory, so that learning shows
     levels="level_1_basic",
-    max_timesteps=100_000,
+    max_timesteps=150_000,
     seeds=2,
     output_dir="./train_dir/quick",
     parallel=min(2, cores()),  # one-thread runs side by side beat one run on all cores by a third
