@@ -414,7 +414,9 @@ def _pairs(found: Findings) -> list[Block]:
             "Smallest true difference that n seeds per level show four times in five, all pairs judged together",
             ["seeds", "difference"],
             [[str(n), value] for n, value in found.smallest.items()],
-        ),
+        )
+        if found.smallest
+        else paragraph("How large a difference more seeds would show is known once there are two seeds of something."),
     ]
 
 

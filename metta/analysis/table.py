@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -97,8 +98,10 @@ def shown(cell: Cell) -> str:
         return f"{cell:,}"
     if abs(cell) >= 100:
         return f"{cell:,.0f}"
-    # z: what rounds to zero has no sign.
-    return f"{cell:z.3f}" if abs(cell) >= 0.01 or cell == 0 else f"{cell:z.4f}"
+    if abs(cell) >= 0.01 or cell == 0:
+        return f"{cell:.3f}"
+    # Two digits that count, never an exponent; z: what rounds to zero has no sign.
+    return f"{cell:z.{min(5, 1 - math.floor(math.log10(abs(cell))))}f}"
 
 
 def ends(interval: Interval) -> tuple[float, float | None, float | None]:
