@@ -134,32 +134,35 @@ def _summary(benchmark: Gathered, found: Findings) -> list[Block]:
     blocks: list[Block] = [element("ul", [element("li", text) for text in verdict_sentences(benchmark, found)])]
     blocks.append(paragraph(measure_words(found)))
     if found.standings:
-        blocks.append(
-            Table(
-                "standings",
-                f"Overall, {counted(len(found.compared_levels), 'level')}, best first",
-                [
-                    *("architecture", "interquartile mean", "95 % from", "to", "mean", "mean rank"),
-                    *("runs", "training, s", "latency, ms", "parameters", "better than", "worse than"),
-                ],
-                [
-                    [
-                        row.architecture,
-                        *ends(row.aggregates["interquartile mean"]),
-                        row.aggregates["mean"].mean,
-                        row.mean_rank,
-                        row.runs,
-                        row.training_seconds,
-                        row.latency,
-                        row.parameters,
-                        _few(row.better_than, len(found.standings) - 1),
-                        _few(row.worse_than, len(found.standings) - 1),
-                    ]
-                    for row in found.standings
-                ],
-            )
-        )
+        blocks.append(standings_table(found))
     return blocks
+
+
+def standings_table(found: Findings) -> Table:
+    """Every architecture over all levels, best first."""
+    return Table(
+        "standings",
+        f"Overall, {counted(len(found.compared_levels), 'level')}, best first",
+        [
+            *("architecture", "interquartile mean", "95 % from", "to", "mean", "mean rank"),
+            *("runs", "training, s", "latency, ms", "parameters", "better than", "worse than"),
+        ],
+        [
+            [
+                row.architecture,
+                *ends(row.aggregates["interquartile mean"]),
+                row.aggregates["mean"].mean,
+                row.mean_rank,
+                row.runs,
+                row.training_seconds,
+                row.latency,
+                row.parameters,
+                _few(row.better_than, len(found.standings) - 1),
+                _few(row.worse_than, len(found.standings) - 1),
+            ]
+            for row in found.standings
+        ],
+    )
 
 
 FEW = 3
@@ -235,7 +238,7 @@ def _levels(benchmark: Gathered, found: Findings) -> list[Block]:
     if not found.means:
         return [paragraph(NOT_YET)]
     values = {key: interval.mean for key, interval in found.means.items()}
-    rows = _order(benchmark, found)
+    rows = best_first(benchmark, found)
     table = Table(
         "levels",
         f"{found.measure} by architecture and level: mean over seeds, Student's t interval, spread between seeds",
@@ -314,7 +317,7 @@ def _level_verdicts(found: Findings) -> list[list[Cell]]:
     return rows
 
 
-def _order(benchmark: Gathered, found: Findings) -> list[str]:
+def best_first(benchmark: Gathered, found: Findings) -> list[str]:
     """Architectures as overall, best first, then those without an overall place."""
     rest = [name for name in benchmark.architectures if name not in found.compared]
     return [*found.compared, *(name for name in rest if any(key[0] == name for key in found.means))]

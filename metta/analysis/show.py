@@ -1,0 +1,82 @@
+"""A benchmark in the terminal: `uv run python -m metta.analysis.show RESULTS...`.
+
+RESULTS are results files, or folders that hold one; nothing is written. The same verdicts and numbers as the report's.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from metta.analysis.findings import Findings, find
+from metta.analysis.gather import Gathered, gather
+from metta.analysis.sections import (
+    best_first,
+    measure_words,
+    standings_table,
+    status,
+    title,
+    verdict_sentences,
+)
+from metta.analysis.summary import aligned_table
+from metta.analysis.table import Cell, shown
+from metta.base.errors import InputError
+from metta.base.flags import Parser
+
+
+def overview(benchmark: Gathered, found: Findings) -> str:
+    """Verdicts, the overall table, every level, and the runs that failed, as lines of text."""
+    lines = [title(benchmark), status(benchmark), ""]
+    lines += [f"- {sentence}" for sentence in verdict_sentences(benchmark, found)]
+    lines += ["", measure_words(found)]
+    if found.standings:
+        table = standings_table(found)
+        lines += ["", f"{table.title}:", "", *_aligned(table.header, table.rows)]
+    if found.means:
+        rows: list[list[Cell]] = [
+            [
+                name,
+                *(
+                    found.means[name, level].mean if (name, level) in found.means else None
+                    for level in benchmark.levels
+                ),
+            ]
+            for name in best_first(benchmark, found)
+        ]
+        lines += ["", f"Each level, {found.measure}, mean over seeds:", ""]
+        lines += _aligned(["architecture", *benchmark.levels], rows)
+    if benchmark.failed:
+        lines += ["", "Failed runs:", ""]
+        lines += [f"- {run.record.training.run_name}: {run.failure}" for run in benchmark.failed]
+    return "\n".join(_printable(line) for line in lines)
+
+
+def _aligned(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[str]:
+    return aligned_table(
+        [_printable(text) for text in header], [[_printable(shown(cell)) for cell in row] for row in rows]
+    )
+
+
+def _printable(text: str) -> str:
+    """Without characters that a terminal would act on: names come from files."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    parser = Parser(prog="python -m metta.analysis.show", description="Show a benchmark's results in the terminal.")
+    parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="results files, or their folders")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the bootstrap draws (default: 0)")
+    try:
+        given = parser.parse_args(arguments)
+        if given.seed < 0:
+            raise InputError(f"--seed must be at least 0 (given: {given.seed}).")
+        benchmark = gather(given.results)
+        print(overview(benchmark, find(benchmark, given.seed)))
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,63 @@
+"""The summary in the terminal: the verdicts and numbers of the report, failures, and no control characters."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from metta.analysis.findings import find
+from metta.analysis.gather import gather
+from metta.analysis.sections import verdict_sentences
+from metta.analysis.show import main
+from metta.analysis.table import shown
+from tests.analysis.wide import LEVELS, write_benchmark
+
+
+def test_shows_verdicts_and_every_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write_benchmark(tmp_path, architectures=("vit", "fast", "puffer"), levels=LEVELS[:2])
+    assert main([str(file)]) == 0
+    text = capsys.readouterr().out
+    benchmark = gather([file])
+    found = find(benchmark)
+    for sentence in verdict_sentences(benchmark, found):
+        assert f"- {sentence}\n" in text
+    rows = {
+        cells[0]: cells[1:]
+        for line in text[text.index("Each level") :].splitlines()
+        if (cells := [cell.strip() for cell in line.strip("|").split("|")])
+    }
+    for name in ("vit", "fast", "puffer"):
+        assert rows[name] == [shown(found.means[name, level].mean) for level in LEVELS[:2]]
+
+
+def test_names_failed_runs_and_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gaps = {"failed": [("vit", LEVELS[0], 1)], "left_out": [("fast", LEVELS[0], 0)]}
+    write_benchmark(tmp_path, architectures=("vit", "fast"), levels=LEVELS[:1], **gaps)
+    assert main([str(tmp_path)]) == 0
+    text = capsys.readouterr().out
+    assert "4 of 6 runs evaluated; 1 failed, 1 not started or not recorded yet." in text
+    assert "- wide.vit.level_1_basic.s1: the loss became NaN." in text
+
+
+def test_what_a_terminal_would_act_on_is_not_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write_benchmark(tmp_path, architectures=("vit", "fast"), levels=LEVELS[:1], failed=[("vit", LEVELS[0], 1)])
+    record = json.loads(file.read_text())
+    for run in record["runs"]:
+        if run["training"]["error"]:
+            run["training"]["error"] = "\x1b[2J\x07gone"
+    file.write_text(json.dumps(record))
+    assert main([str(file)]) == 0
+    text = capsys.readouterr().out
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert "?[2J?gone" in text
+
+
+def test_bad_input_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "benchmark_results.json").write_text("{")
+    assert main([str(tmp_path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "benchmark_results.json" in error
+    assert error.count("\n") == 1
+    assert main([str(tmp_path), "--seed", "-1"]) == 2
