@@ -7,7 +7,9 @@ import shlex
 import signal
 import subprocess
 import sys
+import tomllib
 import urllib.request
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,7 @@ EXTRA_WORDS = {
         *SHORT_EVALUATION[:2],
     ),
     "metta.sim.conformance": (),
+    "bench_memory.py": ("plain_lstm_32",),
 }
 """Part of a documented command -> what is added to make it small; the first part that occurs counts.
 
@@ -77,7 +80,7 @@ def small_form(command: str) -> list[str]:
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that looks like the repository and takes what the commands write."""
     folder = tmp_path_factory.mktemp("workplace")
-    for name in ("tools", "experiments", "tests"):
+    for name in ("tools", "experiments", "tests", "benchmarks"):
         (folder / name).symlink_to(REPOSITORY / name)
     return folder
 
@@ -112,6 +115,16 @@ def play(workplace: Path, words: list[str], environment: dict[str, str]) -> subp
             serving.send_signal(signal.SIGINT)
         output, error = serving.communicate()
         return subprocess.CompletedProcess(words, serving.returncode, "".join(lines) + output, error)
+
+
+def test_optional_tests_name_groups_and_files_that_exist() -> None:
+    page = (REPOSITORY / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    groups = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["dependency-groups"]
+    commands = [shlex.split(line) for line in re.findall(r"^    (uv run --group .+)$", page, re.MULTILINE)]
+    assert len(commands) >= 5
+    for words in commands:
+        assert {name for flag, name in pairwise(words) if flag == "--group"} <= set(groups)
+        assert (REPOSITORY / words[-1]).exists()
 
 
 def test_commands_are_found() -> None:
