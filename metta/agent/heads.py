@@ -4,8 +4,9 @@ from torch import nn
 
 from metta.agent.heads_config import HeadConfig
 from metta.agent.init import initialise
+from metta.agent.tanh import Tanh
 
-_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": Tanh}
 
 
 def build_head(config: HeadConfig, input_width: int, output_width: int, last: str) -> nn.Sequential:

@@ -102,17 +102,17 @@ class Policy(nn.Module):
             resets: bool [B, T], true where a new episode begins with this observation.
             state: as `initial_state` or the last output gave it.
         """
-        perception_BTD, memory_BTD, state = self._remember(observations, resets, state)
+        perception_BTD, memory_BTD, state = self.remember(observations, resets, state)
         auxiliary = {} if self.auxiliary is None else self.auxiliary(perception_BTD, memory_BTD)
         return PolicyOutput(self.actor(memory_BTD), self.critic(memory_BTD).squeeze(-1), state, auxiliary)
 
     def act(self, observations: Tensor, resets: Tensor, state: State) -> tuple[Tensor, State]:
         """The logits and the state of `forward`, without the cost of values and auxiliary predictions."""
-        _, memory_BTD, state = self._remember(observations, resets, state)
+        _, memory_BTD, state = self.remember(observations, resets, state)
         return self.actor(memory_BTD), state
 
-    def _remember(self, observations: Tensor, resets: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """What is perceived [B, T, D], what memory makes of it [B, T, D_out], and the new state."""
+    def remember(self, observations: Tensor, resets: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """What is perceived [B, T, D], what memory makes of it for the heads [B, T, D_out], and the new state."""
         seen = add_front_tokens(observations, self.spec) if self.spec.front_view else observations
         perception_BTD = self.encoder(seen)
         inputs_BTD = perception_BTD

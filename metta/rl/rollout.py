@@ -103,18 +103,19 @@ class Collector:
         env, segments, state = self.env, self._segments, self.states[index]
         here = slice(low, high)
         uniforms_TN = uniforms_TN[:, here].to(self.device)
+        # The critic reads what memory made of each step; all steps at once, which is faster than one by one.
+        remembered_n1D = []
         with torch.no_grad():
             for t in range(self.steps):
                 observations = self._to_device(env.buffers.observations[here])
                 resets = self._to_device(env.buffers.resets[here])
-                output = self.policy(observations.unsqueeze(1), resets.unsqueeze(1), state)
-                actions, log_probs = sample_actions(output.logits[:, 0], uniforms_TN[t])
-                state = output.state
+                _, memory_n1D, state = self.policy.remember(observations.unsqueeze(1), resets.unsqueeze(1), state)
+                remembered_n1D.append(memory_n1D)
+                actions, log_probs = sample_actions(self.policy.actor(memory_n1D)[:, 0], uniforms_TN[t])
                 segments.observations[here, t] = observations
                 segments.resets[here, t] = resets
                 segments.actions[here, t] = actions
                 segments.log_probs[here, t] = log_probs
-                segments.values[here, t] = output.values[:, 0]
 
                 self._actions[here] = actions.cpu().numpy()
                 env.step_worlds(self._actions, first_world, last_world)
@@ -128,7 +129,10 @@ class Collector:
             # The value after the segment, seen from the state that the next segment starts from.
             observations = self._to_device(env.buffers.observations[here]).unsqueeze(1)
             resets = self._to_device(env.buffers.resets[here]).unsqueeze(1)
-            segments.next_values[here] = self.policy(observations, resets, state).values[:, 0]
+            _, memory_n1D, _ = self.policy.remember(observations, resets, state)
+            values_nT1 = self.policy.critic(torch.cat([*remembered_n1D, memory_n1D], dim=1))
+            segments.values[here] = values_nT1[:, :-1, 0]
+            segments.next_values[here] = values_nT1[:, -1, 0]
         self.states[index] = state
 
     def _bootstrap_truncated(self, low: int, t: int, cut: np.ndarray, state: State) -> None:
@@ -136,8 +140,8 @@ class Collector:
         observations = self._to_device(self.env.buffers.final_observations[low + cut]).unsqueeze(1)
         resets = torch.zeros(observations.shape[:2], dtype=torch.bool, device=self.device)
         index = torch.from_numpy(cut).to(self.device)
-        values = self.policy(observations, resets, rows(state, index)).values[:, 0]
-        self._segments.final_values[low + index, t] = values
+        _, memory_n1D, _ = self.policy.remember(observations, resets, rows(state, index))
+        self._segments.final_values[low + index, t] = self.policy.critic(memory_n1D)[:, 0, 0]
 
     def _to_device(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
