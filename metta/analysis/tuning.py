@@ -20,6 +20,11 @@ RULE = (
     "score of its runs."
 )
 
+OWN_RULE = (
+    "Frozen for each architecture is the trial with its highest score among those whose runs all succeeded; of equal "
+    "ones that with the lowest number. An architecture's score is the mean normalised score of its runs."
+)
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -79,17 +84,23 @@ def frozen(trials: Sequence[Trial]) -> Trial | None:
     return next(iter(ranked(trials)), None)
 
 
-def tuning_markdown(trials: Sequence[Trial], heading: Sequence[str]) -> str:
+def own_best(trials: Sequence[Trial], architecture: str) -> Trial:
+    """The trial that `OWN_RULE` freezes for an architecture; at least one trial must have a score."""
+    return max(ranked(trials), key=lambda trial: (trial.score(architecture), -trial.number))
+
+
+def tuning_markdown(trials: Sequence[Trial], heading: Sequence[str], own: bool = False) -> str:
     """The page: what was searched, the ranking, the rule and its choice, each architecture's own best, faults.
 
     Args:
         trials: all of the search.
         heading: paragraphs for the head of the page.
+        own: whether each architecture has its own best frozen, instead of one trial for all.
     """
     order = ranked(trials)
-    parts = [*heading, RULE]
+    parts = [*heading, OWN_RULE if own else RULE]
     if order:
-        parts += [_ranking(order), _choice(order[0]), _own_best(order)]
+        parts += [_ranking(order), *([_own_choices(order)] if own else [_choice(order[0]), _own_best(order)])]
     faults = [f"- trial {trial.number}: {trial.fault}" for trial in trials if trial.fault is not None]
     if faults:
         parts += ["Trials without a score:", "\n".join(faults)]
@@ -120,10 +131,18 @@ def _choice(best: Trial) -> str:
 def _own_best(order: Sequence[Trial]) -> str:
     rows = []
     for name in order[0].architectures:
-        own = max(order, key=lambda trial: (trial.score(name), -trial.number))
+        own = own_best(order, name)
         rows.append([name, str(own.number), f"{own.hearts(name):.3f}", f"{order[0].hearts(name):.3f}"])
     table = aligned_table(["architecture", "own best trial", "its hearts", "hearts in the frozen one"], rows)
     return "What one setting for all costs each architecture:\n\n" + "\n".join(table)
+
+
+def _own_choices(order: Sequence[Trial]) -> str:
+    rows = []
+    for name in order[0].architectures:
+        own = own_best(order, name)
+        rows.append([name, str(own.number), f"{own.hearts(name):.3f}", *map(value_text, own.settings.values())])
+    return "Frozen:\n\n" + "\n".join(aligned_table(["architecture", "trial", "hearts", *order[0].settings], rows))
 
 
 def value_text(value: bool | int | float) -> str:

@@ -1,4 +1,4 @@
-"""Random search over settings: dimensions, and what each trial takes from them.
+"""Search over settings: dimensions and what each random trial takes from them, or the points of a grid.
 
 Source: Bergstra and Bengio, "Random search for hyper-parameter optimization", JMLR 13 (2012), 281-305.
 Every dimension of every trial has a seed of its own, so that a dimension added to a space, or one more trial, changes
@@ -8,8 +8,10 @@ no other value.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Protocol
 
+from metta.base.errors import InputError
 from metta.base.seeding import derive_seed
 
 Value = bool | int | float
@@ -91,3 +93,31 @@ def draw(space: Sequence[Dimension], seed: int, trial: int) -> Settings:
         generator = np.random.Generator(np.random.Philox(key=derive_seed(seed, purpose, trial)))
         settings |= dimension.at(float(generator.random()))
     return settings
+
+
+def grid(texts: Sequence[str]) -> list[Settings]:
+    """Every combination of the values in texts like "learning_rate=0.001,0.002", the last one varying fastest.
+
+    Raises:
+        InputError: a text is not of that form, or a key or value occurs twice.
+    """
+    rows: dict[str, list[Value]] = {}
+    for text in texts:
+        key, _, values = text.partition("=")
+        found = [_value(value) for value in values.split(",")]
+        known = [value for value in found if value is not None]
+        if not key or key in rows or len(known) < len(found) or len(set(known)) < len(known):
+            raise InputError(f"--vary {text!r} is not KEY=A,B with a new key and different numbers, true or false.")
+        rows[key] = known
+    return [dict(zip(rows, point, strict=True)) for point in product(*rows.values())]
+
+
+def _value(text: str) -> Value | None:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return None

@@ -1,8 +1,9 @@
-"""Random search for the trainer's settings: `uv run experiments/recipes/benchmark_architectures/tuning.py --trials 20`.
+"""Search for the trainer's settings: `uv run experiments/recipes/benchmark_architectures/tuning.py --trials 20`.
 
-Trial i has the same settings for every architecture, and all architectures have the same trials, so that none is tuned
-more than another; trial 0 has the defaults. Seeds and evaluation episodes are kept apart from all published ones
-(`seeds.py`). Repeating a command continues it: finished runs are not repeated. `--help` explains every flag.
+Trials are drawn at random, or are the points of a grid (`--vary learning_rate=0.001,0.002`). Trial i has the same
+settings for every architecture, and all architectures have the same trials, so that none is tuned more than another; of
+drawn ones trial 0 has the defaults. Seeds and evaluation episodes are kept apart from all published ones (`seeds.py`).
+Repeating a command continues it: finished runs are not repeated. `--help` explains every flag.
 """
 
 import argparse
@@ -37,7 +38,7 @@ from metta.lab.display import Display
 from metta.lab.plan import id_part, plan
 from metta.lab.provenance import code_version, cores
 from metta.lab.records import reference_results, run_record, with_scores
-from metta.lab.search import Settings, draw
+from metta.lab.search import Settings, draw, grid
 from metta.lab.tasks import PlannedReference, PlannedRun, ReferenceTask, RunTask
 from metta.rl.config import TrainerConfig
 
@@ -62,12 +63,21 @@ def _tuning(words: list[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="tuning.py",
-        description="Try the same random settings of the trainer with every architecture, rank them by hearts per "
-        "agent, and name those to freeze; repeating the command continues it, a larger --trials adds trials.",
+        description="Try the same settings of the trainer, random ones or a grid, with every architecture, rank them "
+        "by hearts per agent, and name those to freeze; repeating the command continues it, a larger --trials adds "
+        "trials.",
         epilog="key=value words are settings for every run that the search leaves alone: evaluation.worlds=8",
     )
     add = parser.add_argument
     add("--trials", type=int, default=20, metavar="N", help="trials, the defaults among them (default: 20)")
+    add(
+        "--vary",
+        action="append",
+        default=[],
+        metavar="KEY=A,B",
+        help="instead of drawn trials every value of a trainer's setting, and of several every combination; then each "
+        "architecture has its own best frozen",
+    )
     add("--timesteps", type=int, default=1_000_000, metavar="N", help="agent-steps per run (default: 1000000)")
     add("--architectures", default="", metavar="A,B", help="keys of ARCHITECTURES (default: all)")
     add("--levels", default=LEVELS[0], metavar="A,B", help=f"level modules (default: {LEVELS[0]})")
@@ -101,16 +111,15 @@ def build_tuning(given: argparse.Namespace, command: str) -> "Tuning":
     threads = max(1, cores() // given.parallel) if given.parallel > 1 else 0
     common = [f"trainer.total_timesteps={given.timesteps}", f"evaluation.seed={TUNING_EVALUATION_SEED}"]
     common += [f"system.threads={threads}"] if threads else []
-    check_settings(given.settings, [*common, *_words(draw(SPACE, given.search_seed, 0))])
+    settings = dict(enumerate(grid(given.vary))) if given.vary else _drawn(given.trials, given.search_seed)
+    check_settings(given.settings, [*common, *_words(settings[0])])
     common += given.settings
 
     seeds = range(given.first_seed, given.first_seed + given.seeds)
     experiment = id_part(output.resolve().name)
-    settings: dict[int, Settings] = {}
     runs: list[PlannedRun] = []
     trial_of: dict[str, int] = {}
-    for number in range(given.trials):
-        settings[number] = draw(SPACE, given.search_seed, number) if number else defaults()
+    for number in settings:
         specs = plan(f"{experiment}-t{number:03d}", architectures, levels, seeds)
         for run in planned_runs(specs, output, [*common, *_words(settings[number])]):
             runs.append(replace(run, number=len(runs) + 1))
@@ -124,8 +133,13 @@ def build_tuning(given: argparse.Namespace, command: str) -> "Tuning":
         trial_of=trial_of,
         settings=settings,
         threads=threads,
-        heading=_heading(given, command, levels, seeds),
+        heading=_heading(given, command, levels, seeds, len(settings)),
+        own=bool(given.vary),
     )
+
+
+def _drawn(trials: int, search_seed: int) -> dict[int, Settings]:
+    return {number: draw(SPACE, search_seed, number) if number else defaults() for number in range(trials)}
 
 
 def defaults() -> Settings:
@@ -147,14 +161,19 @@ def _words(settings: Settings) -> list[str]:
     return [f"trainer.{key}={value_text(value)}" for key, value in settings.items()]
 
 
-def _heading(given: argparse.Namespace, command: str, levels: Sequence[str], seeds: range) -> list[str]:
+def _heading(given: argparse.Namespace, command: str, levels: Sequence[str], seeds: range, trials: int) -> list[str]:
     code = code_version()
     version = f"commit {code['commit']}" if code["commit"] else f"source {code['source_sha256'][:16]}"
+    search = (
+        f"Grid of {trials} trials, all values of {' and of '.join(given.vary)}, everything else the defaults."
+        if given.vary
+        else f"Random search: {trials} trials, trial 0 with the defaults and the others drawn with search seed "
+        f"{given.search_seed} from `{PACKAGE.replace('.', '/')}/tuning_space.py`."
+    )
     return [
         "# Tuning",
         f"Written by `{command}` ({version}{', with changes' if code['modified'] else ''}).",
-        f"Random search: {given.trials} trials, trial 0 with the defaults and the others drawn with search seed "
-        f"{given.search_seed} from `{PACKAGE.replace('.', '/')}/tuning_space.py`. Each trial: {', '.join(levels)}; "
+        f"{search} Each trial: {', '.join(levels)}; "
         f"training seeds {', '.join(map(str, seeds))}; {given.timesteps:,} agent-steps; evaluation seed "
         f"{TUNING_EVALUATION_SEED}. Training seeds {TUNING_SEEDS.start} to {TUNING_SEEDS.stop - 1} and that "
         "evaluation seed are refused by `run_benchmark.py` and `adaptive.py`.",
@@ -177,6 +196,8 @@ class Tuning:
     threads: int
     """Threads of each job; 0: the job chooses."""
     heading: Sequence[str]
+    own: bool = False
+    """Each architecture has its own best trial frozen."""
     _display: Display = field(default_factory=Display)
     _records: dict[str, RunRecord] = field(default_factory=dict)
     _faults: dict[str, str] = field(default_factory=dict)
@@ -199,7 +220,8 @@ class Tuning:
             finally:
                 self._display.close()
                 self._write()
-        print(f"\n{tuning_markdown(self.trials(), self.heading)}\nTables: {self.output / MARKDOWN_NAME}, {CSV_NAME}")
+        print(f"\n{tuning_markdown(self.trials(), self.heading, self.own)}")
+        print(f"Tables: {self.output / MARKDOWN_NAME}, {CSV_NAME}")
         for name, fault in self._faults.items():
             print(f"failed: {name}: {fault}", file=sys.stderr)
         return 1 if self._faults else 0
@@ -219,7 +241,7 @@ class Tuning:
         trials = self.trials()
         for folder in [self.output, *([self.evidence] if self.evidence else [])]:
             make_folder(folder)
-            write_atomically(folder / MARKDOWN_NAME, tuning_markdown(trials, self.heading))
+            write_atomically(folder / MARKDOWN_NAME, tuning_markdown(trials, self.heading, self.own))
             write_atomically(folder / CSV_NAME, tuning_csv(trials))
 
     def started(self, task: Task, rank: Rank) -> None:
