@@ -88,11 +88,10 @@ def check(arguments: list[str]) -> None:
 
 def bench(arguments: list[str]) -> None:
     """Speed on this machine; one benchmark alone, with flags of its own: `bench sim --levels 1`."""
-    name, *flags = arguments or ("all",)
-    if name != "all" and name not in BENCHMARKS:
-        sys.exit(f"There is no benchmark {name!r}; there are {', '.join(BENCHMARKS)}.")
-    for chosen in BENCHMARKS if name == "all" else (name,):
-        run("run", "python", f"benchmarks/bench_{chosen}.py", *flags)
+    for name in arguments[:1] or BENCHMARKS:
+        if name not in BENCHMARKS:
+            sys.exit(f"There is no benchmark {name!r}; there are {', '.join(BENCHMARKS)}.")
+        run("run", "python", f"benchmarks/bench_{name}.py", *arguments[1:])
 
 
 def docs(arguments: list[str]) -> None:

@@ -10,7 +10,8 @@ an idle machine.
 
 The account of limits: the operations of matrix products, convolutions and attention that torch does per agent-step
 (once forward to act, and thrice per pass to learn: forward, and twice as much backward), against the rate of large
-float32 products on the same threads in the same minute. `of limit` is the share of what the processor could do if it
+float32 products on the same threads in the same minute. Peak memory is the process's so far: measure one
+architecture per call to have its own. `of limit` is the share of what the processor could do if it
 did nothing else: no simulation, no first layers over tokens (compiled, not counted), no optimiser, no copies.
 """
 
@@ -151,8 +152,6 @@ def matrix_rate(threads: int) -> float:
     from concurrent.futures import ThreadPoolExecutor
 
     import torch
-
-    import metta  # noqa: F401  sets the OpenMP wait policy before torch is imported
 
     torch.set_num_threads(1)
     rows, width, repeats = 4096, 512, 20

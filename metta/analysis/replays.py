@@ -58,6 +58,10 @@ def ranked(runs: Sequence[Run]) -> list[Episode]:
     return sorted(episodes, key=lambda episode: -episode.hearts_per_agent)
 
 
+REPLAY_PATTERN = "replay.*.html"
+"""What `replay_name` gives."""
+
+
 def replay_name(checkpoint: str, level: str, environment: str, episode: int) -> str:
     """Name of the page of one episode, in the folder of its run; what could leave the folder becomes `_`."""
     parts = (re.sub(r"[^A-Za-z0-9_.+=-]", "_", part) for part in (checkpoint, level, environment))

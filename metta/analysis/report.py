@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from metta.analysis.command import results_parser
 from metta.analysis.file_memory import FileMemory
 from metta.analysis.findings import find
 from metta.analysis.gather import combine, gather
@@ -16,7 +17,6 @@ from metta.analysis.results import REPORT_NAME, BenchmarkResults
 from metta.analysis.svg import standalone
 from metta.base.errors import InputError, RunError
 from metta.base.files import make_folder, write_atomically
-from metta.base.flags import Parser
 
 
 def refresh_report(results_file: Path, results: BenchmarkResults, memory: FileMemory) -> str | None:
@@ -52,14 +52,10 @@ def _write(made: Report, output: Path) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    parser = Parser(prog="python -m metta.analysis.report", description="Write the report of a benchmark.")
-    parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="results files, or their folders")
+    parser = results_parser(prog="python -m metta.analysis.report", description="Write the report of a benchmark.")
     parser.add_argument("--output", type=Path, metavar="FILE", help="the page (default: report.html beside RESULTS)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the bootstrap draws (default: 0)")
     try:
         given = parser.parse_args(arguments)
-        if given.seed < 0:
-            raise InputError(f"--seed must be at least 0 (given: {given.seed}).")
         benchmark = gather(given.results)
         output = given.output or next(iter(benchmark.sources)).parent / REPORT_NAME
         if not output.suffix or output.is_dir():

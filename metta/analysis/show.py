@@ -5,8 +5,8 @@ RESULTS are results files, or folders that hold one; nothing is written. The sam
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from metta.analysis.command import results_parser
 from metta.analysis.findings import Findings, find
 from metta.analysis.gather import Gathered, gather
 from metta.analysis.sections import (
@@ -20,7 +20,6 @@ from metta.analysis.sections import (
 from metta.analysis.summary import aligned_table
 from metta.analysis.table import Cell, shown
 from metta.base.errors import InputError
-from metta.base.flags import Parser
 
 
 def overview(benchmark: Gathered, found: Findings) -> str:
@@ -63,13 +62,11 @@ def _printable(text: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    parser = Parser(prog="python -m metta.analysis.show", description="Show a benchmark's results in the terminal.")
-    parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="results files, or their folders")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the bootstrap draws (default: 0)")
+    parser = results_parser(
+        prog="python -m metta.analysis.show", description="Show a benchmark's results in the terminal."
+    )
     try:
         given = parser.parse_args(arguments)
-        if given.seed < 0:
-            raise InputError(f"--seed must be at least 0 (given: {given.seed}).")
         benchmark = gather(given.results)
         print(overview(benchmark, find(benchmark, given.seed)))
     except InputError as error:

@@ -14,6 +14,8 @@ PLAYERS = (RANDOM, SCRIPTED)
 NEWEST = "newest"
 BEST = "best"
 CHECKPOINTS_FOLDER = "checkpoints"
+REFERENCES_FOLDER = "references"
+"""In a benchmark's folder: evaluations of the reference players."""
 
 _RUN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+=-]{0,199}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")

@@ -15,3 +15,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise `InputError`."""
         raise InputError(f"{message} (--help explains every flag).")
+
+
+def natural(text: str) -> int:
+    """A whole number of at least 0, as a flag's `type`."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0 (given: {text!r})")
+    return int(text)

@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from metta.analysis.results import FILE_NAME, REPORT_NAME, BenchmarkResults, RunRecord, read_results, write_results
-from metta.base.addresses import CHECKPOINTS_FOLDER
+from metta.base.addresses import CHECKPOINTS_FOLDER, REFERENCES_FOLDER
 from metta.base.errors import InputError, RunError
 from metta.base.files import locked, make_folder, write_atomically
 from metta.lab.attempts import Attempts
@@ -273,13 +273,13 @@ class Benchmark:
         kinds = [BEST] if self.replays == "best" else [*KINDS]
         benchmark = combine({self.results_file: results})
         wanted = replays.wanted(benchmark, kinds)
-        missing = len(wanted)
-        processes = min(self.parallel, cores(), missing)
-        if missing and self.bucket is not None:
+        if not wanted:
+            return
+        processes = min(self.parallel, cores(), len(wanted))
+        if self.bucket is not None:
             players = {folder.resolve() for folder in replays.players(wanted)}
             self.bucket.fetch(lambda name: (self.output / name).resolve().parent in players)
-        if missing:
-            print(f"Writing {missing} replays; --replays best or none writes fewer.", flush=True)
+        print(f"Writing {len(wanted)} replays; --replays best or none writes fewer.", flush=True)
         if processes > 1:
             threads = max(1, cores() // processes)
             faults = replays.write_side_by_side(self.results_file, kinds, processes, threads)
@@ -288,14 +288,15 @@ class Benchmark:
         for fault in faults:
             print(f"warning: {fault}", file=sys.stderr)
         self._report.finish(results)
-        if missing:
-            self._send(final=True)
+        self._send(final=True)
 
 
 def _is_of_the_benchmark(name: str) -> bool:
     """Whether a file is not one of a run's job, which sends its own: results, reports, references, replays."""
+    from metta.analysis.replays import REPLAY_PATTERN
+
     folder, _, file = name.rpartition("/")
-    return folder.split("/")[0] in ("", "references", "report") or fnmatch(file, "replay.*.html")
+    return folder.split("/")[0] in ("", REFERENCES_FOLDER, Path(REPORT_NAME).stem) or fnmatch(file, REPLAY_PATTERN)
 
 
 def write_with_tables(results_file: Path, results: BenchmarkResults) -> None:

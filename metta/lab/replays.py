@@ -5,7 +5,6 @@ evaluation episode is played again from its checkpoint and written into its run'
 are left alone, so the command may be stopped and repeated. Then the report is written anew.
 """
 
-import argparse
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -17,6 +16,7 @@ from metta.analysis.replays import KINDS, Choice, choices, file_of, page_of, pla
 from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import InputError, RunError
 from metta.base.files import read_json
+from metta.base.flags import Parser, natural
 from metta.lab.dispatch.environment import job_environment
 from metta.lab.endings import report_errors
 from metta.lab.replay import ReplayConfig, write_replay
@@ -143,13 +143,13 @@ def _write(choice: Choice, threads: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 1 if a replay could not be written."""
-    parser = argparse.ArgumentParser(prog="python -m metta.lab.replays", description="Write the replays of a report.")
+    parser = Parser(prog="python -m metta.lab.replays", description="Write the replays of a report.")
     parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="results files, or their folders")
     parser.add_argument("--kinds", default=",".join(KINDS), metavar="A,B", help="of %(default)s (default: all)")
     parser.add_argument(
         "--part", metavar="K/N", help="only every N-th, beginning with the K-th, and no report: N processes share them"
     )
-    parser.add_argument("--threads", type=int, default=0, metavar="N", help="of this process (default: all cores)")
+    parser.add_argument("--threads", type=natural, default=0, metavar="N", help="of this process (default: all cores)")
     given = parser.parse_args(arguments)
     kinds, part = _kinds(given.kinds), _part(given.part) if given.part else (1, 1)
     with ending_with_the_runner():

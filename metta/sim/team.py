@@ -1,7 +1,7 @@
 """Threads that step shares of a batch of worlds at once, awake between steps that follow each other closely.
 
-The operating system needs about 0.1 ms to wake a sleeping thread (`benchmarks/bench_sim.py` on two threads shows it),
-which is as long as a step of many worlds. So the threads stay in compiled code after a step and look for the next one
+The operating system needs about 0.1 ms to wake a sleeping thread (docs/log.md, "Threads awake between steps"), which is
+as long as a step of many worlds. So the threads stay in compiled code after a step and look for the next one
 there, and only sleep when it does not come soon.
 """
 
@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
 from numba.core import types
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
@@ -59,19 +58,29 @@ class Team:
         self._own = shares[0]
         self._alarms = [threading.Event() for _ in shares[1:]]
         follow(self._notes, LINE, 0, *self._own)  # nothing to do yet: compiles, here where an error would be seen
+        threads = []
         for number, (share, alarm) in enumerate(zip(shares[1:], self._alarms, strict=True), start=1):
             work = (self._notes, LINE * number, alarm, share)
-            threading.Thread(target=_serve, args=work, name=f"worlds {number}", daemon=True).start()
+            thread = threading.Thread(target=_serve, args=work, name=f"worlds {number}", daemon=True)
+            thread.start()
+            threads.append(thread)
+        self._threads = threads
         self._end = weakref.finalize(self, _stop, self._notes, self._alarms)
 
     def step(self, actions: NDArray[np.int32]) -> int:
-        """One step of all worlds; returns how many episodes ended."""
+        """One step of all worlds; returns how many episodes ended.
+
+        Raises:
+            RuntimeError: a thread is gone, as after a fork.
+        """
         notes = self._notes
         self._actions[:] = actions
         notes[NUMBER] += 1
         _wake(notes, self._alarms)
         ended = int(step_worlds(*self._own))
         while not all_done(notes, PATIENCE):
+            if not all(thread.is_alive() for thread in self._threads):
+                raise RuntimeError("a thread of the simulator is gone; after a fork, make a new environment.")
             time.sleep(NAP_SECONDS)
         return ended + int(notes[LINE + ENDED :: LINE].sum())
 
@@ -104,23 +113,7 @@ def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """The compiled parts; that they use the digest of the kernels' sources keeps their caches on disk apart."""
 
     @entry
-    def follow(  # type: ignore[no-untyped-def]
-        notes,
-        line,
-        patience,
-        rules,
-        worlds,
-        window,
-        first,
-        last,
-        actions,
-        observations,
-        rewards,
-        terminals,
-        truncations,
-        resets,
-        success,
-    ) -> bool:
+    def follow(notes, line, patience, *share) -> bool:  # type: ignore[no-untyped-def]
         """Do every step that is asked for; False if none was for a while, True if there will be no more."""
         if digest < 0:
             return True
@@ -135,20 +128,7 @@ def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
                 asked = read_news(notes, NUMBER)
             if asked == STOP:
                 return True
-            notes[line + ENDED] = step_worlds(
-                rules,
-                worlds,
-                window,
-                first,
-                last,
-                actions,
-                observations,
-                rewards,
-                terminals,
-                truncations,
-                resets,
-                success,
-            )
+            notes[line + ENDED] = step_worlds(*share)
             done = asked
             write_news(notes, line + NUMBER, done)
 
@@ -184,7 +164,7 @@ def _load(typing_context: Any, notes: Any, index: Any) -> Any:
 def _store(typing_context: Any, notes: Any, index: Any, number: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         builder.store_atomic(arguments[2], _place(context, builder, signature, arguments), "release", 8)
-        return ir.Constant(ir.IntType(8).as_pointer(), None)
+        return context.get_dummy_value()
 
     return types.void(notes, types.intp, types.int64), build
 

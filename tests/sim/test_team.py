@@ -1,4 +1,4 @@
-"""Threads that step shares of the worlds: asleep, awake, interrupted by nothing, and gone with their environment."""
+"""Threads that step shares of the worlds: asleep, awake, about to fall asleep, and gone with their environment."""
 
 import gc
 import threading

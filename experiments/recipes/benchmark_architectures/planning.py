@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
-from metta.base.addresses import CHECKPOINTS_FOLDER, PLAYERS, check_run_name
+from metta.base.addresses import CHECKPOINTS_FOLDER, PLAYERS, REFERENCES_FOLDER, check_run_name
 from metta.base.errors import InputError
 from metta.cli.main import resolve
 from metta.lab.benchmark import REPLAYS
@@ -97,7 +97,7 @@ def planned_references(levels: Sequence[str], output: Path, settings: Sequence[s
 
 
 def _planned_reference(player: str, level: str, output: Path, settings: Sequence[str]) -> PlannedReference:
-    file = output / "references" / f"{level}.{player}.json"
+    file = output / REFERENCES_FOLDER / f"{level}.{player}.json"
     words = (f"{PACKAGE}.{level}.evaluate", f"policy_uri={player}", f"output={file}", *_evaluation_settings(settings))
     job = resolve(words)
     assert isinstance(job, EvaluateJob)

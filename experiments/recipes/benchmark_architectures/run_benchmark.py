@@ -58,7 +58,7 @@ FULL = Extent(
 )
 
 QUICK = Extent(
-    architectures="fast,fast_lstm_reset,gtrxl",  # the quickest to train of those with a memory, so that learning shows
+    architectures="fast,fast_lstm_reset,gtrxl",  # three with a memory that train quickly, so that learning shows
     levels="level_1_basic",
     max_timesteps=150_000,
     seeds=2,
