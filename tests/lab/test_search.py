@@ -2,7 +2,8 @@
 
 import pytest
 
-from metta.lab.search import Choice, LogUniform, OneMinusLogUniform, draw
+from metta.base.errors import InputError
+from metta.lab.search import Choice, LogUniform, OneMinusLogUniform, draw, grid
 
 RATE = LogUniform("rate", 1e-4, 1e-2)
 DISCOUNT = OneMinusLogUniform("discount", 0.001, 0.1)
@@ -42,3 +43,18 @@ def test_a_draw_depends_on_seed_trial_and_dimension_alone() -> None:
     assert wide == draw((RATE, DISCOUNT, SHAPE), 5, 3)
     assert wide["rate"] != draw((RATE,), 6, 3)["rate"]
     assert wide["rate"] != draw((RATE,), 5, 4)["rate"]
+
+
+def test_a_grid_holds_every_combination_once() -> None:
+    assert grid(["rate=0.001,2", "clip=true,false"]) == [
+        {"rate": 0.001, "clip": True},
+        {"rate": 0.001, "clip": False},
+        {"rate": 2, "clip": True},
+        {"rate": 2, "clip": False},
+    ]
+
+
+@pytest.mark.parametrize("texts", [["rate"], ["=1"], ["rate="], ["rate=1,a"], ["rate=1,1"], ["rate=1", "rate=2"]])
+def test_a_grid_that_is_none_is_refused(texts: list[str]) -> None:
+    with pytest.raises(InputError, match="is not KEY=A,B with a new key"):
+        grid(texts)

@@ -80,6 +80,20 @@ def test_the_table_is_ranked_by_hearts_and_names_the_setting_to_freeze(
     assert (Path("docs") / "tuning.csv").read_text() == (OUTPUT / "tuning.csv").read_text()
 
 
+def test_a_grid_freezes_each_architectures_own_best(jobs: Here) -> None:
+    words = ["--architectures", "vit,fast", "--timesteps", "200", "--vary", "learning_rate=0.001,0.002,0.0005"]
+    assert main(words) == 0
+    rows = list(csv.DictReader((OUTPUT / "tuning.csv").open()))
+    assert [row["learning_rate"] for row in rows] == ["0.001", "0.001", "0.002", "0.002", "0.0005", "0.0005"]
+    page = (OUTPUT / "tuning.md").read_text()
+    frozen = [line.split() for line in page.partition("Frozen:")[2].splitlines() if line.startswith("| ")]
+    assert [[cell for cell in line if cell != "|"] for line in frozen if line[1] in ("vit", "fast")] == [
+        ["vit", "1", "2.000", "0.002"],
+        ["fast", "1", "2.000", "0.002"],
+    ]
+    assert "all values of learning_rate=0.001,0.002,0.0005" in page
+
+
 def test_a_repeated_command_goes_on_and_more_trials_are_added(jobs: Here) -> None:
     main(SMALL)
     before = (OUTPUT / "tuning.csv").read_text()
@@ -160,6 +174,10 @@ def test_published_runs_on_tuning_seeds_are_refused(bench: Bench, capsys: pytest
         (["evaluation.seed=20260101"], "evaluation.seed is set by the search or by a flag"),
         (["trainer.gamma=0.9"], "trainer.gamma is set by the search"),
         (["trainer.gama=0.9"], "did you mean 'trainer.gamma'"),
+        (["--vary", "gama=1,2"], "did you mean 'trainer.gamma'"),
+        (["--vary", "gamma=0.9,a"], "--vary 'gamma=0.9,a' is not KEY=A,B"),
+        (["--vary", "gamma=0.9,2"], "gamma"),
+        (["--vary", "gamma=0.9,0.8", "trainer.gamma=0.7"], "trainer.gamma is set by the search"),
         (["--trials", "0"], "--trials must be at least 1"),
         (["--architectures", "vitt"], "did you mean 'vit'"),
         (["--levels", "level_1"], "did you mean 'level_1_basic'"),
