@@ -19,11 +19,7 @@ import argparse
 import importlib
 import json
 import os
-import resource
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,16 +48,20 @@ def main() -> None:
     unknown = [name for name in names if name not in registry]
     if unknown:
         parser.error(f"unknown architecture {unknown[0]!r}; known: {', '.join(registry)}")
+    from benchmarks.training_rate import matrix_rate, training_rate
+
+    sim = importlib.import_module(f"{RECIPES}.{options.level}").LEVEL.make_env()
     results = []
     flops_per_second = matrix_rate(options.threads)
     print(f"Matrix products, float32, {options.threads} threads: {flops_per_second / 1e9:.0f} GFLOP/s")
     print(
-        f"{'architecture':<20}{'threads':>8}{'steps/s':>10}{'rollout':>9}{'update':>9}{'peak MB':>9}"
+        f"{'architecture':<20}{'threads':>8}{'steps/s':>10}{'simulate':>10}{'act':>6}{'update':>8}{'peak MB':>9}"
         f"{'MFLOP':>8}{'of limit':>10}",
         flush=True,
     )
     for name in names:
-        result = measure_trainer(name, options)
+        rate = training_rate(registry[name], sim, _trainer(options), options.threads, options.repeats)
+        result = _named(name, options.threads, rate)
         result["limit_share"] = result["agent_steps_per_second"] * result["flops_per_step"] / flops_per_second
         results.append(result)
         _print_row(result)
@@ -88,104 +88,33 @@ def _trainer(options: argparse.Namespace) -> "TrainerConfig":
     return TrainerConfig(num_streams=options.streams, rollout_steps=64, minibatches=4, epochs=options.epochs)
 
 
+def _named(name: str, threads: int, rate: dict[str, Any]) -> dict[str, Any]:
+    return {"architecture": name, "threads": threads} | rate
+
+
 def _print_row(result: dict[str, Any]) -> None:
     print(
         f"{result['architecture']:<20}{result['threads']:>8}{result['agent_steps_per_second']:>10,.0f}"
-        f"{result['rollout_share']:>9.0%}{result['update_share']:>9.0%}{result['peak_memory_mb']:>9,.0f}"
+        f"{result['simulation_share']:>10.0%}{result['acting_share']:>6.0%}{result['update_share']:>8.0%}"
+        f"{result['peak_memory_mb']:>9,.0f}"
         + (f"{result['flops_per_step'] / 1e6:>8.1f}{result['limit_share']:>10.0%}" if "limit_share" in result else ""),
         flush=True,
     )
 
 
-def measure_trainer(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """The product's own collector and update."""
-    from metta.agent.ledger import forward_flops
-    from metta.base.seeding import derive_seed
-    from metta.rl.config import SystemConfig
-    from metta.rl.rollout import Collector
-    from metta.rl.sampling import uniforms
-    from metta.rl.shards import Shards
-    from metta.rl.trainer import choose_device, spec_of
-    from metta.rl.update import make_learner, update
-    from metta.sim.vector_env import VectorEnv
-
-    sim = importlib.import_module(f"{RECIPES}.{options.level}").LEVEL.make_env()
-    registry = importlib.import_module(f"{RECIPES}.level_1_basic").ARCHITECTURES
-    trainer = _trainer(options)
-    device = choose_device(SystemConfig())
-    shards = Shards(options.threads if device.type == "cpu" else 1)
-    worlds = max(1, round(trainer.num_streams / sim.num_agents))
-    env = VectorEnv(sim, num_worlds=worlds, seed=derive_seed(0, "worlds"), desynchronise=True)
-    env.reset()
-    policy = registry[name].build(spec_of(sim, trainer.front_view), derive_seed(0, "weights")).to(device)
-    learner = make_learner(policy, trainer)
-    collector = Collector(env, policy, trainer.rollout_steps, device, shards)
-    steps = env.num_streams * trainer.rollout_steps
-    index = 0
-
-    def one_update() -> tuple[float, float]:
-        nonlocal index
-        started = time.perf_counter()
-        segments = collector.collect(uniforms(0, "sampling", index, (trainer.rollout_steps, env.num_streams)))
-        collected = time.perf_counter()
-        update(learner, segments, trainer, shards, 0, index, trainer.entropy_weight)
-        index += 1
-        return collected - started, time.perf_counter() - collected
-
-    result = _measured(name, options.threads, steps, one_update, options.repeats)
-    shards.close()
-    forward = forward_flops(registry[name], spec_of(sim, trainer.front_view), compiled=True)
-    return result | {"flops_per_step": forward * (1 + 3 * trainer.epochs)}
-
-
 def measure_plain_loop(options: argparse.Namespace) -> dict[str, Any]:
     """The same network as `fast`, in a plain eager loop."""
     from benchmarks.plain_loop import PlainLoop
+    from benchmarks.training_rate import measured
 
     sim = importlib.import_module(f"{RECIPES}.{options.level}").LEVEL.make_env()
     loop = PlainLoop(sim, options.threads, _trainer(options))
-    return _measured(PLAIN, options.threads, loop.steps_per_update, loop.one_update, options.repeats)
 
+    def one_update() -> tuple[float, float, float]:
+        rollout, learning = loop.one_update()
+        return 0.0, rollout, learning  # the loop does not tell its simulation apart
 
-def matrix_rate(threads: int) -> float:
-    """Floating-point operations per second of large float32 matrix products, one product at a time on every thread."""
-    from concurrent.futures import ThreadPoolExecutor
-
-    import torch
-
-    torch.set_num_threads(1)
-    rows, width, repeats = 4096, 512, 20
-    pairs = [(torch.randn(rows, width), torch.randn(width, width)) for _ in range(threads)]
-
-    def multiply(pair: tuple[torch.Tensor, torch.Tensor]) -> None:
-        for _ in range(repeats):
-            torch.mm(*pair)
-
-    with ThreadPoolExecutor(threads) as pool:
-        times = []
-        for _ in range(7):
-            started = time.perf_counter()
-            list(pool.map(multiply, pairs))
-            times.append(time.perf_counter() - started)
-    return threads * repeats * 2 * rows * width * width / min(times)
-
-
-def _measured(
-    name: str, threads: int, steps: int, one_update: Callable[[], tuple[float, float]], repeats: int
-) -> dict[str, Any]:
-    for _ in range(2):
-        one_update()  # compiles, fills caches
-    times = [one_update() for _ in range(repeats)]
-    rollout = statistics.median(rollout for rollout, _ in times)
-    learning = statistics.median(learning for _, learning in times)
-    return {
-        "architecture": name,
-        "threads": threads,
-        "agent_steps_per_second": steps / statistics.median(sum(pair) for pair in times),
-        "rollout_share": rollout / (rollout + learning),
-        "update_share": learning / (rollout + learning),
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-    }
+    return _named(PLAIN, options.threads, measured(one_update, loop.steps_per_update, options.repeats))
 
 
 if __name__ == "__main__":
