@@ -228,9 +228,8 @@ def _save(training: Training, folder: Path) -> None:
     """Write a checkpoint, note it if it is the best so far, and drop those no longer needed."""
     name = checkpoint_name(training.timesteps)
     training.best = best_record(training.best, name, training.recent_hearts)
-    optimizer_state = training.learner.optimizer.state_dict()["state"]
     tensors = {
-        **{f"optimizer/{index}/{key}": value for index, part in optimizer_state.items() for key, value in part.items()},
+        **{f"optimizer/{key}": value for key, value in training.learner.optimizer.state_dict().items()},
         **{f"state/{index}": leaf for index, leaf in enumerate(leaves(training.collector.state))},
         **{f"worlds/{key}": torch.from_numpy(value) for key, value in training.env.state_dict().items()},
     }
@@ -270,14 +269,8 @@ def _restore(training: Training, checkpoint: Path) -> None:
             f"not the {training.config.architecture!r} of this run; use another run name."
         )
     training.policy.load_state_dict(weights)
-    groups = training.learner.optimizer.state_dict()["param_groups"]
-    state: dict[int, dict[str, Any]] = {}
-    for name, tensor in tensors.items():
-        kind, _, rest = name.partition("/")
-        if kind == "optimizer":
-            index, _, key = rest.partition("/")
-            state.setdefault(int(index), {})[key] = tensor
-    training.learner.optimizer.load_state_dict({"state": state, "param_groups": groups})
+    moments = {name.removeprefix("optimizer/"): tensor for name, tensor in tensors.items() if "optimizer/" in name}
+    training.learner.optimizer.load_state_dict(moments)
     template = training.collector.state
     count = sum(1 for _ in leaves(template))
     training.collector.state = with_leaves(template, [tensors[f"state/{index}"] for index in range(count)])

@@ -6,11 +6,12 @@ Axes: N streams, B streams of a minibatch, T steps.
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from metta.agent.policy import AuxiliaryTargets, Policy, PolicyOutput
 from metta.agent.state import rows
 from metta.base.errors import RunError
+from metta.rl.adam import Adam
 from metta.rl.advantage import generalised_advantages
 from metta.rl.config import TrainerConfig
 from metta.rl.losses import Loss, Targets, ppo_loss
@@ -24,25 +25,12 @@ class Learner:
     """What learning changes: the policy's parameters and the optimiser's moments."""
 
     policy: Policy
-    optimizer: torch.optim.Adam
-    parameters: list[nn.Parameter]
-    """The trained parameters, in the optimiser's order."""
+    optimizer: Adam
 
 
 def make_learner(policy: Policy, config: TrainerConfig) -> Learner:
     """Adam over every parameter of the policy."""
-    parameters = [parameter for parameter in policy.parameters() if parameter.requires_grad]
-    # Fused Adam walks parameters, gradients and moments in the order of memory, so all must lie in it alike: plainly.
-    for parameter in parameters:
-        parameter.data = parameter.data.contiguous()
-    optimizer = torch.optim.Adam(
-        parameters,
-        lr=config.learning_rate,
-        betas=(config.beta1, config.beta2),
-        eps=config.adam_eps,
-        fused=True,
-    )
-    return Learner(policy, optimizer, parameters)
+    return Learner(policy, Adam([parameter for parameter in policy.parameters() if parameter.requires_grad], config))
 
 
 def update(
@@ -130,26 +118,26 @@ def _step(
         )
         loss = ppo_loss(output.logits, output.values, targets, count, config, entropy_weight)
         loss = _with_auxiliary(loss, learner.policy, output, segments, streams_B, targets, count)
-        return loss, torch.autograd.grad(loss.total, learner.parameters)
+        return loss, torch.autograd.grad(loss.total, learner.optimizer.parameters)
 
     results = shards.map(differentiate, split(chosen_B.numel(), shards.threads))
     losses = [loss for loss, _ in results]
-    for parameter, *gradients in zip(learner.parameters, *(gradients for _, gradients in results), strict=True):
-        total = gradients[0] if len(gradients) == 1 else torch.stack(gradients).sum(0)
-        parameter.grad = total.contiguous()
-    norm = torch.nn.utils.clip_grad_norm_(learner.parameters, config.max_gradient_norm)
+    gradients = [
+        (shares[0] if len(shares) == 1 else torch.stack(shares).sum(0)).contiguous()
+        for shares in zip(*(gradients for _, gradients in results), strict=True)
+    ]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    torch._foreach_mul_(gradients, (config.max_gradient_norm / (norm + 1e-6)).clamp(max=1.0))
     parts = {name: sum(float(loss.parts[name]) for loss in losses) for name in losses[0].parts}
     parts["loss/total"] = sum(float(loss.total.detach()) for loss in losses)
     parts["loss/gradient_norm"] = float(norm)
     bad = [name for name, value in parts.items() if value != value or value in (float("inf"), float("-inf"))]
     if bad:
-        learner.optimizer.zero_grad()
         raise RunError(
             f"{bad[0]} became {parts[bad[0]]}: training stopped before the update that would have spread it; "
             "the last checkpoint is kept (a lower trainer.learning_rate usually helps)."
         )
-    learner.optimizer.step()
-    learner.optimizer.zero_grad()
+    learner.optimizer.step(gradients)
     return parts | {"ratio_deviation": max(float(loss.ratio_deviation) for loss in losses)}
 
 

@@ -1,0 +1,86 @@
+"""How long one waits before anything happens: `uv run python benchmarks/bench_startup.py [--repeats 5]`.
+
+`--help` of every command, which should be too short to notice, and a training run until its first line of metrics and
+until its end (one update, no evaluation). Prints a table and, as its last line, {"benchmark": "startup", "results":
+[{"what", "seconds", "cpu_seconds"}]}; both are the median over the repeats. The first run after a change to the
+simulator also compiles it; one run that does not count goes before the others. `tests/cli/test_main.py` keeps torch,
+numba and numpy out of `--help`.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+FOLDER = "experiments/recipes/benchmark_architectures"
+COMMANDS = (
+    ("tools/run.py", "experiments.recipes.benchmark_architectures.level_1_basic.train", "--help"),
+    ("tools/run.py", "--list"),
+    (f"{FOLDER}/run_benchmark.py", "--help"),
+    (f"{FOLDER}/adaptive.py", "--help"),
+    (f"{FOLDER}/tuning.py", "--help"),
+    ("-m", "metta.sim.conformance", "--help"),
+    ("-m", "metta.agent.check", "--help"),
+    ("-m", "metta.analysis.report", "--help"),
+    ("-m", "metta.lab.merge", "--help"),
+)
+
+
+TRAINING = (
+    *("tools/run.py", f"{FOLDER.replace('/', '.')}.level_1_basic.train", "arch_type=fast", "run=startup"),
+    *("evaluate=false", "trainer.total_timesteps=1"),
+)
+
+
+def main() -> None:
+    """Parse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    repeats = parser.parse_args().repeats
+    if repeats < 1:
+        parser.error("--repeats must be at least 1")
+    results = []
+    print(f"{'seconds':>8}{'CPU s':>8}  what", flush=True)
+
+    def show(what: str, measured: list[tuple[float, float]]) -> None:
+        seconds, load = (statistics.median(values) for values in zip(*measured, strict=True))
+        results.append({"what": what, "seconds": seconds, "cpu_seconds": load})
+        print(f"{seconds:>8.2f}{load:>8.2f}  {what}", flush=True)
+
+    for command in COMMANDS:
+        show(" ".join(command), [seconds_of(command)[:2] for _ in range(repeats)])
+    trainings = [training() for _ in range(1 + repeats)][1:]
+    show("training, to its first metrics", [(first, load) for _, load, first in trainings])
+    show("training of one update, whole", [(seconds, load) for seconds, load, _ in trainings])
+    print(json.dumps({"benchmark": "startup", "results": results}))
+
+
+def training() -> tuple[float, float, float]:
+    """Seconds on the clock, of processor time, and until the first metrics of a new run."""
+    with tempfile.TemporaryDirectory() as folder:
+        return seconds_of((*TRAINING, f"train_dir={folder}"), Path(folder) / "startup" / "metrics.jsonl")
+
+
+def seconds_of(command: tuple[str, ...], awaited: Path | None = None) -> tuple[float, float, float]:
+    """Seconds on the clock and of processor time until the command ends; seconds until a file is there (or the end)."""
+    before = os.times()
+    started = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *command], cwd=REPOSITORY, stdout=subprocess.DEVNULL)
+    while awaited is not None and process.poll() is None and not (awaited.exists() and awaited.stat().st_size):
+        time.sleep(0.01)
+    first = time.perf_counter() - started
+    if process.wait():
+        sys.exit(f"{' '.join(command)} failed; see above.")
+    seconds, after = time.perf_counter() - started, os.times()
+    load = after.children_user + after.children_system - before.children_user - before.children_system
+    return seconds, load, first
+
+
+if __name__ == "__main__":
+    main()
