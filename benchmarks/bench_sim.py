@@ -2,7 +2,8 @@
 
 Random actions drawn beforehand, complete observations, worlds in the middle of their episodes, new maps included.
 Prints a table and, as the last line, JSON. A figure is the median over the repeats, in agent-steps per second of wall
-time; per CPU second (one thread only) is what remains when other programs take turns on the core.
+time; per CPU second (one thread only) is what remains when other programs take turns on the core. Beside it stands how
+many observations could be copied in memory in that time, which is the least that any simulator has to move.
 W worlds, A agents in a world, N = W * A agent streams.
 """
 
@@ -88,6 +89,20 @@ def reset_share(config: SimConfig, cpu_rate: float, repeats: int) -> float:
     return end / (config.max_steps * per_step)
 
 
+def copy_rate(config: SimConfig, repeats: int) -> float:
+    """Observations per second that one thread copies, in arrays as large as those of `measure`."""
+    num_streams = -(-STREAMS // config.num_agents) * config.num_agents
+    source = np.full((num_streams, config.num_observation_tokens, 3), 255, np.uint8)
+    target = source.copy()
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        for _ in range(DRAWN_STEPS):
+            np.copyto(target, source)
+        times.append(time.perf_counter() - started)
+    return DRAWN_STEPS * num_streams / statistics.median(times)
+
+
 def whole_numbers(text: str) -> list[int]:
     """A comma-separated list."""
     return [int(part) for part in text.split(",")]
@@ -103,7 +118,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=9, help="measurements per figure, the median counts (default 9)")
     arguments = parser.parse_args()
 
-    table = Table("level", "threads", "million agent-steps/s", "per CPU second", "share of episode ends")
+    table = Table(
+        "level", "threads", "million agent-steps/s", "per CPU second", "share of episode ends", "million copies/s"
+    )
     results = []
     for level in arguments.levels:
         config = level_config(level)
@@ -112,10 +129,12 @@ def main() -> None:
             share = reset_share(config, cpu_rate, arguments.repeats) if threads == 1 else None
             results.append({"level": level, "threads": threads, "agent_steps_per_second": round(wall_rate)})
             if share is None:
-                table.add_row(str(level), str(threads), f"{wall_rate / 1e6:.2f}", "", "")
+                table.add_row(str(level), str(threads), f"{wall_rate / 1e6:.2f}", "", "", "")
             else:
+                copies = copy_rate(config, arguments.repeats)
                 results[-1] |= {"agent_steps_per_cpu_second": round(cpu_rate), "episode_end_share": round(share, 5)}
-                cells = f"{wall_rate / 1e6:.2f}", f"{cpu_rate / 1e6:.2f}", f"{share:.2%}"
+                results[-1] |= {"copies_per_second": round(copies)}
+                cells = f"{wall_rate / 1e6:.2f}", f"{cpu_rate / 1e6:.2f}", f"{share:.2%}", f"{copies / 1e6:.1f}"
                 table.add_row(str(level), str(threads), *cells)
     Console().print(table)
     print(json.dumps({"benchmark": "sim", "results": results}))
