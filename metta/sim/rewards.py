@@ -20,10 +20,16 @@ def potential(rules: Rules, world: World, agent: int) -> np.float32:
 def pay_changes(rules: Rules, world: World, rewards: np.ndarray) -> None:
     """Add each agent's change of potential to its reward; `rewards` [A] is the world's part."""
     for agent in range(rules.num_agents):
-        if world.entities[agent, ITEMS_CHANGED] != 0:
-            world.entities[agent, ITEMS_CHANGED] = 0
-            new = potential(rules, world, agent)
-            change = np.float32(new - np.float32(world.account[agent, POTENTIAL]))
-            rewards[agent] = np.float32(rewards[agent] + change)
-            world.account[agent, POTENTIAL] = new
-        world.account[agent, RETURN] += rewards[agent]
+        pay_change(rules, world, agent, rewards)
+
+
+@inner
+def pay_change(rules: Rules, world: World, agent: int, rewards: np.ndarray) -> None:
+    """The same for one agent; touches nothing of the others."""
+    if world.entities[agent, ITEMS_CHANGED] != 0:
+        world.entities[agent, ITEMS_CHANGED] = 0
+        new = potential(rules, world, agent)
+        change = np.float32(new - np.float32(world.account[agent, POTENTIAL]))
+        rewards[agent] = np.float32(rewards[agent] + change)
+        world.account[agent, POTENTIAL] = new
+    world.account[agent, RETURN] += rewards[agent]

@@ -45,6 +45,16 @@ def tick(
     observations: np.ndarray,
 ) -> None:
     """One step of one world: actions int32 [A]; writes rewards float32 [A], success bool [A], observations."""
+    change_world(rules, world, window, actions, rewards, success)
+    observe_world(rules, world, window, rewards, observations)
+    pay_changes(rules, world, rewards)
+
+
+@inner
+def change_world(
+    rules: Rules, world: World, window: Window, actions: np.ndarray, rewards: np.ndarray, success: np.ndarray
+) -> None:
+    """What a step does to a world before anybody looks; the rewards are then the penalties alone."""
     rewards[:] = np.float32(0.0)
     world.clock[STEP] += 1
     world.clock[LIFETIME] += 1
@@ -53,8 +63,6 @@ def tick(
     attacks_first(rules, world, window, actions, rewards, success)
     other_actions(rules, world, window, actions, rewards, success)
     redraw_agents(rules, world)
-    observe_world(rules, world, window, rewards, observations)
-    pay_changes(rules, world, rewards)
 
 
 @inner
@@ -107,6 +115,38 @@ def redraw_agents(rules: Rules, world: World) -> None:
 
 
 @inner
+def has_ended(world: World) -> bool:
+    """Whether the episode is over."""
+    return world.clock[STEP] >= world.clock[LAST_STEP]
+
+
+@inner
+def is_cut(rules: Rules, world: World) -> bool:
+    """Whether the end of the episode is a truncation, not a terminal."""
+    return rules.truncates or world.clock[LAST_STEP] < rules.max_steps
+
+
+@inner
+def begin_episode(
+    rules: Rules,
+    worlds: Worlds,
+    window: Window,
+    start_cells: np.ndarray,
+    thresholds: np.ndarray,
+    w: int,
+    episode: int,
+    longest: int,
+    random_length: bool,
+    scratch: np.ndarray,
+) -> bool:
+    """Start an episode of a world by one of the variants; False if no map could be drawn (see `start_episodes`)."""
+    world = one_world(worlds, w)
+    choose_variant(world, thresholds, episode)
+    own = rules_of(rules, world.clock[VARIANT])
+    return start_episode(own, world, window, start_cells[w], episode, longest, random_length, scratch)
+
+
+@inner
 def one_world(worlds: Worlds, w: int) -> World:
     """The arrays of one world."""
     return World(
@@ -151,8 +191,8 @@ def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
             streams = slice(w * rules.num_agents, (w + 1) * rules.num_agents)
             own = rules_of(rules, world.clock[VARIANT])
             tick(own, world, window, actions[streams], rewards[streams], success[streams], observations[streams])
-            ends = world.clock[STEP] >= world.clock[LAST_STEP]
-            cut = rules.truncates or world.clock[LAST_STEP] < rules.max_steps
+            ends = has_ended(world)
+            cut = is_cut(own, world)
             terminals[streams] = ends and not cut
             truncations[streams] = ends and cut
             resets[streams] = False
@@ -186,12 +226,13 @@ def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
             return digest
         for i in range(chosen.shape[0]):
             w = chosen[i]
+            if not begin_episode(
+                rules, worlds, window, start_cells, thresholds, w, episodes[i], longest, random_length, scratch
+            ):
+                return w
             world = one_world(worlds, w)
             streams = slice(w * rules.num_agents, (w + 1) * rules.num_agents)
-            choose_variant(world, thresholds, episodes[i])
             own = rules_of(rules, world.clock[VARIANT])
-            if not start_episode(own, world, window, start_cells[w], episodes[i], longest, random_length, scratch):
-                return w
             observe_world(own, world, window, rewards, observations[streams])
             resets[streams] = True
         return -1
