@@ -155,7 +155,7 @@ MUTATIONS = (
     Mutation("cut-off", "episode_start.py", "below(length_state, longest)", "below(length_state, rules.max_steps)"),
     Mutation("cut-off", "episode_start.py", "1 + below(length_state", "below(length_state"),
     Mutation(
-        "cut-off", "vector_env.py", "min(self.episode_steps or rules.max_steps, rules.max_steps)", "rules.max_steps"
+        "cut-off", "vector_env.py", "min(episode_steps or config.max_steps, config.max_steps)", "config.max_steps"
     ),
     Mutation(
         "variants",

@@ -63,9 +63,9 @@ def last_reward_value(reward: np.float32) -> int:
     if reward == np.float32(0.0):
         return 0
     hundredfold = np.float32(reward * np.float32(100.0))
-    whole = np.floor(np.abs(np.float64(hundredfold)) + 0.5)
+    whole = (abs(np.float64(hundredfold)) + 0.5) // 1.0  # `np.floor` does not exist on a GPU
     signed = -whole if hundredfold < 0 else whole
-    return int(signed - 256.0 * np.floor(signed / 256.0))
+    return int(signed % 256.0)
 
 
 @inner

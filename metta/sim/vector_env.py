@@ -4,7 +4,7 @@ W worlds, A agents in a world, N = W*A agent streams (world-major), M tokens of 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
@@ -45,6 +45,11 @@ from metta.sim.world_arrays import (
     WORLD_INDEX,
     fixed_cells,
     make_worlds,
+)
+
+NO_MAP = (
+    "no random map of this room lets every agent reach one of each converter; "
+    "make the room larger or ask for fewer objects"
 )
 
 
@@ -133,7 +138,7 @@ class VectorEnv:
         self.seed = seed
         self.threads = min(threads, num_worlds)
         self.desynchronise = desynchronise
-        self.episode_steps = episode_steps
+        self.longest = min(episode_steps or config.max_steps, config.max_steps)
         fresh = Buffers.allocate(self.num_streams, config.num_observation_tokens)
         self.buffers = buffers or fresh
         for field in fields(Buffers):
@@ -142,17 +147,17 @@ class VectorEnv:
                 raise ValueError(f"buffers.{field.name} must be a contiguous {wanted.dtype} array {wanted.shape}")
         self._rows = self.buffers.observations.reshape(self.num_streams, -1)
         self.num_variants = max(1, len(variants))
-        self._rules = stack_rules(config, variants or (config,))
+        self.rules = stack_rules(config, variants or (config,))
         self._thresholds = weight_thresholds(np.ones(self.num_variants))
-        self._window = window_tables(config.obs_height, config.obs_width, config.map_width)
+        self.window = window_tables(config.obs_height, config.obs_width, config.map_width)
         self._worlds = make_worlds(config, num_worlds, first_world)
         self._start_cells = np.zeros((num_worlds, config.map_height, config.map_width), np.uint8)
-        if not self._rules.random_maps:
+        if not self.rules.random_maps:
             self._start_cells[:] = fixed_cells(config)
         self._names = list(config.objects)
         self._characters = map_characters(config)
         self._episodes: list[EpisodeRecord] = []
-        self._started = False
+        self.started = False
         self._team: Team | None = None
 
     @property
@@ -165,6 +170,12 @@ class VectorEnv:
 
         Raises RunError if a map of the configured room cannot be drawn.
         """
+        self.prepare(seed)
+        self._start(np.arange(self.num_worlds), np.zeros(self.num_worlds, np.int64), self.desynchronise)
+        self.started = True
+
+    def prepare(self, seed: int | None) -> None:
+        """What `reset` does before the first episodes start."""
         if seed is not None:
             self.seed = seed
         self._worlds.clock[:, SEED] = derive_seed(self.seed, "worlds")
@@ -173,8 +184,6 @@ class VectorEnv:
         self._episodes.clear()
         for field in fields(Buffers):
             getattr(self.buffers, field.name)[...] = 0
-        self._start(np.arange(self.num_worlds), np.zeros(self.num_worlds, np.int64), self.desynchronise)
-        self._started = True
 
     def step(self, actions: NDArray[np.int32]) -> None:
         """One step of all worlds with actions int32 [N], on `threads` threads. Errors as `step_worlds`."""
@@ -205,14 +214,14 @@ class VectorEnv:
         """Of the kernel `step_worlds`, before the worlds and after the actions."""
         b = self.buffers
         after = (self._rows, b.rewards, b.terminals, b.truncations, b.resets, b.action_success)
-        return (self._rules, self._worlds, self._window), after
+        return (self.rules, self._worlds, self.window), after
 
     def _check(self, actions: NDArray[np.int32], first: int, last: int) -> None:
         if actions.shape != (self.num_streams,) or actions.dtype != np.int32 or not actions.flags.c_contiguous:
             raise ValueError(f"actions must be a contiguous int32 array [{self.num_streams}]")
         if not 0 <= first <= last <= self.num_worlds:
             raise ValueError(f"worlds {first}..{last} are not inside 0..{self.num_worlds}")
-        if not self._started:
+        if not self.started:
             raise RuntimeError("call reset before the first step")
 
     def _finish(self, first: int, last: int) -> None:
@@ -226,48 +235,67 @@ class VectorEnv:
         self._start(done, clock[done, EPISODE] + 1, False)
 
     def _start(self, chosen: NDArray[np.int64], episodes: NDArray[np.int64], random_length: bool) -> None:
-        rules = self._rules
+        rules = self.rules
         failed = start_episodes(
             rules,
             self._worlds,
-            self._window,
+            self.window,
             self._start_cells,
             self._thresholds,
             chosen,
             episodes,
-            min(self.episode_steps or rules.max_steps, rules.max_steps),
+            self.longest,
             random_length,
             self._rows,
             np.zeros(self.num_agents, np.float32),
             self.buffers.resets,
-            np.empty(2 * rules.height * rules.width + len(self._names), np.int32),
+            self.scratch(1)[0],
         )
         if failed >= 0:
-            raise RunError(
-                "no random map of this room lets every agent reach one of each converter; "
-                "make the room larger or ask for fewer objects"
-            )
+            raise RunError(NO_MAP)
+
+    def scratch(self, count: int) -> NDArray[np.int32]:
+        """[count, 2 * H * V + K] what so many starts of episodes at once need besides the worlds."""
+        return np.empty((count, 2 * self.rules.height * self.rules.width + len(self._names)), np.int32)
 
     def _record(self, w: int) -> EpisodeRecord:
-        worlds, clock = self._worlds, self._worlds.clock[w].tolist()
-        first_stream = w * self.num_agents
-        start_cells = self._start_cells[w].copy()
-        return EpisodeRecord(
-            world=clock[WORLD_INDEX],
-            episode=clock[EPISODE],
-            seed=self.seed,
-            variant=clock[VARIANT],
-            map_hash=hashlib.blake2b(start_cells.tobytes(), digest_size=8).hexdigest(),
-            start_cells=start_cells,
-            characters=self._characters,
-            finished_at=clock[LIFETIME],
-            length=clock[STEP],
-            terminated=bool(self.buffers.terminals[first_stream]),
-            truncated=bool(self.buffers.truncations[first_stream]),
-            returns=worlds.account[w, :, RETURN].copy(),
-            final_inventory=self.inventory(w),
-            counters=worlds.counters[w].astype(np.int64),
+        worlds = self._worlds
+        cut = bool(self.buffers.truncations[w * self.num_agents])
+        return self.record(
+            worlds.clock[w], self._start_cells[w], worlds.account[w], worlds.entities[w], worlds.counters[w], cut
         )
+
+    def record(
+        self,
+        clock: NDArray[np.int64],
+        start_cells: NDArray[np.uint8],
+        account: NDArray[np.float64],
+        entities: NDArray[np.int32],
+        counters: NDArray[np.int32],
+        truncated: bool | np.bool_,
+    ) -> EpisodeRecord:
+        """The record of a finished episode, of the arrays of its world (see world_arrays.py) and its start map."""
+        numbers = clock.tolist()
+        return EpisodeRecord(
+            world=numbers[WORLD_INDEX],
+            episode=numbers[EPISODE],
+            seed=self.seed,
+            variant=numbers[VARIANT],
+            map_hash=hashlib.blake2b(start_cells.tobytes(), digest_size=8).hexdigest(),
+            start_cells=start_cells.copy(),
+            characters=self._characters,
+            finished_at=numbers[LIFETIME],
+            length=numbers[STEP],
+            terminated=not truncated,
+            truncated=bool(truncated),
+            returns=account[:, RETURN].copy(),
+            final_inventory=entities[: self.num_agents, ITEMS : ITEMS + NUM_RESOURCES].astype(np.uint8),
+            counters=counters.astype(np.int64),
+        )
+
+    def add_episodes(self, records: Iterable[EpisodeRecord]) -> None:
+        """Have `drain_episodes` return these, too."""
+        self._episodes += records
 
     def drain_episodes(self) -> list[EpisodeRecord]:
         """Records of the episodes that ended since the last call, ordered by (finished_at, world)."""
@@ -276,13 +304,13 @@ class VectorEnv:
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Copies of everything that the next steps depend on, buffers included; episodes not drained are not."""
-        state = {name: array.copy() for name, array in self._state_arrays().items()}
-        state["started"] = np.array(self._started)
+        state = {name: array.copy() for name, array in self.state_arrays().items()}
+        state["started"] = np.array(self.started)
         # As decimal digits: a seed may be any integer, and trainers store only arrays of numbers.
         state["run_seed"] = np.frombuffer(str(self.seed).encode("ascii"), np.uint8).copy()
         return state
 
-    def _state_arrays(self) -> dict[str, NDArray[Any]]:
+    def state_arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays of the state themselves, by name."""
         arrays = {f"worlds.{name}": array for name, array in self._worlds._asdict().items()}
         arrays |= {f"buffers.{field.name}": getattr(self.buffers, field.name) for field in fields(Buffers)}
@@ -293,7 +321,7 @@ class VectorEnv:
 
         Raises ValueError, with nothing changed, if an array is missing or has another shape or type.
         """
-        own = self._state_arrays()
+        own = self.state_arrays()
         if set(state) != {*own, "started", "run_seed"}:
             raise ValueError("this is not the state of a VectorEnv of this version")
         for name, array in own.items():
@@ -304,7 +332,7 @@ class VectorEnv:
                 )
         for name, array in own.items():
             array[...] = state[name]
-        self._started = bool(state["started"])
+        self.started = bool(state["started"])
         self.seed = int(state["run_seed"].tobytes().decode("ascii"))
         self._episodes.clear()
 
