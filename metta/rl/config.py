@@ -1,6 +1,6 @@
 """The run configuration: everything that decides a training run and its evaluation, in one record saved first."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -107,6 +107,19 @@ class SystemConfig(Config):
     """CPU threads, each with its own share of the streams; 0 means all cores given to this process."""
 
 
+class TrainingSimConfig(SimConfig):
+    """The training environment, and where its worlds are; those of evaluations are always on the CPU."""
+
+    device: Literal["cpu", "cuda"] = Field(default="cpu", exclude_if=lambda device: device == "cpu")
+    """Where worlds are simulated; cuda takes a GPU and numba-cuda (docs/simulator.md), and gives the same numbers."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_environment(cls, given: Any) -> Any:
+        """An environment as it is becomes one on the CPU."""
+        return dict(given) if isinstance(given, SimConfig) and not isinstance(given, cls) else given
+
+
 class RunConfig(Config):
     """One training run, resolved: nothing that affects its numbers is left out."""
 
@@ -120,7 +133,7 @@ class RunConfig(Config):
     """Reaches weights, worlds, action sampling and minibatch order, each through its own stream."""
     policy: PolicyConfig
     """Policy configuration."""
-    sim: SimConfig
+    sim: TrainingSimConfig
     """Training environment."""
     evaluation_environments: dict[str, SimConfig]
     """Evaluation environments by name, e.g. basic, combat."""

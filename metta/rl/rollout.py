@@ -6,8 +6,8 @@ with that observation, in acting and in learning alike.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,7 +15,10 @@ from metta.agent.policy import Policy
 from metta.agent.state import State, concatenate, map_state, rows
 from metta.rl.sampling import sample_actions
 from metta.rl.shards import Shards, split
-from metta.sim.vector_env import VectorEnv
+
+if TYPE_CHECKING:
+    from metta.sim.cuda_env import CudaVectorEnv
+    from metta.sim.vector_env import VectorEnv
 
 
 @dataclass
@@ -46,15 +49,29 @@ class Segments:
     """Recurrent state in front of the segment, [N, ...] per leaf."""
 
 
+class Shown(NamedTuple):
+    """What the worlds show: tensors over the environment's own memory (see `vector_env.Buffers`), so no copies."""
+
+    observations: Tensor
+    rewards: Tensor
+    terminals: Tensor
+    truncations: Tensor
+    resets: Tensor
+    final_observations: Tensor
+
+
 class Collector:
     """Runs a policy in the worlds, a segment at a time; worlds and recurrent state go on between calls."""
 
-    def __init__(self, env: VectorEnv, policy: Policy, steps: int, device: torch.device, shards: Shards) -> None:
+    def __init__(
+        self, env: "VectorEnv | CudaVectorEnv", policy: Policy, steps: int, device: torch.device, shards: Shards
+    ) -> None:
         self.env, self.policy, self.steps, self.device, self.shards = env, policy, steps, device, shards
         self.worlds = split(env.num_worlds, shards.threads)
         self.streams = [(low * env.num_agents, high * env.num_agents) for low, high in self.worlds]
         self.states: list[State] = [policy.initial_state(high - low, device=device) for low, high in self.streams]
-        self._actions = np.zeros(env.num_streams, dtype=np.int32)
+        self._shown = Shown(*(torch.as_tensor(getattr(env.buffers, name)) for name in Shown._fields))
+        self._actions = torch.zeros(env.num_streams, dtype=torch.int32, device=self._shown.rewards.device)
         shape = (env.num_streams, steps)
         observation_shape = env.buffers.observations.shape[1:]
 
@@ -102,13 +119,15 @@ class Collector:
         (low, high), (first_world, last_world) = self.streams[index], self.worlds[index]
         env, segments, state = self.env, self._segments, self.states[index]
         here = slice(low, high)
+        shown = Shown(*(tensor[here] for tensor in self._shown))
+        given: Any = self._actions if self._actions.is_cuda else self._actions.numpy()
         uniforms_TN = uniforms_TN[:, here].to(self.device)
         # The critic reads what memory made of each step; all steps at once, which is faster than one by one.
         remembered_n1D = []
         with torch.no_grad():
             for t in range(self.steps):
-                observations = self._to_device(env.buffers.observations[here])
-                resets = self._to_device(env.buffers.resets[here])
+                observations = shown.observations.to(self.device)
+                resets = shown.resets.to(self.device)
                 _, memory_n1D, state = self.policy.remember(observations.unsqueeze(1), resets.unsqueeze(1), state)
                 remembered_n1D.append(memory_n1D)
                 actions, log_probs = sample_actions(self.policy.actor(memory_n1D)[:, 0], uniforms_TN[t])
@@ -117,31 +136,27 @@ class Collector:
                 segments.actions[here, t] = actions
                 segments.log_probs[here, t] = log_probs
 
-                self._actions[here] = actions.cpu().numpy()
-                env.step_worlds(self._actions, first_world, last_world)
-                segments.rewards[here, t] = self._to_device(env.buffers.rewards[here])
-                segments.terminals[here, t] = self._to_device(env.buffers.terminals[here])
-                truncations = env.buffers.truncations[here]
-                segments.truncations[here, t] = self._to_device(truncations)
+                self._actions[here] = actions
+                env.step_worlds(given, first_world, last_world)
+                segments.rewards[here, t] = shown.rewards
+                segments.terminals[here, t] = shown.terminals
+                segments.truncations[here, t] = shown.truncations
                 segments.final_values[here, t] = 0.0
-                if truncations.any():
-                    self._bootstrap_truncated(low, t, np.flatnonzero(truncations), state)
+                if shown.truncations.any():
+                    self._bootstrap_truncated(low, t, shown.truncations.nonzero()[:, 0], state)
             # The value after the segment, seen from the state that the next segment starts from.
-            observations = self._to_device(env.buffers.observations[here]).unsqueeze(1)
-            resets = self._to_device(env.buffers.resets[here]).unsqueeze(1)
+            observations = shown.observations.to(self.device).unsqueeze(1)
+            resets = shown.resets.to(self.device).unsqueeze(1)
             _, memory_n1D, _ = self.policy.remember(observations, resets, state)
             values_nT1 = self.policy.critic(torch.cat([*remembered_n1D, memory_n1D], dim=1))
             segments.values[here] = values_nT1[:, :-1, 0]
             segments.next_values[here] = values_nT1[:, -1, 0]
         self.states[index] = state
 
-    def _bootstrap_truncated(self, low: int, t: int, cut: np.ndarray, state: State) -> None:
+    def _bootstrap_truncated(self, low: int, t: int, cut: Tensor, state: State) -> None:
         """Record V of the last observation of the episodes that were cut off at step t, for the streams low + cut."""
-        observations = self._to_device(self.env.buffers.final_observations[low + cut]).unsqueeze(1)
+        observations = self._shown.final_observations[low + cut].to(self.device).unsqueeze(1)
         resets = torch.zeros(observations.shape[:2], dtype=torch.bool, device=self.device)
-        index = torch.from_numpy(cut).to(self.device)
+        index = cut.to(self.device)
         _, memory_n1D, _ = self.policy.remember(observations, resets, rows(state, index))
         self._segments.final_values[low + index, t] = self.policy.critic(memory_n1D)[:, 0, 0]
-
-    def _to_device(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(array).to(self.device)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -37,8 +37,14 @@ from metta.rl.shards import Shards
 from metta.rl.update import Learner, make_learner, update
 from metta.sim.config import SimConfig
 from metta.sim.constants import FEATURE_SCALES, HEART
+from metta.sim.devices import check_cuda
 from metta.sim.episodes import EpisodeRecord
 from metta.sim.vector_env import VectorEnv
+
+if TYPE_CHECKING:
+    from metta.sim.cuda_env import CudaVectorEnv
+
+Env = TypeVar("Env", "VectorEnv", "CudaVectorEnv")
 
 KEPT_CHECKPOINTS = 2
 RECENT_EPISODES = 32
@@ -66,7 +72,8 @@ def train(
         RunError: a loss became non-finite, or the disk refused a file. The last good checkpoint is kept.
     """
     device = choose_device(config.system)
-    shards = Shards(choose_threads(config.system) if device.type == "cpu" else 1)
+    on_cpu = device.type == "cpu" and config.sim.device == "cpu"
+    shards = Shards(choose_threads(config.system) if on_cpu else 1)
     try:
         training = _start(config, device, shards)
         remove_leftovers(folder / "checkpoints")
@@ -128,7 +135,7 @@ class Training:
     """Everything that changes while a run trains."""
 
     config: RunConfig
-    env: VectorEnv
+    env: "VectorEnv | CudaVectorEnv"
     policy: Policy
     learner: Learner
     collector: Collector
@@ -191,8 +198,22 @@ def action_uniforms(config: RunConfig, update: int, num_streams: int) -> torch.T
 
 
 def training_worlds(config: RunConfig, curriculum: Curriculum | None) -> VectorEnv:
-    """The worlds of a run at the start of their first episodes."""
-    env = VectorEnv(
+    """The worlds of a run at the start of their first episodes, on the CPU."""
+    return _started_worlds(VectorEnv, config, curriculum)
+
+
+def device_worlds(config: RunConfig, curriculum: Curriculum | None) -> "VectorEnv | CudaVectorEnv":
+    """The same worlds where the run wants them. Raises InputError when that is a GPU and there is none to use."""
+    if config.sim.device == "cpu":
+        return training_worlds(config, curriculum)
+    check_cuda("sim.device=cuda")
+    from metta.sim.cuda_env import CudaVectorEnv
+
+    return _started_worlds(CudaVectorEnv, config, curriculum)
+
+
+def _started_worlds(kind: Callable[..., Env], config: RunConfig, curriculum: Curriculum | None) -> Env:
+    env = kind(
         config.sim,
         num_worlds=config.num_worlds,
         seed=derive_seed(config.seed, "worlds"),
@@ -210,7 +231,7 @@ def _start(config: RunConfig, device: torch.device, shards: Shards) -> Training:
     """A run at its very beginning."""
     policy = initial_policy(config).to(device)
     curriculum = start_curriculum(config.sim, config.curriculum, config.seed, config.episode_length)
-    env = training_worlds(config, curriculum)
+    env = device_worlds(config, curriculum)
     collector = Collector(env, policy, config.trainer.rollout_steps, device, shards)
     return Training(config, env, policy, make_learner(policy, config.trainer), collector, curriculum)
 

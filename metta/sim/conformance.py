@@ -1,5 +1,6 @@
 """Replays recorded episodes of a reference engine: `uv run python -m metta.sim.conformance PATH...` (files or folders).
 
+`--device cuda` replays them on a GPU.
 Prints one line per case: its name, its steps, and "identical" or the first difference. Exit status 0 if all cases
 are identical, 1 if one differs, 2 if a path, a file or its configuration cannot be used. docs/simulator.md describes
 the files. W worlds (one here), A agents, T steps, M tokens, R resources.
@@ -13,7 +14,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,13 @@ from numpy.typing import NDArray
 from metta.base.errors import InputError
 from metta.sim.config import SimConfig
 from metta.sim.constants import ACTION_NAMES, NUM_RESOURCES
+from metta.sim.devices import check_cuda
 
 if TYPE_CHECKING:
+    from metta.sim.cuda_env import CudaVectorEnv
     from metta.sim.vector_env import VectorEnv
+
+Device = Literal["cpu", "cuda"]
 
 CONFIG_KEYS = (
     "num_agents",
@@ -157,25 +162,38 @@ def _checked_case(name: str, text: Mapping[str, Any], config: SimConfig, arrays:
     return Case(name=str(text.get("name", name)), config=config, final_converters=converters, **found)
 
 
-def replay(case: Case) -> Difference | None:
+def replay(case: Case, device: Device = "cpu") -> Difference | None:
     """Replay a case; returns the first difference, or None if everything is identical."""
-    from metta.sim.vector_env import VectorEnv
-
-    class OneEpisode(VectorEnv):
-        """A world that stays as it is when its episode ends, so that its last state can be compared."""
-
-        def _finish(self, first: int, last: int) -> None:
-            pass
-
-    world = OneEpisode(case.config, num_worlds=1, seed=0)
+    world = _one_episode(case.config, device)
     world.reset()
-    difference = _compare_state(case, world, 0)
+    difference = _compare_state(case, world.on_cpu(), 0)
     for step in range(1, len(case.actions) + 1):
         if difference:
             return difference
         world.step(case.actions[step - 1])
-        difference = _compare_state(case, world, step) or _compare_outcome(case, world, step)
-    return difference or _compare_end(case, world)
+        seen = world.on_cpu()
+        difference = _compare_state(case, seen, step) or _compare_outcome(case, seen, step)
+    return difference or _compare_end(case, world.on_cpu())
+
+
+def _one_episode(config: SimConfig, device: Device) -> "VectorEnv | CudaVectorEnv":
+    """A world that stays as it is when its episode ends, so that its last state can be compared."""
+    if device == "cuda":
+        from metta.sim.cuda_env import CudaVectorEnv
+
+        class OneEpisodeOnCuda(CudaVectorEnv):
+            def _finish(self, first: int, last: int) -> None:
+                pass
+
+        return OneEpisodeOnCuda(config, num_worlds=1, seed=0)
+
+    from metta.sim.vector_env import VectorEnv
+
+    class OneEpisode(VectorEnv):
+        def _finish(self, first: int, last: int) -> None:
+            pass
+
+    return OneEpisode(config, num_worlds=1, seed=0)
 
 
 def _compare_state(case: Case, world: "VectorEnv", step: int) -> Difference | None:
@@ -259,8 +277,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m metta.sim.conformance", description="Replay recorded episodes of a reference engine."
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="a case (.npz) or a folder of cases")
+    parser.add_argument("--device", choices=get_args(Device), default="cpu", help="where to simulate (default cpu)")
+    given = parser.parse_args(arguments)
     try:
-        files = case_paths(parser.parse_args(arguments).paths)
+        files = case_paths(given.paths)
+        if given.device == "cuda":
+            check_cuda("--device cuda")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -272,7 +294,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{path}: cannot be replayed: {str(error).rstrip('.')}.")
             unusable += 1
             continue
-        difference = replay(case)
+        difference = replay(case, given.device)
         differing += difference is not None
         print(f"{case.name}: {len(case.actions)} steps, {difference or 'identical'}", flush=True)
     print(f"{len(files)} cases: {len(files) - differing - unusable} identical, {differing} differing", end="")

@@ -132,14 +132,18 @@ class CudaVectorEnv:
         self._actions.copy_(given)
         launch(change_worlds, WORLD_THREADS, last - first, *self._fixed, view(self._actions), first, last)
         launch(show_step, AGENT_THREADS, (last - first) * self.num_agents, *self._fixed, first, last)
-        self._start(first, last)
+        self._finish(first, last)
         # Episodes of one world end at least `longest` steps apart, so none is overwritten before it is fetched.
         self._steps_since_fetch += 1
         if self._steps_since_fetch >= self._host.longest:
             self._fetch()
 
-    def _start(self, first: int, last: int, afresh: bool = False) -> None:
-        """Start the next episode of those of worlds first..last-1 that ended; afresh: episode 0 of all."""
+    def _finish(self, first: int, last: int) -> None:
+        """Keep the episodes that ended in worlds first..last-1 and start the next ones."""
+        self._start(first, last, afresh=False)
+
+    def _start(self, first: int, last: int, afresh: bool) -> None:
+        """The same; afresh: start episode 0 of all instead."""
         random_length = afresh and self._host.desynchronise
         how = (first, last, self._host.longest, random_length, afresh)
         launch(start_ended, WORLD_THREADS, last - first, *self._fixed, self._starts, self._kept, *how)

@@ -302,6 +302,10 @@ class VectorEnv:
         drained, self._episodes = self._episodes, []
         return sorted(drained, key=lambda record: (record.finished_at, record.world))
 
+    def on_cpu(self) -> "VectorEnv":
+        """Itself; worlds on a GPU are copied here for looking at them (see cuda_env.py)."""
+        return self
+
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """Copies of everything that the next steps depend on, buffers included; episodes not drained are not."""
         state = {name: array.copy() for name, array in self.state_arrays().items()}
