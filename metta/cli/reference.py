@@ -16,7 +16,8 @@ TRAIN = "experiments.recipes.benchmark_architectures.level_1_basic.train"
 HEAD = f"""# Every setting of a run
 
 Written by `python3 tasks.py docs` from the code; the same list as `uv run ./tools/run.py {TRAIN} --help`. Defaults are
-those of level 1 and the default architecture. `evaluation_environments.<name>.*` has the keys of `sim.*`.
+those of level 1 and the default architecture. `evaluation_environments.<name>.*` has the keys of `sim.*` except
+`sim.device`.
 """
 
 

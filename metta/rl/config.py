@@ -111,7 +111,7 @@ class TrainingSimConfig(SimConfig):
     """The training environment, and where its worlds are; those of evaluations are always on the CPU."""
 
     device: Literal["cpu", "cuda"] = Field(default="cpu", exclude_if=lambda device: device == "cpu")
-    """Where worlds are simulated; cuda takes a GPU and numba-cuda (docs/simulator.md), and gives the same numbers."""
+    """Where training worlds are; cuda needs a GPU and numba-cuda, and gives the same numbers."""
 
     @model_validator(mode="before")
     @classmethod

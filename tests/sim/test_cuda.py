@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.bench_cuda import main as benchmark
 from metta.base.errors import InputError
 from metta.cli.main import main
 from metta.lab.provenance import REPOSITORY
@@ -91,9 +92,7 @@ def test_says_in_one_sentence_what_is_missing(monkeypatch: pytest.MonkeyPatch) -
         check_cuda("sim.device=cuda")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(devices, "find_spec", lambda name: None)
-    with pytest.raises(
-        InputError, match=r"package numba-cuda, which is missing; install it with `uv sync --group cuda`"
-    ):
+    with pytest.raises(InputError, match=r"package numba-cuda is missing; install it with `uv sync --group cuda`"):
         check_cuda("sim.device=cuda")
     monkeypatch.setattr(devices, "find_spec", lambda name: name)
     monkeypatch.setattr("numba.cuda.cuda_error", lambda: "no driver\nwhatever follows")
@@ -109,6 +108,8 @@ def test_commands_refuse_a_gpu_that_is_not_there(
     assert capsys.readouterr().err == "error: sim.device=cuda, but torch sees no GPU here; allowed: cpu.\n"
     assert conformance(["--device", "cuda", "tests/data/conformance"]) == 2
     assert capsys.readouterr().err == "error: --device cuda, but torch sees no GPU here; allowed: cpu.\n"
+    with pytest.raises(InputError, match=r"needs a GPU, but torch sees no GPU here; benchmarks/bench_sim\.py measures"):
+        benchmark([])
     assert main([TRAIN, "sim.device=gpu"]) == 2
     assert "sim.device: input should be 'cpu' or 'cuda'" in capsys.readouterr().err
 
