@@ -227,8 +227,9 @@ def launch(kernel: Any, most_threads: int, count: int, *arguments: Any) -> None:
 
 
 def _stream() -> Any:
-    """The queue of work that torch uses now, as numba takes it."""
-    return 0 if SIMULATED else _external_stream(torch.cuda.current_stream().cuda_stream)
+    """The queue of work that torch uses now, as numba takes it; 0 is the default one of both."""
+    handle = 0 if SIMULATED else torch.cuda.current_stream().cuda_stream
+    return _external_stream(handle) if handle else 0
 
 
 @lru_cache
