@@ -44,8 +44,10 @@ class TrainerConfig(Config):
     """Weight of the value loss."""
     entropy_weight: float = Field(default=0.03, ge=0)
     """Weight of the entropy bonus at the start."""
-    final_entropy_share: float = Field(default=1.0, ge=0, le=1)
-    """Share of that weight which is left at `total_timesteps`; in between it falls linearly."""
+    final_entropy_share: float = Field(default=0.1, ge=0, le=1)
+    """Share of that weight which is left in the end."""
+    entropy_steps: int = Field(default=1_000_000, ge=1)
+    """Agent-steps over which the entropy weight falls linearly to that share; it stays there afterwards."""
     max_gradient_norm: float = Field(default=2.0, gt=0)
     """Global gradient-norm limit."""
     normalise_advantages: bool = False
@@ -57,7 +59,7 @@ class TrainerConfig(Config):
 
     def entropy_weight_at(self, timesteps: int) -> float:
         """Weight of the entropy bonus after so many agent-steps."""
-        progress = min(timesteps / self.total_timesteps, 1.0)
+        progress = min(timesteps / self.entropy_steps, 1.0)
         return self.entropy_weight * (1 - progress * (1 - self.final_entropy_share))
 
 

@@ -170,14 +170,15 @@ def test_metrics_name_episodes_and_losses(tmp_path):
 
 
 def test_the_entropy_weight_falls_linearly_to_its_share():
-    trainer = TrainerConfig(total_timesteps=1000, entropy_weight=0.04, final_entropy_share=0.25)
+    trainer = TrainerConfig(entropy_steps=1000, entropy_weight=0.04, final_entropy_share=0.25)
     weights_seen = [trainer.entropy_weight_at(timesteps) for timesteps in (0, 500, 1000, 1010)]
     assert weights_seen == pytest.approx([0.04, 0.025, 0.01, 0.01])
-    assert TrainerConfig(entropy_weight=0.04).entropy_weight_at(500_000) == 0.04
+    assert TrainerConfig(entropy_weight=0.04, final_entropy_share=1.0).entropy_weight_at(500_000) == 0.04
 
 
 def test_the_falling_entropy_weight_is_the_one_learned_from(tmp_path):
-    config = small_run(updates=4, entropy_weight=0.1, final_entropy_share=0.0, epochs=1, normalise_advantages=True)
+    falling = {"entropy_weight": 0.1, "final_entropy_share": 0.0, "entropy_steps": 4 * STEPS_PER_UPDATE}
+    config = small_run(updates=4, epochs=1, normalise_advantages=True, **falling)
     for number, line in enumerate(metrics(run(tmp_path / "run", config))):
         weight = 0.1 * (1 - number / 4)
         parts = line["loss/policy"] + config.trainer.value_weight * line["loss/value"] - weight * line["loss/entropy"]
