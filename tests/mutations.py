@@ -140,14 +140,14 @@ MUTATIONS = (
     Mutation(
         "episode end",
         "step.py",
-        "ends = world.clock[STEP] >= world.clock[LAST_STEP]",
-        "ends = world.clock[STEP] > world.clock[LAST_STEP]",
+        "return world.clock[STEP] >= world.clock[LAST_STEP]",
+        "return world.clock[STEP] > world.clock[LAST_STEP]",
     ),
     Mutation(
         "episode end",
         "step.py",
-        "cut = rules.truncates or world.clock[LAST_STEP] < rules.max_steps",
-        "cut = rules.truncates",
+        "return rules.truncates or world.clock[LAST_STEP] < rules.max_steps",
+        "return rules.truncates",
     ),
     Mutation("episode end", "vector_env.py", "clock[done, EPISODE] + 1, False)", "clock[done, EPISODE], False)"),
     Mutation("episode end", "episode_start.py", "world.counters[agent] = 0", "world.counters[agent] += 0"),
@@ -166,8 +166,8 @@ MUTATIONS = (
     Mutation(
         "variants",
         "step.py",
-        "own = rules_of(rules, world.clock[VARIANT])\n            if not",
-        "own = rules_of(rules, 0)\n            if not",
+        "own = rules_of(rules, world.clock[VARIANT])\n    return start",
+        "own = rules_of(rules, 0)\n    return start",
     ),
     Mutation(
         "variants", "episode_start.py", "WORLD_INDEX], episode, PURPOSE_VARIANT", "WORLD_INDEX], 0, PURPOSE_VARIANT"
