@@ -45,11 +45,15 @@ def make_folder(path: Path) -> None:
             os.fsync(probe.fileno())
 
 
+UNFINISHED = ".part"
+"""How the hidden names end of files that `write_atomically` has not finished, or never will after a crash."""
+
+
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write `content` so that `path` always holds either all of the old or all of the new bytes, also after a crash."""
     data = content.encode() if isinstance(content, str) else content
     with disk_faults(path, "write"):
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=UNFINISHED, dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)

@@ -6,7 +6,7 @@
     checkpoints/best.json              which checkpoint had the most hearts per agent in training
 
 A checkpoint is written to a hidden folder beside its place, flushed to disk, and renamed. Whatever a kill leaves
-behind is a hidden folder, which the next start removes.
+behind is hidden, and the next start removes it.
 """
 
 import hashlib
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from metta.agent.spec import EnvironmentSpec
 from metta.base.errors import InputError, RunError
+from metta.base.files import UNFINISHED
 
 if TYPE_CHECKING:
     from metta.agent.policy import Policy
@@ -82,9 +83,11 @@ def write_checkpoint(
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Remove hidden folders that a killed writer left behind."""
+    """Remove hidden folders and files that a killed writer left behind."""
     for path in folder.glob(f".{PREFIX}*"):
         shutil.rmtree(path, ignore_errors=True)
+    for path in folder.glob(f".*{UNFINISHED}"):
+        path.unlink(missing_ok=True)
 
 
 def keep_checkpoints(folder: Path, newest: int, named: set[str]) -> None:

@@ -4,12 +4,15 @@ import errno
 import multiprocessing
 import os
 import signal
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 import torch
 
 from metta.base.errors import InputError, RunError
+from metta.base.files import UNFINISHED
 from metta.rl import checkpoint as module
 from metta.rl.checkpoint import (
     FILES,
@@ -108,3 +111,13 @@ def test_kill_9_while_writing_never_leaves_a_broken_checkpoint(tmp_path):
         assert newest_sound(folder) == found[-1]
         remove_leftovers(folder)
         assert sorted(folder.iterdir()) == found
+
+
+def test_unfinished_files_of_a_killed_writer_are_removed(tmp_path):
+    write(tmp_path, 100)
+    expected = sorted(tmp_path.iterdir())
+    handle, name = tempfile.mkstemp(prefix=".best.json.", suffix=UNFINISHED, dir=tmp_path)
+    os.close(handle)
+    assert Path(name).exists()
+    remove_leftovers(tmp_path)
+    assert sorted(tmp_path.iterdir()) == expected
