@@ -8,19 +8,21 @@ minibatches of 480, Adam with 1e-3. Reinforcement learning must learn the same f
 is hopeless there. The figure is the cross-entropy on other worlds, relative to always answering with the base rate.
 
 Settings: the suite's own; without the front view (metta/agent/front.py); with the design page's feature scales (types
-1, amounts 100); with an LSTM whose input matrices have gain 1; with all LSTM biases 1; and the last three without the
-front view. The last line is JSON.
+1, amounts 100); with feature embeddings of standard deviation 0.02, where the perception has them; with an LSTM whose
+input matrices have gain 1; with all LSTM biases 1; and all but the first without the front view. The last line is JSON.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 MINIBATCH, LEARNING_RATE, STEPS, EVERY = 480, 1e-3, 1000, 10
+Change = Callable[[Any, Any], int]
 TYPES_WITH_OUTPUT = {2: 17, 5: 20, 8: 23, 15: 25, 16: 24}
 """Type id -> feature of its output inside: mine, generator, altar, lasery, armory."""
 
@@ -44,21 +46,24 @@ def main() -> None:
     scales[0], scales[17:27] = 1.0, [100.0] * 10
     design = spec.model_copy(update={"feature_scales": tuple(scales)})
     config = ARCHITECTURES[arguments.architecture]
-    settings = {
-        "as it is": (spec, False, False),
-        "no front view": (plain, False, False),
-        "feature scales 1 and 100": (design, False, False),
-        "LSTM input gain 1": (spec, True, False),
-        "LSTM biases 1": (spec, False, True),
-        "none of these": (design.model_copy(update={"front_view": False}), True, True),
+    blind_design = design.model_copy(update={"front_view": False})
+    settings: dict[str, tuple[Any, list[Change]]] = {
+        "as it is": (spec, []),
+        "no front view": (plain, []),
+        "feature scales 1 and 100": (design, []),
+        "feature embeddings of 0.02": (spec, [_faint_embeddings]),
+        "LSTM input gain 1": (spec, [_low_gain]),
+        "LSTM biases 1": (spec, [_biased]),
+        "all of these": (blind_design, [_faint_embeddings, _low_gain, _biased]),
     }
     learn_from = _questions(seed=1, count=arguments.observations)
     held_out = _questions(seed=2, count=20_000)
     results = {}
-    for name, (chosen, low_gain, biased) in settings.items():
+    for name, (chosen, changes) in settings.items():
         policy = config.build(chosen, seed=0)
-        changed = _change_lstm(policy, config, low_gain, biased)
-        if (low_gain or biased) and not changed:
+        with torch.no_grad():
+            changed = sum([change(policy, config) for change in changes])
+        if changes and not changed:
             continue
         results[name] = _learn(policy, learn_from, held_out)
         print(f"{name:<26} relative cross-entropy {results[name]:.3f}", flush=True)
@@ -104,19 +109,29 @@ def _answers(observations: Any) -> Any:
     return answer.astype(np.float32)
 
 
-def _change_lstm(policy: Any, config: Any, low_gain: bool, biased: bool) -> bool:
-    import torch
+def _faint_embeddings(policy: Any, config: Any) -> int:
+    """Make feature embeddings start small; returns how many there are."""
+    found = [parameter for name, parameter in policy.encoder.named_parameters() if name == "feature_embedding"]
+    for parameter in found:
+        parameter.div_(parameter.std()).mul_(0.02)
+    return len(found)
 
-    found = False
-    for name, parameter in policy.memory.named_parameters():
-        if low_gain and name.startswith("weight_ih_l"):
-            with torch.no_grad():
-                parameter.div_(config.memory.input_gain)
-            found = True
-        if biased and name.startswith("bias_") and "_l" in name:
-            torch.nn.init.ones_(parameter)
-            found = True
-    return found
+
+def _low_gain(policy: Any, config: Any) -> int:
+    """Make an LSTM's input matrices start with gain 1; returns how many there are."""
+    found = [parameter for name, parameter in policy.memory.named_parameters() if name.startswith("weight_ih_l")]
+    for parameter in found:
+        parameter.div_(config.memory.input_gain)
+    return len(found)
+
+
+def _biased(policy: Any, config: Any) -> int:
+    """Make all biases of an LSTM start at 1; returns how many there are."""
+    prefixes = ("bias_ih_l", "bias_hh_l")
+    found = [parameter for name, parameter in policy.memory.named_parameters() if name.startswith(prefixes)]
+    for parameter in found:
+        parameter.fill_(1.0)
+    return len(found)
 
 
 def _learn(policy: Any, learn_from: tuple[Any, Any], held_out: tuple[Any, Any]) -> float:

@@ -8,7 +8,7 @@
 | critic      | orthogonal, gain 1            | 0    | last layer of the critic, auxiliary predictions             |
 | attention   | normal, variance 1 / fan in   | 0    | projections and feed-forward of the perceiver               |
 | lecun       | normal, variance 1 / fan in   | 0    | GTrXL                                                       |
-| normal_0.02 | normal, standard dev. 0.02    | 0    | Transformer-XL, learned latents and feature embeddings      |
+| normal_0.02 | normal, standard dev. 0.02    | 0    | Transformer-XL, learned latents                             |
 
 An LSTM has a function of its own, `initialise_lstm`. Layer norms keep weight 1 and bias 0. Random numbers come from
 torch's global CPU generator, which `PolicyConfig.build` seeds and puts back.
@@ -53,8 +53,9 @@ def initialise_lstm(module: nn.Module, input_gain: float) -> None:
 
     Biases of 1 throughout (1 + 1 in every gate, as some published policies start) saturate a new LSTM: cells run to
     where tanh is flat, and the output hardly depends on the input. Only the forget gate starts open, as Jozefowicz et
-    al. 2015 recommend. A perception's numbers are small (their spread is about 0.2), so that with a gain of 1 the gates
-    hardly move and learning is slow: `uv run python benchmarks/perception.py` measures both.
+    al. 2015 recommend. The numbers of a convolutional perception are small (their root mean square is below 0.1), so
+    that with a gain of 1 the gates hardly move and learning is slow: `uv run python benchmarks/perception.py` measures
+    both.
 
     Args:
         module: with parameters of nn.LSTM's names and layout.

@@ -7,8 +7,8 @@ from pydantic import Field, model_validator
 from metta.base.config import Config
 
 FRONT_GAIN = 4.0
-"""Values in front count so much more than the same values elsewhere: what decides most is then learned first
-(docs/log.md)."""
+"""Values and feature embeddings of the front view start so much larger than the same elsewhere: what decides most is
+then learned first (docs/log.md)."""
 
 
 class EnvironmentSpec(Config):
@@ -37,6 +37,9 @@ class EnvironmentSpec(Config):
     """Whether a policy looks at the cell in front a second time, with feature ids of its own (metta/agent/front.py).
     A choice of the trainer, not of the environment: observations are the same."""
 
+    num_front_features: int = Field(default=0, ge=0)
+    """How many of the last feature ids are the front view's, in what `perceived` gives to perceptions."""
+
     @model_validator(mode="after")
     def _ids_are_bytes(self) -> Self:
         if self.front_view and 2 * self.num_features > 255:
@@ -53,7 +56,13 @@ class EnvironmentSpec(Config):
         if not self.front_view:
             return self
         front = tuple(scale / FRONT_GAIN for scale in self.feature_scales)
-        return self.model_copy(update={"feature_scales": self.feature_scales + front, "front_view": False})
+        return self.model_copy(
+            update={
+                "feature_scales": self.feature_scales + front,
+                "front_view": False,
+                "num_front_features": self.num_features,
+            }
+        )
 
 
 def arena_spec() -> EnvironmentSpec:

@@ -22,7 +22,7 @@ class TrainerConfig(Config):
     """Training episodes are cut off (truncated, with bootstrap) after so many steps; 0: never. Evaluation never is."""
     minibatches: int = Field(default=15, ge=1)
     """Minibatches per epoch; they split streams, never time."""
-    epochs: int = Field(default=3, ge=1)
+    epochs: int = Field(default=1, ge=1)
     """Passes over each rollout."""
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
     """Adam's step size."""
@@ -32,7 +32,7 @@ class TrainerConfig(Config):
     """Adam's decay of the squared-gradient mean."""
     adam_eps: float = Field(default=3.2e-7, gt=0)
     """Adam's denominator offset."""
-    gamma: float = Field(default=0.98, ge=0, le=1)
+    gamma: float = Field(default=0.99, ge=0, le=1)
     """Discount per step."""
     gae_lambda: float = Field(default=0.8, ge=0, le=1)
     """Lambda of generalised advantage estimation."""

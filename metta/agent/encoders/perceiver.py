@@ -29,7 +29,7 @@ from metta.agent.encoders.config import PerceiverConfig
 from metta.agent.encoders.token_attention import TokenGeometry, attend
 from metta.agent.encoders.tokens import rows_in_use
 from metta.agent.init import initialise
-from metta.agent.spec import EnvironmentSpec
+from metta.agent.spec import FRONT_GAIN, EnvironmentSpec
 
 
 class PerceiverLayer(nn.Module):
@@ -81,8 +81,11 @@ class Perceiver(nn.Module):
         self.latents = nn.Parameter(torch.empty(config.num_latents, config.width))
         self.layers = nn.ModuleList(PerceiverLayer(config, token_width) for _ in range(config.num_layers))
         self.norm = nn.LayerNorm(config.width)
-        nn.init.normal_(self.feature_embedding)
         initialise(self, "normal_0.02")
+        # Much smaller embeddings leave a new policy blind to what a token is about (benchmarks/perception.py).
+        nn.init.normal_(self.feature_embedding)
+        with torch.no_grad():
+            self.feature_embedding[spec.num_features - spec.num_front_features :] *= FRONT_GAIN
 
     def forward(self, observations: Tensor) -> Tensor:
         """The perception vectors of any number of observations."""

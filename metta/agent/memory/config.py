@@ -55,7 +55,8 @@ class LSTMConfig(MemoryConfig):
     honour_resets: bool = True
     """True: memory starts afresh with every episode. False (plain LSTM): memory runs on across episodes."""
     input_gain: float = Field(default=3.0, gt=0)
-    """Gain of the initial matrices between input and gates (see `metta.agent.init.initialise_lstm`)."""
+    """Gain of the initial matrices between input and gates: 3 suits small perceptions, 1 those of a perceiver, which
+    ends in a norm (see `metta.agent.init.initialise_lstm`)."""
 
     @property
     def carries_over_resets(self) -> bool:

@@ -11,6 +11,6 @@ class ViTDefaultConfig(PolicyConfig):
     """Perceiver -> plain LSTM 64 -> 32 -> heads."""
 
     encoder: EncoderConfig = PerceiverConfig()
-    memory: MemoryConfig = LSTMConfig(width=32, num_layers=1, honour_resets=False)
+    memory: MemoryConfig = LSTMConfig(width=32, num_layers=1, honour_resets=False, input_gain=1.0)
     actor: HeadConfig = HeadConfig(hidden=(256, 256))
     critic: HeadConfig = HeadConfig(hidden=(512,))

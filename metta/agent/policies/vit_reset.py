@@ -8,4 +8,4 @@ from metta.agent.policies.vit import ViTDefaultConfig
 class ViTResetConfig(ViTDefaultConfig):
     """Perceiver -> reset LSTM 64 -> 32 -> heads."""
 
-    memory: MemoryConfig = LSTMConfig(width=32, num_layers=1, honour_resets=True)
+    memory: MemoryConfig = LSTMConfig(width=32, num_layers=1, honour_resets=True, input_gain=1.0)

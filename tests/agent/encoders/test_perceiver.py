@@ -5,6 +5,7 @@ import torch
 
 from metta.agent.encoders import perceiver, token_attention
 from metta.agent.encoders.config import PerceiverConfig
+from metta.agent.spec import FRONT_GAIN
 from metta.base.errors import InputError
 from tests.agent.encoders.cases import SPEC, assert_close, gradients, odd_observations, that_count, without
 from tests.reference.perceiver_twin import perceive
@@ -103,3 +104,14 @@ def test_heads_that_do_not_divide_the_width_are_refused_with_the_remedy():
         PerceiverConfig.parse({"num_heads": 5})
     with pytest.raises(InputError, match="greater than or equal to 1"):
         PerceiverConfig.parse({"num_layers": 0})
+
+
+def test_a_new_one_tells_features_apart_and_hears_what_is_in_front():
+    """Features whose embeddings start near zero look alike, and nothing is learned about them for a long time."""
+    torch.manual_seed(0)
+    seen = SPEC.model_copy(update={"front_view": True}).perceived()
+    embedding = PerceiverConfig(feature_width=256).build(seen).feature_embedding
+    elsewhere, in_front = embedding[: SPEC.num_features].std(), embedding[SPEC.num_features :].std()
+    assert len(embedding) == 2 * SPEC.num_features
+    torch.testing.assert_close(elsewhere, torch.tensor(1.0), atol=0.05, rtol=0)
+    torch.testing.assert_close(in_front, torch.tensor(FRONT_GAIN), atol=0.2, rtol=0)

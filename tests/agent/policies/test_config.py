@@ -64,7 +64,7 @@ def test_a_size_goes_to_the_part_that_has_it_the_memory_first():
 
 def test_a_part_given_without_kind_changes_the_architectures_own():
     config = ViTDefaultConfig(memory={"num_layers": 2}, actor={"activation": "tanh"})
-    assert config.memory == LSTMConfig(width=32, num_layers=2, honour_resets=False)
+    assert config.memory == LSTMConfig(width=32, num_layers=2, honour_resets=False, input_gain=1.0)
     assert config.actor.hidden == (256, 256)
     assert config.actor.activation == "tanh"
 
