@@ -152,7 +152,7 @@ def known_of_tasks(folder):
 
 
 def test_kills_at_random_moments_change_neither_weights_nor_what_is_known_of_tasks(tmp_path):
-    updates = 60
+    updates = 120
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     finish(whole, updates, "learning_progress")
     assert killed_and_finished(killed, 3, updates, "learning_progress") >= 2, "the run is too short for this test"
