@@ -54,7 +54,7 @@ def training_rate(
         started = time.perf_counter()
         segments = collector.collect(uniforms(0, "sampling", index, (trainer.rollout_steps, env.num_streams)))
         collected = time.perf_counter()
-        update(learner, segments, trainer, shards, 0, index, trainer.entropy_weight)
+        update(learner, segments, trainer, shards, 0, index, timesteps=0)
         index += 1
         simulation = max(simulated.values())
         return simulation, collected - started - simulation, time.perf_counter() - collected

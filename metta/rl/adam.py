@@ -31,7 +31,7 @@ class Adam:
         self.means = [torch.zeros_like(parameter.data) for parameter in self.parameters]
         self.squares = [torch.zeros_like(parameter.data) for parameter in self.parameters]
 
-    def step(self, gradients: Sequence[Tensor]) -> None:
+    def step(self, gradients: Sequence[Tensor], learning_rate: float) -> None:
         """Move the parameters by their gradients, P contiguous tensors of the parameters' shapes."""
         torch._foreach_add_(self.steps, 1)
         torch._fused_adam_(
@@ -41,7 +41,7 @@ class Adam:
             self.squares,
             [],
             self.steps,
-            lr=self.config.learning_rate,
+            lr=learning_rate,
             beta1=self.config.beta1,
             beta2=self.config.beta2,
             weight_decay=0.0,

@@ -25,7 +25,11 @@ class TrainerConfig(Config):
     epochs: int = Field(default=1, ge=1)
     """Passes over each rollout."""
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
-    """Adam's step size."""
+    """Adam's step size at the start."""
+    final_learning_rate_share: float = Field(default=0.1, ge=0, le=1)
+    """Share of that step size which is left in the end."""
+    learning_rate_steps: int = Field(default=3_000_000, ge=1)
+    """Agent-steps over which the step size falls linearly to that share; it stays there afterwards."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
     """Adam's decay of the gradient mean."""
     beta2: float = Field(default=0.999, ge=0, lt=1)
@@ -59,8 +63,15 @@ class TrainerConfig(Config):
 
     def entropy_weight_at(self, timesteps: int) -> float:
         """Weight of the entropy bonus after so many agent-steps."""
-        progress = min(timesteps / self.entropy_steps, 1.0)
-        return self.entropy_weight * (1 - progress * (1 - self.final_entropy_share))
+        return self.entropy_weight * _falling(timesteps / self.entropy_steps, self.final_entropy_share)
+
+    def learning_rate_at(self, timesteps: int) -> float:
+        """Adam's step size after so many agent-steps."""
+        return self.learning_rate * _falling(timesteps / self.learning_rate_steps, self.final_learning_rate_share)
+
+
+def _falling(progress: float, final_share: float) -> float:
+    return 1 - min(progress, 1.0) * (1 - final_share)
 
 
 class CurriculumConfig(Config):

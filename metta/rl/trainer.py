@@ -91,8 +91,9 @@ def train(
             before = clock()
             segments = training.collector.collect(action_uniforms(config, training.updates, training.env.num_streams))
             collected = clock()
-            entropy_weight = trainer.entropy_weight_at(training.timesteps)
-            losses = update(training.learner, segments, trainer, shards, config.seed, training.updates, entropy_weight)
+            losses = update(
+                training.learner, segments, trainer, shards, config.seed, training.updates, training.timesteps
+            )
             updated = clock()
 
             training.updates += 1

@@ -40,7 +40,7 @@ def update(
     shards: Shards,
     seed: int,
     index: int,
-    entropy_weight: float,
+    timesteps: int,
 ) -> dict[str, float]:
     """Learn from one rollout; returns the mean of every loss metric over the minibatches.
 
@@ -51,7 +51,7 @@ def update(
         shards: threads that share each minibatch.
         seed: the run's seed; with `index` it decides the minibatches.
         index: number of this update in the run.
-        entropy_weight: what the entropy weighs in this update.
+        timesteps: agent-steps of the run before this rollout; they decide the learning rate and the entropy's weight.
 
     Raises:
         RunError: a loss or gradient is not finite; the parameters are those of before that minibatch.
@@ -70,11 +70,14 @@ def update(
     device = advantages_NT.device
     metrics: dict[str, list[float]] = {}
     first_deviation: float | None = None
+    learning_rate, entropy_weight = config.learning_rate_at(timesteps), config.entropy_weight_at(timesteps)
     for epoch in range(config.epochs):
         order_N = permutation(seed, "minibatches", index * config.epochs + epoch, num_streams).to(device)
         for low, high in split(num_streams, config.minibatches):
             chosen_B = order_N[low:high]
-            parts = _step(learner, segments, advantages_NT, returns_NT, chosen_B, config, shards, entropy_weight)
+            parts = _step(
+                learner, segments, advantages_NT, returns_NT, chosen_B, config, shards, entropy_weight, learning_rate
+            )
             deviation = parts.pop("ratio_deviation")
             if first_deviation is None:
                 first_deviation = deviation
@@ -95,6 +98,7 @@ def _step(
     config: TrainerConfig,
     shards: Shards,
     entropy_weight: float,
+    learning_rate: float,
 ) -> dict[str, float]:
     """One minibatch: every thread differentiates its share, the gradients are added in a fixed order, Adam steps."""
     count = chosen_B.numel() * advantages_NT.shape[1]
@@ -137,7 +141,7 @@ def _step(
             f"{bad[0]} became {parts[bad[0]]}: training stopped before the update that would have spread it; "
             "the last checkpoint is kept (a lower trainer.learning_rate usually helps)."
         )
-    learner.optimizer.step(gradients)
+    learner.optimizer.step(gradients, learning_rate)
     return parts | {"ratio_deviation": max(float(loss.ratio_deviation) for loss in losses)}
 
 

@@ -35,7 +35,7 @@ def test_it_is_torchs() -> None:
         plain, lr=CONFIG.learning_rate, betas=(CONFIG.beta1, CONFIG.beta2), eps=CONFIG.adam_eps, fused=True
     )
     for step in range(20):
-        adam.step(gradients(step))
+        adam.step(gradients(step), CONFIG.learning_rate)
         for parameter, gradient in zip(plain, gradients(step), strict=True):
             parameter.grad = gradient
         reference.step()
@@ -49,13 +49,13 @@ def test_it_continues_where_it_was() -> None:
     whole, parts = parameters(), parameters()
     first, second = Adam(whole, CONFIG), Adam(parts, CONFIG)
     for step in range(3):
-        first.step(gradients(step))
-        second.step(gradients(step))
+        first.step(gradients(step), CONFIG.learning_rate)
+        second.step(gradients(step), CONFIG.learning_rate)
     saved = {name: moment.clone() for name, moment in second.state_dict().items()}
     third = Adam(parts, CONFIG)
     third.load_state_dict(saved)
-    first.step(gradients(3))
-    third.step(gradients(3))
+    first.step(gradients(3), CONFIG.learning_rate)
+    third.step(gradients(3), CONFIG.learning_rate)
     assert all(torch.equal(a, b) for a, b in zip(whole, parts, strict=True))
 
 

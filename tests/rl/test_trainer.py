@@ -176,6 +176,21 @@ def test_the_entropy_weight_falls_linearly_to_its_share():
     assert TrainerConfig(entropy_weight=0.04, final_entropy_share=1.0).entropy_weight_at(500_000) == 0.04
 
 
+def test_the_learning_rate_falls_linearly_to_its_share():
+    trainer = TrainerConfig(learning_rate=0.002, learning_rate_steps=1000, final_learning_rate_share=0.5)
+    rates = [trainer.learning_rate_at(timesteps) for timesteps in (0, 500, 1000, 1010)]
+    assert rates == pytest.approx([0.002, 0.0015, 0.001, 0.001])
+    assert TrainerConfig(learning_rate=0.002, final_learning_rate_share=1.0).learning_rate_at(500_000) == 0.002
+
+
+def test_a_learning_rate_that_has_fallen_to_nothing_leaves_the_weights_alone(tmp_path):
+    fallen = {"final_learning_rate_share": 0.0, "learning_rate_steps": 2 * STEPS_PER_UPDATE}
+    after = {
+        updates: weights(run(tmp_path / str(updates), small_run(updates=updates, **fallen))) for updates in (1, 2, 4)
+    }
+    assert after[1] != after[2] == after[4]
+
+
 def test_the_falling_entropy_weight_is_the_one_learned_from(tmp_path):
     falling = {"entropy_weight": 0.1, "final_entropy_share": 0.0, "entropy_steps": 4 * STEPS_PER_UPDATE}
     config = small_run(updates=4, epochs=1, normalise_advantages=True, **falling)

@@ -18,6 +18,7 @@ SPACE: tuple[Dimension, ...] = (
     Choice(("epochs",), [(1,), (2,), (3,), (4,)]),
     Choice(("episode_steps",), [(0,), (150,), (250,), (500,)]),
     LogUniform("learning_rate", 3e-4, 4e-3),
+    Choice(("final_learning_rate_share",), [(0.1,), (1.0,)]),
     LogUniform("entropy_weight", 0.005, 0.15),
     Choice(("final_entropy_share",), [(0.1,), (1.0,)]),
     OneMinusLogUniform("gamma", 0.002, 0.15),
