@@ -58,9 +58,9 @@ FULL = Extent(
 )
 
 QUICK = Extent(
-    architectures="fast,fast_lstm_reset,gtrxl",  # three with a memory that train quickly, so that learning shows
+    architectures="fast,fast_lstm_reset,gtrxl",  # three with a memory, fast enough for a million agent-steps in minutes
     levels="level_1_basic",
-    max_timesteps=150_000,
+    max_timesteps=1_000_000,
     seeds=2,
     output_dir="./train_dir/quick",
     parallel=min(2, cores()),  # one-thread runs side by side beat one run on all cores by a third
