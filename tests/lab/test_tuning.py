@@ -77,6 +77,9 @@ def test_the_table_is_ranked_by_hearts_and_names_the_setting_to_freeze(
     assert f"Frozen: trial {best['trial']}\n\n    trainer.num_streams={best['num_streams']} " in page
     assert page.strip() in capsys.readouterr().out
     assert (Path("docs") / "tuning.md").read_text() == page
+    assert "--trials" in page
+    assert "--output" not in page
+    assert "--evidence" not in page
     assert (Path("docs") / "tuning.csv").read_text() == (OUTPUT / "tuning.csv").read_text()
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError, model_validator
 
+from experiments.recipes.benchmark_architectures.learning_rates import learning_rate
 from metta.agent.policies.config import PolicyConfig
 from metta.base.addresses import check_run_name
 from metta.base.config import Config, sentence
@@ -89,6 +90,7 @@ class Level(Config):
                 "sim": self.make_env(),
                 "evaluation_environments": self.make_evals(),
                 "curriculum": self.curriculum,
+                "trainer": {"learning_rate": learning_rate(name)},
             }
         )
         return TrainJob.of(config, train_dir, evaluate, wandb)

@@ -53,11 +53,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _tuning(words: list[str]) -> int:
     given = _parser().parse_intermixed_args(words)
-    tuning = build_tuning(given, call_text("tuning.py", words))
+    tuning = build_tuning(given, call_text("tuning.py", _without_folders(words)))
     if given.dry_run:
         print_commands(tuning.runs)
         return 0
     return tuning.execute(LocalDispatcher(given.parallel))
+
+
+def _without_folders(words: list[str]) -> list[str]:
+    """The words that say what was measured, not where one machine keeps it."""
+    folders = ("--output", "--evidence")
+    return [
+        word
+        for before, word in zip(["", *words], words, strict=False)
+        if before not in folders and word.partition("=")[0] not in folders
+    ]
 
 
 def _parser() -> argparse.ArgumentParser:
