@@ -10,9 +10,10 @@ an idle machine.
 
 The account of limits: the operations of matrix products, convolutions and attention that torch does per agent-step
 (once forward to act, and thrice per pass to learn: forward, and twice as much backward), against the rate of large
-float32 products on the same threads in the same minute. Peak memory is the process's so far: measure one
-architecture per call to have its own. `of limit` is the share of what the processor could do if it
+float32 products on the same threads in the same minute. `of limit` is the share of what the processor could do if it
 did nothing else: no simulation, no first layers over tokens (compiled, not counted), no optimiser, no copies.
+
+Each architecture is measured in a process of its own, as it trains, so that peak memory is its own, too.
 """
 
 import argparse
@@ -20,8 +21,11 @@ import importlib
 import json
 import os
 import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -29,6 +33,7 @@ if TYPE_CHECKING:
     from metta.rl.config import TrainerConfig
 
 RECIPES = "experiments.recipes.benchmark_architectures"
+T = TypeVar("T")
 
 
 def main() -> None:
@@ -52,7 +57,7 @@ def main() -> None:
 
     sim = importlib.import_module(f"{RECIPES}.{options.level}").LEVEL.make_env()
     results = []
-    flops_per_second = matrix_rate(options.threads)
+    flops_per_second = in_own_process(matrix_rate, options.threads)
     print(f"Matrix products, float32, {options.threads} threads: {flops_per_second / 1e9:.0f} GFLOP/s")
     print(
         f"{'architecture':<20}{'threads':>8}{'steps/s':>10}{'simulate':>10}{'act':>6}{'update':>8}{'peak MB':>9}"
@@ -60,13 +65,13 @@ def main() -> None:
         flush=True,
     )
     for name in names:
-        rate = training_rate(registry[name], sim, _trainer(options), options.threads, options.repeats)
+        rate = in_own_process(training_rate, registry[name], sim, _trainer(options), options.threads, options.repeats)
         result = _named(name, options.threads, rate)
         result["limit_share"] = result["agent_steps_per_second"] * result["flops_per_step"] / flops_per_second
         results.append(result)
         _print_row(result)
         if name == "fast" and not options.no_plain_loop:
-            result = measure_plain_loop(options)
+            result = _named(PLAIN, options.threads, in_own_process(measure_plain_loop, options))
             results.append(result)
             _print_row(result)
     rates = {result["architecture"]: result["agent_steps_per_second"] for result in results}
@@ -80,6 +85,12 @@ def main() -> None:
 
 
 PLAIN = "fast_plain_loop"
+
+
+def in_own_process(work: Callable[..., T], *arguments: Any) -> T:
+    """What `work(*arguments)` returns in a fresh process."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
 
 
 def _trainer(options: argparse.Namespace) -> "TrainerConfig":
@@ -114,7 +125,7 @@ def measure_plain_loop(options: argparse.Namespace) -> dict[str, Any]:
         rollout, learning = loop.one_update()
         return 0.0, rollout, learning  # the loop does not tell its simulation apart
 
-    return _named(PLAIN, options.threads, measured(one_update, loop.steps_per_update, options.repeats))
+    return measured(one_update, loop.steps_per_update, options.repeats)
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def first_convolution_of_box(
 def first_convolution_from_tokens(
     observations_nM3: Tensor, weight_OFYX: Tensor, bias_O: Tensor, geometry: BoxGeometry
 ) -> Tensor:
-    """The same on the CPU in float32 without the box, for a number of channels that is a multiple of 8."""
+    """The same on the CPU in float32 without the box, for a number of channels that is a multiple of 16."""
     result: Tensor = _TokenConvolution.apply(observations_nM3, weight_OFYX.permute(1, 2, 3, 0), bias_O, geometry)
     return result
 

@@ -1,6 +1,6 @@
 """Compiled kernels of the first convolution: kernel slices summed over the tokens of a nearly empty box.
 
-Axes: n observations, M tokens, F features, O output channels (a multiple of 8), kernel rows and columns k k,
+Axes: n observations, M tokens, F features, O output channels (a multiple of 16), kernel rows and columns k k,
 grid rows and columns G g of the output.
 """
 

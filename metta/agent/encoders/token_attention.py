@@ -56,7 +56,7 @@ def attend_plainly(u_nLKH: Tensor, tokens_nM3: Tensor, embedding_FE: Tensor, geo
 
 
 def attend_compiled(u_nLKH: Tensor, tokens_nM3: Tensor, embedding_FE: Tensor, geometry: TokenGeometry) -> Tensor:
-    """The same on the CPU in float32, for a number of latents x heads that is a multiple of 8."""
+    """The same on the CPU in float32, for a number of latents x heads that is a multiple of 16."""
     result: Tensor = _CompiledAttention.apply(u_nLKH, tokens_nM3, embedding_FE, geometry)
     return result
 

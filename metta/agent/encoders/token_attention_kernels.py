@@ -3,41 +3,52 @@
 A token's vector is embedding(feature) | fourier(row) | fourier(column) | value, so its product with a query is a sum
 of four table entries: tables of a query against every feature, row, column and the value cost less than the products
 with all tokens. The same holds for the attention-weighted sum of tokens: weights are summed per feature, row and
-column first. All inner loops run over Q queries, eight at a time.
+column first. All inner loops run over Q queries, sixteen at a time.
 
-Axes: n observations, M tokens, L latents, H heads, Q = L * H queries (a multiple of 8), K token width (E embedding,
+Axes: n observations, M tokens, L latents, H heads, Q = L * H queries (a multiple of 16), K token width (E embedding,
 P per coordinate, 1 value), Z table entries (F features, then R rows, then C columns, then 1 for the value).
 """
 
 import numpy as np
 
-from metta.agent.lanes import WIDTH, exp_nonpositive, greater, kernel, load, splat, store, total
+from metta.agent.lanes import WIDTH, exp2_nonpositive, greater, kernel, load, splat, store, total
+
+LOG2_E = np.float32(np.log2(np.e))
+"""Scores are kept in units of ln 2, because powers of 2 are cheaper than powers of e."""
 
 
 @kernel
-def read_tokens(tokens_nM3, n, F, R, C, reciprocals_F, entries_M3, values_M):  # type: ignore[no-untyped-def]
-    """Table entries and scaled values of those tokens of observation n that count; returns how many they are."""
-    m = 0
+def read_tokens(tokens_nM3, n, Q, F, R, C, reciprocals_F, features_M, values_M, runs_M3):  # type: ignore[no-untyped-def]
+    """List the tokens of observation n that count, and the runs of consecutive ones that lie in the same cell.
+
+    Per token the offset of its feature's table entry and its scaled value; per run the offsets of its row's and
+    column's entries and the token that it begins with. Returns how many tokens there are, and how many runs.
+    """
+    m, runs, last = 0, 0, np.int64(-1)
     for t in range(tokens_nM3.shape[1]):
-        location, feature = tokens_nM3[n, t, 0], tokens_nM3[n, t, 1]
+        location, feature = np.int64(tokens_nM3[n, t, 0]), np.int64(tokens_nM3[n, t, 1])
         row, column = location >> 4, location & 15
         if feature < F and row < R and column < C:
-            entries_M3[m, 0] = feature
-            entries_M3[m, 1] = F + row
-            entries_M3[m, 2] = F + R + column
+            if location != last:
+                runs_M3[runs, 0] = (F + row) * Q
+                runs_M3[runs, 1] = (F + R + column) * Q
+                runs_M3[runs, 2] = m
+                runs, last = runs + 1, location
+            features_M[m] = feature * Q
             values_M[m] = np.float32(tokens_nM3[n, t, 2]) * reciprocals_F[feature]
             m += 1
-    return m
+    runs_M3[runs, 2] = m
+    return m, runs
 
 
 @kernel
-def queries_last(u_nLKH, n, u_KQ):  # type: ignore[no-untyped-def]
-    """Vectors of observation n in the order that the inner loops read."""
+def queries_last(u_nLKH, n, factor, u_KQ):  # type: ignore[no-untyped-def]
+    """Vectors of observation n, times a factor, in the order that the inner loops read."""
     L, K, H = u_nLKH.shape[1], u_nLKH.shape[2], u_nLKH.shape[3]
     for latent in range(L):
         for k in range(K):
             for h in range(H):
-                u_KQ[k, latent * H + h] = u_nLKH[n, latent, k, h]
+                u_KQ[k, latent * H + h] = factor * u_nLKH[n, latent, k, h]
 
 
 @kernel
@@ -114,69 +125,115 @@ def sum_bins(bins_ZQ, embedding_FE, rows_RP, columns_CP, factor_Q, z_KQ):  # typ
 
 
 @kernel
+def score_tokens(tables_ZQ, q, features_M, values_M, runs_M3, runs, V, scores_ML):  # type: ignore[no-untyped-def]
+    """Write the scores of every token for the sixteen queries from q on; returns the greatest of each."""
+    top = splat(np.float32(-np.inf))
+    of_value = load(tables_ZQ, V + q)
+    for run in range(runs):
+        of_cell = load(tables_ZQ, runs_M3[run, 0] + q) + load(tables_ZQ, runs_M3[run, 1] + q)
+        for t in range(runs_M3[run, 2], runs_M3[run + 1, 2]):
+            s = of_cell + load(tables_ZQ, features_M[t] + q) + splat(values_M[t]) * of_value
+            store(scores_ML, t * WIDTH, s)
+            top = greater(s, top)
+    return top
+
+
+@kernel
+def sum_weights(scores_ML, top, bins_ZQ, q, features_M, values_M, runs_M3, runs, V):  # type: ignore[no-untyped-def]
+    """Add every token's weight, 2^(score - top), to its bins; returns the sums of the weights of sixteen queries."""
+    summed = splat(np.float32(0.0))
+    valued = summed
+    for run in range(runs):
+        r, c = runs_M3[run, 0] + q, runs_M3[run, 1] + q
+        in_cell = splat(np.float32(0.0))
+        for t in range(runs_M3[run, 2], runs_M3[run + 1, 2]):
+            w = exp2_nonpositive(load(scores_ML, t * WIDTH) - top)
+            f = features_M[t] + q
+            store(bins_ZQ, f, load(bins_ZQ, f) + w)
+            in_cell = in_cell + w
+            valued = valued + splat(values_M[t]) * w
+        store(bins_ZQ, r, load(bins_ZQ, r) + in_cell)
+        store(bins_ZQ, c, load(bins_ZQ, c) + in_cell)
+        summed = summed + in_cell
+    store(bins_ZQ, V + q, valued)
+    return summed
+
+
+@kernel
 def forward(  # type: ignore[no-untyped-def]
     tokens_nM3, u_nLKH, embedding_FE, rows_RP, columns_CP, reciprocals_F, z_nLKH, logsum_nQ
 ):
-    """Write the attention-weighted sums of token vectors (0 without tokens) and each query's log of summed exps."""
+    """Write the attention-weighted sums of token vectors (0 without tokens) and each query's log2 of summed powers."""
     M, K, Q = tokens_nM3.shape[1], u_nLKH.shape[2], logsum_nQ.shape[1]
     F, R, C = embedding_FE.shape[0], rows_RP.shape[0], columns_CP.shape[0]
     V = (F + R + C) * Q
     tables_ZQ = np.empty((F + R + C + 1, Q), np.float32)
     bins_ZQ = np.empty((F + R + C + 1, Q), np.float32)
-    scores_MQ = np.empty((M, Q), np.float32)
+    scores_ML = np.empty((M, WIDTH), np.float32)
     u_KQ = np.empty((K, Q), np.float32)
     z_KQ = np.empty((K, Q), np.float32)
     top_Q = np.empty(Q, np.float32)
     sum_Q = np.empty(Q, np.float32)
-    entries_M3 = np.empty((M, 3), np.int64)
+    features_M = np.empty(M, np.int64)
     values_M = np.empty(M, np.float32)
+    runs_M3 = np.empty((M + 1, 3), np.int64)
     for n in range(tokens_nM3.shape[0]):
         if n < u_nLKH.shape[0]:
-            queries_last(u_nLKH, n, u_KQ)
+            queries_last(u_nLKH, n, LOG2_E, u_KQ)
             fill_tables(u_KQ, embedding_FE, rows_RP, columns_CP, tables_ZQ)
-        m = read_tokens(tokens_nM3, n, F, R, C, reciprocals_F, entries_M3, values_M)
+        m, runs = read_tokens(tokens_nM3, n, Q, F, R, C, reciprocals_F, features_M, values_M, runs_M3)
         if m == 0:
             z_nLKH[n] = 0.0
             logsum_nQ[n] = 0.0
             continue
-        top_Q[:] = -np.inf
-        sum_Q[:] = 0.0
         bins_ZQ[:] = 0.0
-        for t in range(m):
-            f, r, c = entries_M3[t, 0] * Q, entries_M3[t, 1] * Q, entries_M3[t, 2] * Q
-            x = splat(values_M[t])
-            for q in range(0, Q, WIDTH):
-                s = load(tables_ZQ, f + q) + load(tables_ZQ, r + q) + load(tables_ZQ, c + q)
-                s = s + x * load(tables_ZQ, V + q)
-                store(scores_MQ, t * Q + q, s)
-                store(top_Q, q, greater(s, load(top_Q, q)))
-        for t in range(m):
-            f, r, c = entries_M3[t, 0] * Q, entries_M3[t, 1] * Q, entries_M3[t, 2] * Q
-            x = splat(values_M[t])
-            for q in range(0, Q, WIDTH):
-                w = exp_nonpositive(load(scores_MQ, t * Q + q) - load(top_Q, q))
-                store(sum_Q, q, load(sum_Q, q) + w)
-                store(bins_ZQ, f + q, load(bins_ZQ, f + q) + w)
-                store(bins_ZQ, r + q, load(bins_ZQ, r + q) + w)
-                store(bins_ZQ, c + q, load(bins_ZQ, c + q) + w)
-                store(bins_ZQ, V + q, load(bins_ZQ, V + q) + x * w)
+        for q in range(0, Q, WIDTH):
+            top = score_tokens(tables_ZQ, q, features_M, values_M, runs_M3, runs, V, scores_ML)
+            summed = sum_weights(scores_ML, top, bins_ZQ, q, features_M, values_M, runs_M3, runs, V)
+            store(top_Q, q, top)
+            store(sum_Q, q, summed)
         for q in range(Q):
-            logsum_nQ[n, q] = top_Q[q] + np.log(sum_Q[q])
+            logsum_nQ[n, q] = top_Q[q] + np.log2(sum_Q[q])
             sum_Q[q] = np.float32(1.0) / sum_Q[q]
         sum_bins(bins_ZQ, embedding_FE, rows_RP, columns_CP, sum_Q, z_KQ)
         latents_first(z_KQ, n, z_nLKH)
 
 
 @kernel
-def add_embedding_gradient(bins_FQ, v_KQ, dembedding_FE):  # type: ignore[no-untyped-def]
-    """Add the products of each feature's bins with the first E vectors v."""
+def add_embedding_gradient(bins_FQ, v_KQ, factor, dembedding_FE):  # type: ignore[no-untyped-def]
+    """Add the products of each feature's bins with the first E vectors v, times a factor."""
     E, Q = dembedding_FE.shape[1], v_KQ.shape[1]
     for f in range(dembedding_FE.shape[0]):
         for e in range(E):
             s = splat(np.float32(0.0))
             for q in range(0, Q, WIDTH):
                 s = s + load(bins_FQ, f * Q + q) * load(v_KQ, e * Q + q)
-            dembedding_FE[f, e] += total(s)
+            dembedding_FE[f, e] += factor * total(s)
+
+
+@kernel
+def differentiate_tokens(  # type: ignore[no-untyped-def]
+    tables_ZQ, dtables_ZQ, q, logsum, inner, features_M, values_M, runs_M3, runs, V, bins_FQ, dbins_ZQ
+):
+    """Add every token's weight to its feature's bin, and the gradient of its score to its bins, for sixteen queries."""
+    of_value, dof_value = load(tables_ZQ, V + q), load(dtables_ZQ, V + q)
+    dvalued = load(dbins_ZQ, V + q)
+    for run in range(runs):
+        r, c = runs_M3[run, 0] + q, runs_M3[run, 1] + q
+        of_cell = load(tables_ZQ, r) + load(tables_ZQ, c) - logsum
+        dof_cell = load(dtables_ZQ, r) + load(dtables_ZQ, c) - inner
+        din_cell = splat(np.float32(0.0))
+        for t in range(runs_M3[run, 2], runs_M3[run + 1, 2]):
+            f, x = features_M[t] + q, splat(values_M[t])
+            w = exp2_nonpositive(of_cell + load(tables_ZQ, f) + x * of_value)
+            d = w * (dof_cell + load(dtables_ZQ, f) + x * dof_value)
+            store(bins_FQ, f, load(bins_FQ, f) + w)
+            store(dbins_ZQ, f, load(dbins_ZQ, f) + d)
+            din_cell = din_cell + d
+            dvalued = dvalued + x * d
+        store(dbins_ZQ, r, load(dbins_ZQ, r) + din_cell)
+        store(dbins_ZQ, c, load(dbins_ZQ, c) + din_cell)
+    store(dbins_ZQ, V + q, dvalued)
 
 
 @kernel
@@ -207,44 +264,46 @@ def backward(  # type: ignore[no-untyped-def]
     dz_KQ = np.empty((K, Q), np.float32)
     inner_Q = np.empty(Q, np.float32)
     one_Q = np.ones(Q, np.float32)
-    entries_M3 = np.empty((M, 3), np.int64)
+    features_M = np.empty(M, np.int64)
     values_M = np.empty(M, np.float32)
+    runs_M3 = np.empty((M + 1, 3), np.int64)
     shared = u_nLKH.shape[0] < tokens_nM3.shape[0]
     for n in range(tokens_nM3.shape[0]):
         if n < u_nLKH.shape[0]:
-            queries_last(u_nLKH, n, u_KQ)
+            queries_last(u_nLKH, n, LOG2_E, u_KQ)
             fill_tables(u_KQ, embedding_FE, rows_RP, columns_CP, tables_ZQ)
-        queries_last(z_nLKH, n, z_KQ)
-        queries_last(dz_nLKH, n, dz_KQ)
+        queries_last(z_nLKH, n, np.float32(1.0), z_KQ)
+        queries_last(dz_nLKH, n, np.float32(1.0), dz_KQ)
         fill_tables(dz_KQ, embedding_FE, rows_RP, columns_CP, dtables_ZQ)
-        m = read_tokens(tokens_nM3, n, F, R, C, reciprocals_F, entries_M3, values_M)
+        _, runs = read_tokens(tokens_nM3, n, Q, F, R, C, reciprocals_F, features_M, values_M, runs_M3)
         for q in range(0, Q, WIDTH):
             s = splat(np.float32(0.0))
             for k in range(K):
                 s = s + load(dz_KQ, k * Q + q) * load(z_KQ, k * Q + q)
             store(inner_Q, q, s)
         bins_FQ[:] = 0.0
-        for t in range(m):
-            f, r, c = entries_M3[t, 0] * Q, entries_M3[t, 1] * Q, entries_M3[t, 2] * Q
-            x = splat(values_M[t])
-            for q in range(0, Q, WIDTH):
-                s = load(tables_ZQ, f + q) + load(tables_ZQ, r + q) + load(tables_ZQ, c + q)
-                s = s + x * load(tables_ZQ, V + q)
-                w = exp_nonpositive(s - load(logsum_nQ, n * Q + q))
-                d = load(dtables_ZQ, f + q) + load(dtables_ZQ, r + q) + load(dtables_ZQ, c + q)
-                d = w * (d + x * load(dtables_ZQ, V + q) - load(inner_Q, q))
-                store(bins_FQ, f + q, load(bins_FQ, f + q) + w)
-                store(dbins_ZQ, f + q, load(dbins_ZQ, f + q) + d)
-                store(dbins_ZQ, r + q, load(dbins_ZQ, r + q) + d)
-                store(dbins_ZQ, c + q, load(dbins_ZQ, c + q) + d)
-                store(dbins_ZQ, V + q, load(dbins_ZQ, V + q) + x * d)
-        add_embedding_gradient(bins_FQ, dz_KQ, dembedding_FE)
+        for q in range(0, Q, WIDTH):
+            differentiate_tokens(
+                tables_ZQ,
+                dtables_ZQ,
+                q,
+                load(logsum_nQ, n * Q + q),
+                load(inner_Q, q),
+                features_M,
+                values_M,
+                runs_M3,
+                runs,
+                V,
+                bins_FQ,
+                dbins_ZQ,
+            )
+        add_embedding_gradient(bins_FQ, dz_KQ, np.float32(1.0), dembedding_FE)
         if not shared:
             sum_bins(dbins_ZQ, embedding_FE, rows_RP, columns_CP, one_Q, du_KQ)
             latents_first(du_KQ, n, du_nLKH)
-            add_embedding_gradient(dbins_ZQ, u_KQ, dembedding_FE)
+            add_embedding_gradient(dbins_ZQ, u_KQ, 1 / LOG2_E, dembedding_FE)
             dbins_ZQ[:] = 0.0
     if shared:
         sum_bins(dbins_ZQ, embedding_FE, rows_RP, columns_CP, one_Q, du_KQ)
         latents_first(du_KQ, 0, du_nLKH)
-        add_embedding_gradient(dbins_ZQ, u_KQ, dembedding_FE)
+        add_embedding_gradient(dbins_ZQ, u_KQ, 1 / LOG2_E, dembedding_FE)

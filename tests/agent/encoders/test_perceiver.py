@@ -115,3 +115,12 @@ def test_a_new_one_tells_features_apart_and_hears_what_is_in_front():
     assert len(embedding) == 2 * SPEC.num_features
     torch.testing.assert_close(elsewhere, torch.tensor(1.0), atol=0.05, rtol=0)
     torch.testing.assert_close(in_front, torch.tensor(FRONT_GAIN), atol=0.2, rtol=0)
+
+
+def test_compiled_equals_plain_where_one_token_takes_all(monkeypatch):
+    module, observations = build(PerceiverConfig(num_layers=1), scale=6.0), odd_observations()
+    outputs, compiled = gradients(module, observations)
+    monkeypatch.setattr(perceiver, "attend", token_attention.attend_plainly)
+    plain, _ = gradients(module, observations)
+    assert ((outputs - plain).abs() / plain.abs().clamp(min=1.0)).max() < 1e-3
+    assert all(bool(gradient.isfinite().all()) for gradient in compiled.values())
