@@ -124,3 +124,11 @@ def test_compiled_equals_plain_where_one_token_takes_all(monkeypatch):
     plain, _ = gradients(module, observations)
     assert ((outputs - plain).abs() / plain.abs().clamp(min=1.0)).max() < 1e-3
     assert all(bool(gradient.isfinite().all()) for gradient in compiled.values())
+
+
+def test_pieces_change_nothing(monkeypatch):
+    module, observations = build(PerceiverConfig()).double(), odd_observations()
+    whole = gradients(module, observations, torch.float64)
+    monkeypatch.setattr(perceiver, "OBSERVATIONS_AT_ONCE", 3)
+    assert len(observations) > 2 * perceiver.OBSERVATIONS_AT_ONCE
+    assert_close(gradients(module, observations, torch.float64), whole, 1e-12)
