@@ -18,7 +18,7 @@ class TrainerConfig(Config):
     """Wanted number of agents acting in parallel; the nearest whole number of worlds is used (at least one)."""
     rollout_steps: int = Field(default=32, ge=1)
     """Steps per rollout and length of a training segment (T)."""
-    episode_steps: int = Field(default=500, ge=0)
+    episode_steps: int = Field(default=0, ge=0)
     """Training episodes are cut off (truncated, with bootstrap) after so many steps; 0: never. Evaluation never is."""
     minibatches: int = Field(default=15, ge=1)
     """Minibatches per epoch; they split streams, never time."""
