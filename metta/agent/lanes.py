@@ -145,9 +145,9 @@ def where_positive(_: Any, condition: Any, value: Any) -> Any:
 
 @intrinsic
 def exp2_nonpositive(_: Any, a: Any) -> Any:
-    """2^a to about 1 unit in the last place for a <= 0; below -125 it stays at 2^-125, about 2e-38.
+    """2^a with a relative error below 2e-7 for a <= 0; below -125 it stays at 2^-125, about 2e-38.
 
-    2^(n + r) with whole n and |r| <= 1/2, by a polynomial of least greatest relative error (Remez, 2e-9). To round to
+    2^(n + r) with whole n and |r| <= 1/2, by a polynomial fitted to have the least greatest relative error. To round to
     whole numbers a number is added whose last bit is worth 1, so that the sum's low bits are n.
     """
 

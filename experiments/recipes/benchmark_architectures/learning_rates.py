@@ -1,6 +1,6 @@
 """The learning rate of each architecture, chosen by `tuning.py --vary` with one equal budget and frozen here.
 
-The evidence is docs/tuning.md and docs/tuning.csv, whose first lines name the command; a test holds this table to it.
+The evidence is docs/tuning.csv, and docs/tuning.md with the command; a test holds this table to it.
 """
 
 from metta.rl.config import TrainerConfig

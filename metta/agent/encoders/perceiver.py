@@ -32,8 +32,7 @@ from metta.agent.init import initialise
 from metta.agent.spec import FRONT_GAIN, EnvironmentSpec
 
 OBSERVATIONS_AT_ONCE = 512
-"""On a CPU. More only make the feed-forward's activations (12 KB each and layer) fall out of the caches between
-operations: learning from 1,920 takes about a tenth longer in one piece."""
+"""On a CPU. With more, the feed-forward's activations fall out of the caches between operations (docs/log.md)."""
 
 
 class PerceiverLayer(nn.Module):

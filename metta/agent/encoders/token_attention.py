@@ -4,11 +4,13 @@ For vectors u [n or 1, L, K, H] (n observations, L latents, K token width, H hea
 observation, z[n, l, :, h] = sum_m softmax_m(u[n, l, :, h] . x_m) x_m; 0 where no token counts.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from metta.agent.encoders import tokens as token_rows
 from metta.agent.lanes import WIDTH
@@ -40,10 +42,12 @@ class TokenGeometry:
 
 def attend(u_nLKH: Tensor, tokens_nM3: Tensor, embedding_FE: Tensor, geometry: TokenGeometry) -> Tensor:
     """Attention-weighted sums of token vectors, [n, L, K, H]; differentiable in u and the embedding."""
-    num_queries = u_nLKH.shape[1] * u_nLKH.shape[3]
-    if u_nLKH.device.type == "cpu" and u_nLKH.dtype == torch.float32 and num_queries % WIDTH == 0:
-        return attend_compiled(u_nLKH, tokens_nM3, embedding_FE, geometry)
-    return attend_plainly(u_nLKH, tokens_nM3, embedding_FE, geometry)
+    if u_nLKH.device.type != "cpu" or u_nLKH.dtype != torch.float32:
+        return attend_plainly(u_nLKH, tokens_nM3, embedding_FE, geometry)
+    num_latents, num_heads = u_nLKH.shape[1], u_nLKH.shape[3]
+    missing = -num_latents % (WIDTH // math.gcd(WIDTH, num_heads))  # latents that fill up the kernels' lanes
+    padded = functional.pad(u_nLKH, (0, 0, 0, 0, 0, missing)) if missing else u_nLKH
+    return attend_compiled(padded, tokens_nM3, embedding_FE, geometry)[:, :num_latents]
 
 
 def attend_plainly(u_nLKH: Tensor, tokens_nM3: Tensor, embedding_FE: Tensor, geometry: TokenGeometry) -> Tensor:

@@ -3,7 +3,8 @@
 A token's vector is embedding(feature) | fourier(row) | fourier(column) | value, so its product with a query is a sum
 of four table entries: tables of a query against every feature, row, column and the value cost less than the products
 with all tokens. The same holds for the attention-weighted sum of tokens: weights are summed per feature, row and
-column first. All inner loops run over Q queries, sixteen at a time.
+column first. All inner loops run over Q queries, sixteen at a time. Scores are kept in units of ln 2, because powers of
+2 are cheaper than powers of e.
 
 Axes: n observations, M tokens, L latents, H heads, Q = L * H queries (a multiple of 16), K token width (E embedding,
 P per coordinate, 1 value), Z table entries (F features, then R rows, then C columns, then 1 for the value).
@@ -12,9 +13,7 @@ P per coordinate, 1 value), Z table entries (F features, then R rows, then C col
 import numpy as np
 
 from metta.agent.lanes import WIDTH, exp2_nonpositive, greater, kernel, load, splat, store, total
-
-LOG2_E = np.float32(np.log2(np.e))
-"""Scores are kept in units of ln 2, because powers of 2 are cheaper than powers of e."""
+from metta.agent.memory.logistic import LOG2_E
 
 
 @kernel

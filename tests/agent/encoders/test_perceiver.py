@@ -14,6 +14,7 @@ CONFIGS = [
     PerceiverConfig(),
     PerceiverConfig(feature_width=12, num_frequencies=4, num_latents=16, num_layers=1),
     PerceiverConfig(width=32, num_layers=1, max_tokens=20),
+    PerceiverConfig(width=30, num_latents=5, num_heads=3),
 ]
 
 
