@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from metta.analysis import sections
 from metta.analysis.findings import Findings
 from metta.analysis.gather import Gathered
 from metta.analysis.markup import Child, Markup, document, element, joined
+from metta.analysis.sections import all_sections
+from metta.analysis.sections.blocks import Block, Figure, Section
+from metta.analysis.sections.overall import status, title
 from metta.analysis.svg import DARK_PALETTE, LIGHT_PALETTE, STYLE
 from metta.analysis.table import Table, scrolling
 
@@ -61,17 +63,17 @@ class Report:
 
     html: str
     tables: Sequence[Table]
-    figures: Sequence[sections.Figure]
+    figures: Sequence[Figure]
 
 
 def report(benchmark: Gathered, found: Findings, home: Path) -> Report:
     """The page with its tables and figures; `home` is the folder it will lie in."""
-    parts = sections.all_sections(benchmark, found, home)
-    title = sections.title(benchmark)
+    parts = all_sections(benchmark, found, home)
+    heading = title(benchmark)
     body = element(
         "body",
         element("a", "Skip to the content", href="#summary", class_="skip"),
-        element("header", element("h1", title), element("p", sections.status(benchmark))),
+        element("header", element("h1", heading), element("p", status(benchmark))),
         element(
             "nav",
             element("ul", [element("li", element("a", part.title, href=f"#{part.id}")) for part in parts]),
@@ -80,16 +82,16 @@ def report(benchmark: Gathered, found: Findings, home: Path) -> Report:
         element("main", [_section(part) for part in parts]),
         element("footer", element("p", "Written by ", element("code", "uv run python -m metta.analysis.report"), ".")),
     )
-    html = document(title, POLICY, CSS, body)
+    html = document(heading, POLICY, CSS, body)
     blocks = [block for part in parts for block in part.blocks]
-    figures = [block for block in blocks if isinstance(block, sections.Figure)]
+    figures = [block for block in blocks if isinstance(block, Figure)]
     tables = [block for block in blocks if isinstance(block, Table)]
     tables += [figure.table for figure in figures if figure.table is not None]
     return Report(html, tables, figures)
 
 
-def _section(part: sections.Section) -> Markup:
-    numbers = iter(range(1, 1 + sum(isinstance(block, sections.Figure) for block in part.blocks)))
+def _section(part: Section) -> Markup:
+    numbers = iter(range(1, 1 + sum(isinstance(block, Figure) for block in part.blocks)))
     return element(
         "section",
         element("h2", part.title, id=f"{part.id}-title"),
@@ -99,8 +101,8 @@ def _section(part: sections.Section) -> Markup:
     )
 
 
-def _block(block: sections.Block, part: sections.Section, numbers: Iterable[int]) -> Markup:
-    if isinstance(block, sections.Figure):
+def _block(block: Block, part: Section, numbers: Iterable[int]) -> Markup:
+    if isinstance(block, Figure):
         name = f"{part.id}-figure-{next(islice(numbers, 1))}"
         return element(
             "figure",

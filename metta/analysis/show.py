@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from metta.analysis.command import results_parser
 from metta.analysis.findings import Findings, find
 from metta.analysis.gather import Gathered, gather
-from metta.analysis.sections import (
+from metta.analysis.sections.overall import (
     best_first,
     measure_words,
     standings_table,

@@ -7,7 +7,7 @@ import pytest
 
 from metta.analysis.findings import find
 from metta.analysis.gather import gather
-from metta.analysis.sections import verdict_sentences
+from metta.analysis.sections.overall import verdict_sentences
 from metta.analysis.show import main
 from metta.analysis.table import shown
 from tests.analysis.wide import LEVELS, write_benchmark

@@ -1,0 +1,90 @@
+"""Learning curves and sample efficiency."""
+
+from collections.abc import Mapping
+
+from metta.analysis import charts
+from metta.analysis.findings import SHARES, Band, Findings
+from metta.analysis.gather import Gathered
+from metta.analysis.run_files import CURVES
+from metta.analysis.sections.blocks import Block, Figure, file_part, paragraph
+from metta.analysis.table import Cell, Table
+
+
+def learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) -> list[Block]:
+    """Curves of hearts and reward per level, and sample efficiency."""
+    blocks: list[Block] = []
+    for metric, unit in CURVES.items():
+        for level, bands in found.curves.get(metric, {}).items():
+            name = metric.split("/")[1]
+            blocks.append(
+                Figure(
+                    f"learning_{file_part(level)}_{name}",
+                    f"{level}: {unit} in training",
+                    charts.lines(
+                        f"Learning curves on {level}",
+                        f"Per architecture, {unit} over agent-steps of training, mean over seeds.",
+                        bands,
+                        "agent-steps",
+                        unit,
+                        numbers,
+                    ),
+                    "Lines are means over seeds; with up to six architectures, bands reach from the lowest to "
+                    "the highest seed. Steep early lines "
+                    "learn from few steps; lines that still rise at the end would gain from longer training. "
+                    + (
+                        "Shaped reward differs from level to level: compare within this figure only."
+                        if name == "reward_per_step"
+                        else "Hearts appear once whole episodes have ended."
+                    ),
+                    Table(
+                        f"learning_{file_part(level)}_{name}",
+                        f"Learning curves on {level}, {unit}",
+                        CURVE_HEADER,
+                        curve_rows(bands),
+                    ),
+                )
+            )
+    if not blocks:
+        blocks.append(paragraph("No run folder with a learning curve of two points or more was found."))
+    if found.learning:
+        blocks.append(
+            Table(
+                "sample_efficiency",
+                "Sample efficiency: shaped reward per agent-step in training",
+                [
+                    *("architecture", "level", "seeds", "mean over training", "at the end"),
+                    *(text for share in SHARES for text in (f"steps to {share:.0%}", "seeds that did")),
+                ],
+                [
+                    [
+                        row.architecture,
+                        row.level,
+                        row.seeds,
+                        row.area.mean,
+                        row.last.mean,
+                        *(cell for count, steps in row.steps for cell in (steps, f"{count} of {row.seeds}")),
+                    ]
+                    for row in found.learning
+                ],
+            )
+        )
+        blocks.append(
+            paragraph(
+                "Mean over training is the area under the learning curve divided by its length. The thresholds are "
+                "shares of the way from the level's first reward to the best architecture's last one; steps are means "
+                "over the seeds that got there, so read them together with how many did."
+            )
+        )
+    return blocks
+
+
+CURVE_HEADER = ("architecture", "agent-steps", "mean", "lowest seed", "highest seed")
+
+
+def curve_rows(bands: Mapping[str, Band]) -> list[list[Cell]]:
+    """A figure's curves as rows under `CURVE_HEADER`, every sixth point."""
+    return [
+        [name, float(band.x[index]), float(band.middle[index]), float(band.low[index]), float(band.high[index])]
+        for name, band in bands.items()
+        for index in range(0, len(band.x), 6)
+    ]

@@ -1,0 +1,75 @@
+"""Where the results come from: files, commands, settings."""
+
+import json
+from typing import Any
+
+from metta.analysis.gather import Gathered
+from metta.analysis.sections.blocks import Block, paragraph
+from metta.analysis.table import Cell, Table
+
+
+def provenance(benchmark: Gathered) -> list[Block]:
+    """Results files, settings and commands."""
+    blocks: list[Block] = []
+    codes = {run.files.code for run in benchmark.runs.values() if run.files.code}
+    if len(codes) > 1:
+        blocks.append(
+            paragraph(
+                f"These runs were made by {len(codes)} different versions of the source; results may not compare.",
+                class_="note",
+            )
+        )
+    for number, (source, results) in enumerate(benchmark.sources.items(), start=1):
+        rows: list[list[Cell]] = [
+            ["file", str(source)],
+            ["command", results.command],
+            ["started", results.start_time],
+            ["ended", results.end_time or "runs are left"],
+            ["agent-steps per run", f"{results.max_timesteps:,}"],
+        ]
+        rows += [[name, text] for name, text in flat(results.provenance)]
+        blocks.append(Table(f"provenance_{number}", f"Results file {number}", ["what", "value"], rows))
+    blocks.append(_settings(benchmark))
+    blocks.append(
+        Table(
+            "commands",
+            "The command of every run",
+            ["run", "seconds", "command"],
+            [
+                [run.record.training.run_name, run.record.training.duration_seconds, run.record.training.command]
+                for run in benchmark.runs.values()
+            ],
+            open=False,
+        )
+    )
+    return blocks
+
+
+SHARED_SETTINGS = ("trainer", "evaluation", "system")
+
+
+def _settings(benchmark: Gathered) -> Block:
+    """Settings of trainer, evaluation and system: one value where all runs agree, else all values."""
+    found: dict[str, dict[str, None]] = {}
+    for run in benchmark.runs.values():
+        for part in SHARED_SETTINGS:
+            for name, text in flat(run.files.settings.get(part, {}), part):
+                found.setdefault(name, {})[text] = None
+    if not found:
+        return paragraph("No run folder with a configuration was found.")
+    return Table(
+        "settings",
+        "Settings of the runs (all values, where runs differ)",
+        ["setting", "value"],
+        [[name, " | ".join(values)] for name, values in found.items()],
+        open=False,
+    )
+
+
+def flat(value: Any, name: str = "") -> list[tuple[str, str]]:
+    """Dotted names and texts of nested plain data."""
+    if isinstance(value, dict):
+        return [pair for key, inner in value.items() for pair in flat(inner, f"{name}.{key}" if name else str(key))]
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return [(name, " ".join(value) or "none")]
+    return [(name, value if isinstance(value, str) else json.dumps(value))]
