@@ -6,17 +6,17 @@ The evidence is docs/tuning.csv, and docs/tuning.md with the command; a test hol
 from metta.rl.config import TrainerConfig
 
 LEARNING_RATES: dict[str, float] = {
-    "vit": 0.003,
+    "vit": 0.001,
     "vit_sliding": 0.001,
     "vit_reset": 0.001,
-    "transformer": 0.003,
+    "transformer": 0.001,
     "fast": 0.001,
     "fast_lstm_reset": 0.001,
     "fast_dynamics": 0.001,
-    "memory_free": 0.001,
-    "agalite": 0.003,
-    "gtrxl": 0.001,
-    "trxl": 0.001,
+    "memory_free": 0.003,
+    "agalite": 0.001,
+    "gtrxl": 0.003,
+    "trxl": 0.003,
     "trxl_nvidia": 0.001,
     "puffer": 0.003,
 }
