@@ -5,7 +5,9 @@ Every figure works without colour: values stand in the cells, lines carry their 
 
 from collections.abc import Mapping, Sequence
 
-from metta.analysis.findings import Band, Growth, Standing, Step
+from metta.analysis.findings.band import Band
+from metta.analysis.findings.ladder import Growth, Step
+from metta.analysis.findings.standings import Standing
 from metta.analysis.intervals import Interval
 from metta.analysis.markup import Markup, element
 from metta.analysis.svg import (

@@ -1,7 +1,8 @@
 """What policies do: flow of resources, combat."""
 
 from metta.analysis import charts
-from metta.analysis.findings import COMBAT, RESOURCES, Findings
+from metta.analysis.findings import Findings
+from metta.analysis.findings.behaviour import COMBAT, RESOURCES
 from metta.analysis.sections.blocks import Block, Figure, file_part, paragraph
 from metta.analysis.table import Table
 

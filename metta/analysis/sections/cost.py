@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 
 from metta.analysis import charts
-from metta.analysis.findings import Cost, Findings
+from metta.analysis.findings import Findings
+from metta.analysis.findings.standings import Cost
 from metta.analysis.sections.blocks import Block, Figure, paragraph
 from metta.analysis.table import Table
 

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 from metta.analysis import charts
-from metta.analysis.findings import SHARES, Band, Findings
+from metta.analysis.findings import Findings
+from metta.analysis.findings.band import Band
+from metta.analysis.findings.curves import SHARES
 from metta.analysis.gather import Gathered
 from metta.analysis.run_files import CURVES
 from metta.analysis.sections.blocks import Block, Figure, file_part, paragraph

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from metta.analysis import charts
-from metta.analysis.findings import Findings, Step
+from metta.analysis.findings import Findings
+from metta.analysis.findings.ladder import Step
 from metta.analysis.gather import Gathered
 from metta.analysis.intervals import Interval
 from metta.analysis.sections.blocks import Block, Figure, paragraph

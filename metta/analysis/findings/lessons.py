@@ -1,0 +1,61 @@
+"""What a curriculum chose."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from metta.analysis.gather import Gathered
+from metta.analysis.run_files import CURRICULUM
+
+CHOICE = "probability_"
+"""Begin of a curriculum metric's name that is the probability of a value of an axis."""
+
+
+class Lesson(NamedTuple):
+    """What the curriculum chose for an architecture on a level at the end of training; means over seeds."""
+
+    architecture: str
+    level: str
+    seeds: int
+    tasks_known: float
+    episodes: float
+    success: float
+    """Mean over the known tasks, as a share of each task's limit."""
+    choices: dict[str, float]
+    """`<axis>_<value>` -> probability that the next episode has it."""
+
+
+def lessons_of(benchmark: Gathered) -> list[Lesson]:
+    """Of every architecture and level whose tasks a curriculum chose."""
+    found: dict[tuple[str, str], list[dict[str, float]]] = {}
+    for run in benchmark.runs.values():
+        last = {
+            name.removeprefix(CURRICULUM): float(curve[1][-1])
+            for name, curve in run.files.curves.items()
+            if name.startswith(CURRICULUM)
+        }
+        if {"tasks_known", "episodes", "success"} <= last.keys():
+            found.setdefault((run.key.architecture, run.key.level), []).append(last)
+    return [
+        Lesson(
+            architecture,
+            level,
+            len(own),
+            _over(own, "tasks_known"),
+            _over(own, "episodes"),
+            _over(own, "success"),
+            {
+                name.removeprefix(CHOICE): _over(own, name)
+                for name in own[0]
+                if name.startswith(CHOICE) and all(name in last for last in own)
+            },
+        )
+        for level in benchmark.levels
+        for architecture in benchmark.architectures
+        if (own := found.get((architecture, level)))
+    ]
+
+
+def _over(runs: Sequence[Mapping[str, float]], name: str) -> float:
+    return float(np.mean([run[name] for run in runs]))
