@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from metta.lab.endings import report_errors
+from metta.base.endings import report_errors
 from metta.sim.config import SimConfig
 from metta.sim.constants import NUM_ACTIONS
 from metta.sim.devices import check_cuda

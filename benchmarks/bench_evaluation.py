@@ -62,10 +62,11 @@ def measure(name: str, level: str, threads: int, repeats: int) -> list[dict[str,
     """One result per evaluation environment of the level."""
     from metta.base.seeding import derive_seed
     from metta.rl.config import EvaluationConfig, SystemConfig
+    from metta.rl.devices import choose_device
     from metta.rl.evaluate import evaluate_player, held_out
     from metta.rl.players import PolicyPlayer
     from metta.rl.shards import Shards
-    from metta.rl.trainer import choose_device, spec_of
+    from metta.rl.trainer import spec_of
 
     registry = importlib.import_module(f"{RECIPES}.level_1_basic").ARCHITECTURES
     device = choose_device(SystemConfig())

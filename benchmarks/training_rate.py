@@ -17,10 +17,11 @@ from metta.agent.ledger import forward_flops
 from metta.agent.policies.config import PolicyConfig
 from metta.base.seeding import derive_seed
 from metta.rl.config import SystemConfig, TrainerConfig
+from metta.rl.devices import choose_device
 from metta.rl.rollout import Collector
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
-from metta.rl.trainer import choose_device, spec_of
+from metta.rl.trainer import spec_of
 from metta.rl.update import make_learner, update
 from metta.sim.config import SimConfig
 from metta.sim.vector_env import VectorEnv

@@ -15,7 +15,8 @@ from metta.analysis.gather import combine, gather
 from metta.analysis.page import Report, report
 from metta.analysis.results import REPORT_NAME, BenchmarkResults
 from metta.analysis.svg import standalone
-from metta.base.errors import InputError, RunError
+from metta.base.endings import report_errors
+from metta.base.errors import InputError
 from metta.base.files import make_folder, write_atomically
 
 
@@ -52,22 +53,19 @@ def _write(made: Report, output: Path) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
+    return report_errors(lambda: _report(arguments))
+
+
+def _report(arguments: Sequence[str] | None) -> int:
     parser = results_parser(prog="python -m metta.analysis.report", description="Write the report of a benchmark.")
     parser.add_argument("--output", type=Path, metavar="FILE", help="the page (default: report.html beside RESULTS)")
-    try:
-        given = parser.parse_args(arguments)
-        benchmark = gather(given.results)
-        output = given.output or next(iter(benchmark.sources)).parent / REPORT_NAME
-        if not output.suffix or output.is_dir():
-            raise InputError(f"--output {output} must be the name of a page, like report.html.")
-        make_folder(output.parent)
-        _write(report(benchmark, find(benchmark, given.seed), output.parent), output)
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except RunError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    given = parser.parse_args(arguments)
+    benchmark = gather(given.results)
+    output = given.output or next(iter(benchmark.sources)).parent / REPORT_NAME
+    if not output.suffix or output.is_dir():
+        raise InputError(f"--output {output} must be the name of a page, like report.html.")
+    make_folder(output.parent)
+    _write(report(benchmark, find(benchmark, given.seed), output.parent), output)
     print(f"Report: {output} (tables and figures in {output.with_suffix('')})")
     return 0
 

@@ -19,7 +19,7 @@ from metta.analysis.sections.overall import (
 )
 from metta.analysis.summary import aligned_table
 from metta.analysis.table import Cell, shown
-from metta.base.errors import InputError
+from metta.base.endings import report_errors
 
 
 def overview(benchmark: Gathered, found: Findings) -> str:
@@ -62,16 +62,16 @@ def _printable(text: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
+    return report_errors(lambda: _show(arguments))
+
+
+def _show(arguments: Sequence[str] | None) -> int:
     parser = results_parser(
         prog="python -m metta.analysis.show", description="Show a benchmark's results in the terminal."
     )
-    try:
-        given = parser.parse_args(arguments)
-        benchmark = gather(given.results)
-        print(overview(benchmark, find(benchmark, given.seed)))
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    given = parser.parse_args(arguments)
+    benchmark = gather(given.results)
+    print(overview(benchmark, find(benchmark, given.seed)))
     return 0
 
 

@@ -85,7 +85,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise InputError(f"there is no file {path}.") from None
     except OSError as error:
         raise InputError(f"cannot read {path}: {reason(error)}.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged or not JSON: {error}.") from None
     if not isinstance(value, dict):
         raise InputError(f"{path} is damaged: it holds {type(value).__name__} instead of an object.")

@@ -5,13 +5,14 @@ worlds, curriculum, action sampling, minibatches, the whole run and the evaluati
 results and different seeds different ones. Exit status 0 if all did, 1 if one did not, 2 for wrong input.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from metta.analysis.summary import aligned_table
+from metta.base.endings import report_errors
 from metta.base.errors import InputError
-from metta.cli.main import report_errors, resolve
+from metta.base.flags import Parser, natural
+from metta.cli.main import resolve
 from metta.lab.training import TrainJob
 from metta.rl.config import RunConfig
 
@@ -50,9 +51,9 @@ def small_run(recipe: str, words: Sequence[str]) -> RunConfig:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check and print; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m metta.cli.audit", description=__doc__)
+    parser = Parser(prog="python -m metta.cli.audit", description=str(__doc__))
     parser.add_argument("--recipe", default=RECIPE, help="path of a train function")
-    parser.add_argument("--other-seed", type=int, default=1, help="seed to compare with")
+    parser.add_argument("--other-seed", type=natural, default=1, help="seed to compare with")
     parser.add_argument("settings", nargs="*", help="key=value settings of the run")
     given = parser.parse_args(arguments)
     config = small_run(given.recipe, given.settings)

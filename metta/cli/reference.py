@@ -4,9 +4,11 @@ import sys
 from collections.abc import Sequence
 
 from metta.analysis.summary import aligned_table
+from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import write_atomically
-from metta.cli.main import report_errors, resolve
+from metta.base.flags import Parser
+from metta.cli.main import resolve
 from metta.cli.recipes import find_recipe
 from metta.cli.values import KnownKey, known_keys
 from metta.lab.provenance import REPOSITORY
@@ -42,7 +44,9 @@ def _table(entries: Sequence[KnownKey]) -> str:
 
 def main() -> int:
     """Write or compare the page; returns the exit status."""
-    if "--check" in sys.argv[1:]:
+    parser = Parser(prog="python -m metta.cli.reference", description="Write the page of all settings.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is out of date")
+    if parser.parse_args().check:
         if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != settings_page():
             raise InputError(f"{PAGE} is out of date; run `python3 tasks.py docs`.")
         return 0

@@ -80,7 +80,7 @@ def read_literal(text: str) -> Any:
     """A JSON or Python literal, or `_NOT_A_LITERAL`."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         try:
             return ast.literal_eval(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import InputError, InUseError, RunError
-from metta.base.files import read_json, write_json
+from metta.base.files import read_json, reason, write_json
 
 T = TypeVar("T")
 
@@ -74,7 +74,12 @@ class Bucket:
 
     @classmethod
     def open(cls, address: str) -> "Bucket":
-        """Reach a store. Raises `InputError` if its scheme is unknown or a package is missing."""
+        """Reach a store.
+
+        Raises:
+            InputError: its scheme is unknown, or a package is missing.
+            RunError: it does not answer.
+        """
         import fsspec
 
         folder = local_folder(address)
@@ -86,6 +91,8 @@ class Bucket:
             raise InputError(f"address {address!r} needs a further package: {need}.") from None
         except ValueError as error:
             raise InputError(f"address {address!r}: {error}; use s3://, gs:// or az://, or a local path.") from None
+        except OSError as error:
+            raise RunError(f"the store at {address!r} does not answer: {reason(error)}.") from error
         return cls(address.rstrip("/"), folder, fs, root)
 
     def below(self, name: str) -> "Bucket":

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metta.analysis.results import FILE_NAME, BenchmarkResults, EnvironmentResult, RunRecord, read_results
+from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder
 from metta.base.flags import Parser
 from metta.lab.benchmark import write_with_tables
-from metta.lab.endings import report_errors
 from metta.lab.records import with_scores
 from metta.lab.report_writer import ReportWriter
 

@@ -124,8 +124,8 @@ def _by_player(chosen: list[Chosen]) -> dict[Chosen, list[int]]:
 def seats(chosen: list[Chosen], config: PlayConfig, sim: SimConfig) -> "list[Seat]":
     """A seat per player; a checkpoint is loaded once. Raises `InputError` if one does not fit the environment."""
     from metta.play.table import Seat
+    from metta.rl.devices import choose_device
     from metta.rl.evaluate import choose_player
-    from metta.rl.trainer import choose_device
 
     device = choose_device(config.system)
     return [

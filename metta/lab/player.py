@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic import Field
+
 from metta.base.addresses import BEST, NEWEST, PLAYERS, CheckpointAddress, checkpoint_address
 from metta.base.config import Config
 from metta.base.errors import InputError
@@ -21,7 +23,7 @@ class PlayerConfig(Config):
     """Level whose evaluation environments are used."""
     architecture: str | None = None
     """If given, a checkpoint of another architecture is refused."""
-    evaluation_environments: dict[str, SimConfig]
+    evaluation_environments: dict[str, SimConfig] = Field(min_length=1)
     """Evaluation environments by name, e.g. basic, combat."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """Number of episodes and their seed."""

@@ -14,11 +14,11 @@ from metta.analysis import report
 from metta.analysis.gather import Gathered, gather
 from metta.analysis.replays import KINDS, Choice, choices, file_of, page_of, plays
 from metta.base.addresses import CHECKPOINTS_FOLDER
+from metta.base.endings import report_errors
 from metta.base.errors import InputError, RunError
 from metta.base.files import read_json
 from metta.base.flags import Parser, natural
 from metta.lab.dispatch.environment import job_environment
-from metta.lab.endings import report_errors
 from metta.lab.replay import ReplayConfig, write_replay
 from metta.lab.stopping import ending_with_the_runner, terminable
 

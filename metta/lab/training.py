@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from metta.base.endings import STOPPED
 from metta.base.errors import InputError, RunError
 from metta.base.files import locked, make_folder
 from metta.lab.bucket import Bucket, is_bucket, local_folder
-from metta.lab.endings import STOPPED
 from metta.lab.evaluation import EvaluateConfig, evaluate_into, result_sentences
 from metta.lab.job import Job
 from metta.lab.log import ProgressLine, RunLog
@@ -71,6 +71,7 @@ class TrainJob(Job):
         if folder.is_finished():
             print(f"Run {self.config.run!r} is finished, nothing to do; its results are in {folder.path}.")
             return 0
+        self._check_devices()
         make_folder(folder.path)
         with locked(folder.lock_file, f"run {self.config.run!r}"):
             folder.record_start(configuration)
@@ -80,6 +81,12 @@ class TrainJob(Job):
                 Heartbeat(folder, self.config.trainer.total_timesteps, log.say) as heartbeat,
             ):
                 return _guarded(lambda: self._work(folder, heartbeat, log), heartbeat, log)
+
+    def _check_devices(self) -> None:
+        """Before anything is written, so that the corrected command does not meet the wrong one's configuration."""
+        from metta.rl.devices import check_devices
+
+        check_devices(self.config)
 
     def _work(self, folder: RunFolder, heartbeat: Heartbeat, log: RunLog) -> None:
         if not heartbeat.status.trained:

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import disk_faults, read_json, write_json
-from metta.lab.endings import report_errors
 from metta.lab.plan import RunSpec
 from metta.lab.run import RunFolder
 

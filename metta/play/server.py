@@ -7,6 +7,7 @@ requests that another site's page could make in a browser (another Host or Origi
 import hmac
 import json
 import secrets
+import sys
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -45,6 +46,11 @@ class PlayServer(ThreadingHTTPServer):
             reason = getattr(error, "strerror", None) or str(error)
             raise InputError(f"port={port} cannot be listened on: {reason.lower()}; port=0 takes a free one.") from None
         self.hosts = {f"{ADDRESS}:{self.server_port}", f"localhost:{self.server_port}"}
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a browser that has gone away; everything else is a fault of ours and is shown."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metta.rl.config import EvaluationConfig, SystemConfig
+from metta.rl.devices import choose_device
 from metta.rl.evaluate import choose_player, one_episode
 from metta.rl.metrics import episode_result
-from metta.rl.trainer import choose_device
 from metta.sim.config import SimConfig
 from metta.sim.constants import NUM_RESOURCES
 from metta.sim.vector_env import VectorEnv

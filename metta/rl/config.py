@@ -105,7 +105,7 @@ class CurriculumConfig(Config):
 class EvaluationConfig(Config):
     """Held-out episodes, the same for every architecture and training seed."""
 
-    worlds: int = Field(default=16, ge=1)
+    worlds: int = Field(default=16, ge=1, le=10_000)
     """Worlds, one full episode each."""
     seed: int = Field(default=20_260_101, ge=0)
     """Seed of the evaluation maps, spawns and action sampling; its worlds are disjoint from all training worlds."""
@@ -148,7 +148,7 @@ class RunConfig(Config):
     """Policy configuration."""
     sim: TrainingSimConfig
     """Training environment."""
-    evaluation_environments: dict[str, SimConfig]
+    evaluation_environments: dict[str, SimConfig] = Field(min_length=1)
     """Evaluation environments by name, e.g. basic, combat."""
     trainer: TrainerConfig = TrainerConfig()
     curriculum: CurriculumConfig = CurriculumConfig()

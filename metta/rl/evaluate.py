@@ -20,11 +20,12 @@ from metta.base.errors import InputError
 from metta.base.seeding import derive_seed
 from metta.rl.checkpoint import load_policy
 from metta.rl.config import EvaluationConfig, SystemConfig
+from metta.rl.devices import choose_device, choose_threads
 from metta.rl.metrics import episode_result
 from metta.rl.players import Player, PolicyPlayer, RandomPlayer, ScriptedPlayer
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards, split
-from metta.rl.trainer import choose_device, choose_threads, spec_of
+from metta.rl.trainer import spec_of
 from metta.sim.config import SimConfig
 from metta.sim.vector_env import VectorEnv
 

@@ -12,9 +12,10 @@ import torch
 
 from metta.rl.checkpoint import load_policy
 from metta.rl.config import EvaluationConfig, SystemConfig
+from metta.rl.devices import choose_device
 from metta.rl.evaluate import one_episode
 from metta.rl.sampling import sample_actions
-from metta.rl.trainer import choose_device, spec_of
+from metta.rl.trainer import spec_of
 from metta.sim.config import SimConfig
 from metta.sim.constants import NUM_ACTIONS
 

@@ -4,7 +4,6 @@ The whole order is in `train`: collect, update, measure, save. Everything random
 counter, so a checkpoint holds no generator state besides the worlds' own.
 """
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,8 +27,9 @@ from metta.rl.checkpoint import (
     remove_leftovers,
     write_checkpoint,
 )
-from metta.rl.config import RunConfig, SystemConfig
+from metta.rl.config import RunConfig
 from metta.rl.curriculum import Curriculum, start_curriculum
+from metta.rl.devices import choose_device, choose_threads
 from metta.rl.metrics import MetricsFile, Progress, best_record, episode_metrics, write_best
 from metta.rl.rollout import Collector
 from metta.rl.sampling import uniforms
@@ -173,19 +173,6 @@ def spec_of(sim: SimConfig, front_view: bool = False) -> EnvironmentSpec:
         num_observation_tokens=sim.num_observation_tokens,
         front_view=front_view,
     )
-
-
-def choose_device(system: SystemConfig) -> torch.device:
-    """The device to compute on. Raises InputError when a GPU is asked for and torch sees none."""
-    available = torch.cuda.is_available()
-    if system.device == "cuda" and not available:
-        raise InputError("system.device=cuda, but torch sees no GPU here; allowed: cpu, auto.")
-    return torch.device("cuda" if available and system.device != "cpu" else "cpu")
-
-
-def choose_threads(system: SystemConfig) -> int:
-    """The number of CPU threads: as configured, or all cores given to this process."""
-    return system.threads or len(os.sched_getaffinity(0))
 
 
 def initial_policy(config: RunConfig) -> Policy:

@@ -64,7 +64,7 @@ def test_a_kill_while_writing_leaves_the_old_content(tmp_path: Path) -> None:
         assert len(record["filler"]) == 100_000
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1]", '{"a": 1', "\0"])
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"a": 1', "\0", "[" * 200_000])
 def test_damaged_json_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "results.json"
     path.write_text(content)

@@ -132,6 +132,10 @@ def test_values_are_typed_by_the_field_they_go_to(
         ([TRAIN, "run="], "is not a run name"),
         ([TRAIN, "policy_architecture=vitt"], "unknown architecture 'vitt'; did you mean 'vit'"),
         ([TRAIN, "policy_architecture=fast", "arch_type=puffer"], "name different architectures"),
+        ([TRAIN, "policy_architecture=vit", "arch_type=fast"], "name different architectures"),
+        ([TRAIN, "evaluation_environments={}"], "evaluation_environments: dictionary should have at least 1 item"),
+        ([TRAIN, "evaluation.worlds=1e12"], "evaluation.worlds: input should be less than or equal to 10000"),
+        ([TRAIN, f"policy.actor.hidden={'[' * 5000}"], "policy.actor.hidden: input should be a valid tuple"),
         ([TRAIN, "level=level_2_easy"], "level cannot be set: the level is chosen by the path"),
         ([TRAIN, "architecture=fast"], "architecture cannot be set"),
         ([TRAIN, "sim.num_agents=900"], "no room"),
@@ -142,6 +146,10 @@ def test_values_are_typed_by_the_field_they_go_to(
         (["os.system"], "there is no recipe 'os.system'"),
         ([f"{PACKAGE}.run_benchmark.main"], "there is no recipe"),
         ([f"{PACKAGE}.level_1_basic.evaluate"], "policy_uri= is missing: address of the checkpoint"),
+        (
+            [f"{PACKAGE}.level_1_basic.evaluate", "policy_uri=random", "evaluation_environments={}"],
+            "evaluation_environments: dictionary should have at least 1 item",
+        ),
         ([f"{PACKAGE}.level_1_basic.evaluate", "policy_uri=nowhere"], "there is no checkpoint at 'nowhere'"),
     ],
 )

@@ -205,3 +205,12 @@ def test_addresses_that_cannot_be_used_get_one_sentence(
     assert sentence in error
     assert error.count("\n") == 1
     assert list(Path().iterdir()) == []
+
+
+def test_a_store_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(address: str) -> None:
+        raise OSError(-2, "Name or service not known")
+
+    monkeypatch.setattr("fsspec.core.url_to_fs", unreachable)
+    with pytest.raises(RunError, match=r"^the store at 'ftp://x/y' does not answer: name or service not known\.$"):
+        Bucket.open("ftp://x/y")

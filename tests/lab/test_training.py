@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from experiments.recipes.benchmark_architectures import level_1_basic
+from metta.base.endings import STOPPED
 from metta.base.errors import InputError, RunError
 from metta.cli.main import resolve
-from metta.lab.endings import STOPPED
 from metta.lab.run import RunFolder, RunStatus
 from metta.lab.training import TrainJob
 from tests.lab.stand_ins import Bench
@@ -59,6 +60,14 @@ def test_a_finished_run_says_so_and_does_nothing(bench: Bench, capsys: pytest.Ca
     assert "finished, nothing to do" in capsys.readouterr().out
     assert bench.started_at == [0]
     assert {path: path.stat().st_mtime_ns for path in FOLDER.rglob("*")} == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+@pytest.mark.parametrize("word", ["system.device=cuda", "sim.device=cuda"])
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(bench: Bench, word: str) -> None:
+    with pytest.raises(InputError, match=f"{word}, but torch sees no GPU"):
+        job(word).execute()
+    assert not FOLDER.exists()
 
 
 @pytest.mark.parametrize(

@@ -231,6 +231,18 @@ def test_bad_requests_are_refused_in_a_sentence(
     assert len(server.table.rows) == 1
 
 
+def test_a_browser_that_goes_away_is_no_news(server: PlayServer, capfd: pytest.CaptureFixture[str]) -> None:
+    address = server.server_address[:2]
+    for fault in (ConnectionResetError(), BrokenPipeError(), ValueError("a fault of ours")):
+        try:
+            raise fault
+        except (ConnectionError, ValueError):
+            server.handle_error(None, address)
+        said = capfd.readouterr().err
+        assert ("a fault of ours" in said) == isinstance(fault, ValueError)
+        assert bool(said) == isinstance(fault, ValueError)
+
+
 def test_a_taken_port_is_one_sentence(server: PlayServer) -> None:
     with pytest.raises(InputError, match="cannot be listened on: address already in use"):
         PlayServer(server.table, "", server.server_port)

@@ -24,9 +24,9 @@ from experiments.recipes.benchmark_architectures.planning import (
 )
 from experiments.recipes.benchmark_architectures.seeds import check_published
 from metta.base.addresses import local_path
+from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.flags import Parser
-from metta.cli.main import report_errors
 from metta.lab.benchmark import Benchmark
 from metta.lab.bucket import Bucket, is_bucket
 from metta.lab.decide import Rules

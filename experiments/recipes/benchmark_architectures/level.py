@@ -61,7 +61,7 @@ class Level(Config):
     def train(
         self,
         run: str | None = None,
-        policy_architecture: str = DEFAULT_ARCHITECTURE,
+        policy_architecture: str | None = None,
         arch_type: str | None = None,
         seed: int = 0,
         train_dir: str = "./train_dir",
@@ -72,14 +72,17 @@ class Level(Config):
 
         Args:
             run: name of the run and of its folder below train_dir; none gives single.<architecture>.<level>.s<seed>.
-            policy_architecture: a key of ARCHITECTURES, or a configuration as Name, Name() or Name(key=literal, ...).
+            policy_architecture: a key of ARCHITECTURES, or a configuration as Name, Name() or Name(key=literal, ...);
+                none gives vit.
             arch_type: another name for policy_architecture, for a key.
             seed: reaches weights, worlds, action sampling and minibatch order.
             train_dir: folder in which runs lie, or the address of one in a bucket (s3://bucket/folder).
             evaluate: false leaves the evaluation to a repetition of the command without it.
             wandb: off, or show the run in Weights & Biases, offline (into the run's folder) or online.
         """
-        name, policy = _choose(policy_architecture, arch_type)
+        name, policy = _chosen(policy_architecture, arch_type) or choose_architecture(
+            DEFAULT_ARCHITECTURE, _architectures()
+        )
         config = RunConfig.parse(
             {
                 "run": check_run_name(run) if run is not None else f"single.{id_part(name)}.{self.name}.s{seed}",
@@ -174,8 +177,8 @@ class Level(Config):
 
 def _expected(policy_architecture: str | None, arch_type: str | None) -> str | None:
     """The architecture that a checkpoint is expected to have, or None if any will do."""
-    wanted = policy_architecture if policy_architecture is not None else arch_type
-    return None if wanted is None else _choose(wanted, arch_type)[0]
+    chosen = _chosen(policy_architecture, arch_type)
+    return None if chosen is None else chosen[0]
 
 
 def _architectures() -> Mapping[str, PolicyConfig]:
@@ -185,17 +188,13 @@ def _architectures() -> Mapping[str, PolicyConfig]:
     return ARCHITECTURES
 
 
-def _choose(policy_architecture: str, arch_type: str | None) -> tuple[str, PolicyConfig]:
-    """Name and configuration; `arch_type` is an alias, so giving both is allowed only if they agree."""
-    if arch_type is None:
-        return choose_architecture(policy_architecture, _architectures())
-    name, policy = choose_architecture(arch_type, _architectures())
-    if (
-        policy_architecture != DEFAULT_ARCHITECTURE
-        and choose_architecture(policy_architecture, _architectures())[0] != name
-    ):
+def _chosen(policy_architecture: str | None, arch_type: str | None) -> tuple[str, PolicyConfig] | None:
+    """Name and configuration, None if neither is given; two names of one thing may be given if they agree."""
+    given = [name for name in (policy_architecture, arch_type) if name is not None]
+    chosen = [choose_architecture(name, _architectures()) for name in given]
+    if len(chosen) == 2 and chosen[0][0] != chosen[1][0]:
         raise InputError(
             f"policy_architecture={policy_architecture} and arch_type={arch_type} name different architectures; "
             "give one of them."
         )
-    return name, policy
+    return chosen[0] if chosen else None

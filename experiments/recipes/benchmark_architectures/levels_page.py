@@ -16,9 +16,9 @@ from experiments.recipes.benchmark_architectures.level import Level
 from experiments.recipes.benchmark_architectures.planning import LEVELS, PACKAGE
 from metta.analysis.summary import aligned_table
 from metta.base.addresses import PLAYERS, RANDOM, SCRIPTED
+from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import read_json, write_atomically, write_json
-from metta.cli.main import report_errors
 from metta.lab.provenance import REPOSITORY
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.sim.config import RoomConfig, SimConfig

@@ -21,8 +21,8 @@ from experiments.recipes.benchmark_architectures.planning import (
     print_commands,
 )
 from experiments.recipes.benchmark_architectures.seeds import check_published
+from metta.base.endings import report_errors
 from metta.base.flags import Parser
-from metta.cli.main import report_errors
 from metta.lab.benchmark import Benchmark
 from metta.lab.decide import Rules
 from metta.lab.dispatch.local import LocalDispatcher

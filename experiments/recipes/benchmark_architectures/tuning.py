@@ -2,8 +2,9 @@
 
 Trials are drawn at random, or are the points of a grid (`--vary learning_rate=0.001,0.002`). Trial i has the same
 settings for every architecture, and all architectures have the same trials, so that none is tuned more than another; of
-drawn ones trial 0 has the defaults. Seeds and evaluation episodes are kept apart from all published ones (`seeds.py`).
-Repeating a command continues it: finished runs are not repeated. `--help` explains every flag.
+drawn ones trial 0 has the trainer's own defaults (one learning rate for all). Seeds and evaluation episodes are kept
+apart from all published ones (`seeds.py`). Repeating a command continues it: finished runs are not repeated. `--help`
+explains every flag.
 """
 
 import argparse
@@ -27,10 +28,10 @@ from experiments.recipes.benchmark_architectures.seeds import TUNING_EVALUATION_
 from experiments.recipes.benchmark_architectures.tuning_space import SPACE
 from metta.analysis.results import RunRecord
 from metta.analysis.tuning import Trial, tuning_csv, tuning_markdown, value_text
+from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder, write_atomically
 from metta.base.flags import Parser
-from metta.cli.main import report_errors
 from metta.lab.controller import Controller, Task
 from metta.lab.decide import Rank, Rules
 from metta.lab.dispatch.local import LocalDispatcher

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from metta.base.endings import IN_USE, INPUT_ERROR
 from metta.base.errors import RunError
-from metta.lab.endings import IN_USE, INPUT_ERROR
 
 TAIL_BYTES = 4096
 

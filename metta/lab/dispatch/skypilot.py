@@ -16,9 +16,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from metta.base.endings import IN_USE, INPUT_ERROR, RUN_ERROR
 from metta.base.errors import InputError
 from metta.lab.dispatch.contract import Command, Ended, NotNowError, command_text
-from metta.lab.endings import IN_USE, INPUT_ERROR, RUN_ERROR
 from metta.lab.provenance import REPOSITORY
 
 DEFAULTS: Mapping[str, Any] = {

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from metta.base.endings import INPUT_ERROR, RUN_ERROR
 from metta.base.errors import InputError, RunError
 from metta.lab.dispatch.contract import Command, Ended, NotNowError
 from metta.lab.dispatch.remote_command import RemoteCommand, exit_status
-from metta.lab.endings import INPUT_ERROR, RUN_ERROR
 
 WAITING = {
     *("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"),

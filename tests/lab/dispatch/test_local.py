@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from metta.base.endings import STOPPED
 from metta.base.errors import InputError
 from metta.cli.main import resolve
 from metta.lab import run, stopping
 from metta.lab.dispatch import local
 from metta.lab.dispatch.contract import Command, Ended, command_text, tail
 from metta.lab.dispatch.local import LocalDispatcher, visible_gpus
-from metta.lab.endings import STOPPED
 from tests.lab.stand_ins import Bench
 
 SCRIPT = """
