@@ -13,6 +13,8 @@ from metta.sim.constants import ACTION_GROUPS, MAX_AMOUNT, RESOURCES
 Amount = Annotated[int, Field(ge=0, le=MAX_AMOUNT)]
 MAX_WINDOW = 15
 """Row and column of a window share one byte, and (15, 15) would read as padding."""
+MAX_KINDS = 253
+"""Kinds of object: cells of a map are bytes, and some mean something else."""
 MAX_CELLS = 1 << 24
 
 
@@ -183,6 +185,11 @@ class SimConfig(Config):
     @model_validator(mode="after")
     def _consistent(self) -> "SimConfig":
         names = self.resource_names
+        if len(self.objects) > MAX_KINDS:
+            raise ValueError(f"objects has {len(self.objects)} entries; at most {MAX_KINDS} are possible")
+        for group, action in self.actions.items():
+            if action.defense_resources and group != "attack":
+                raise ValueError(f"actions.{group}.defense_resources has no effect; only an attack can be defended")
         if not 1 <= len(names) <= len(RESOURCES) or len(set(names)) != len(names):
             raise ValueError(f"resource_names must be 1 to {len(RESOURCES)} different names")
         self._check_resource_names()
@@ -243,6 +250,8 @@ class SimConfig(Config):
                 raise ValueError(f"world.objects names {name!r}, which objects does not define")
         if "wall" not in self.objects:
             raise ValueError("a room needs an object called 'wall' for its border")
+        if not isinstance(self.objects["wall"], WallConfig):
+            raise ValueError("objects.wall is the border of the room: its type must be 'wall', not 'converter'")
         needed = sum(world.objects.values()) + self.num_agents
         cells = world.height * world.width
         if needed > cells:

@@ -17,7 +17,8 @@ Derivation. Ore, battery and heart each take their machine's rate, and every pas
   only lowers it.
 
 `arena_limit` uses d = 1 everywhere (machines that stand diagonally to each other around an agent): the limit of a
-level. `map_limit` measures every d, and the first walk to a mine, on one map: a tighter limit for that world.
+level. `map_limit` measures every d, and the first walk to a mine, on one map: a tighter limit for that world. Where
+agents can rob each other, items also move by attacks, over walls and several cells at once: d is 1 there, too.
 """
 
 from collections import deque
@@ -25,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from metta.base.errors import InputError
-from metta.sim.config import ConverterConfig, FixedMap, SimConfig
+from metta.sim.config import ActionConfig, ConverterConfig, FixedMap, SimConfig
 from metta.sim.constants import COLUMN_STEP, NORTH, RESOURCES, ROW_STEP
 from metta.sim.scripted.chain import ALTAR, BATTERY, GENERATOR, HEART, MINE, ORE, make_chain, part_of
 
@@ -140,6 +141,8 @@ def map_limit(config: SimConfig, rows: Sequence[str], legend: dict[str, str]) ->
     mines, generators, altars = standing(mine_name), standing(generator_name), standing(altar_name)
     to_generator = {g: moves_to(g, open_cells) for g in generators}
     to_altar = {a: moves_to(a, open_cells) for a in altars}
+    if can_attack(config):
+        to_generator, to_altar = ({m: dict.fromkeys(open_cells, 1) for m in some} for some in (generators, altars))
     first_ore = {m: first_taking(m, agents, open_cells, mine) for m in mines}
     last_battery = {g: config.max_steps - 1 - altar.ticks - nearest(g, to_altar, reached) for g in generators}
     made_batteries = 0
@@ -207,6 +210,13 @@ NEVER = 1 << 30
 def between(source: Cell, distance: Distances, reached: set[Cell]) -> int:
     """Fewest moves from facing a machine to facing another one."""
     return min((distance.get(cell, NEVER) for cell in around(source) if cell in reached), default=NEVER)
+
+
+def can_attack(config: SimConfig) -> bool:
+    """Whether agents can ever pay for an attack."""
+    costs = config.actions.get("attack", ActionConfig()).consumed_resources
+    limits, default = config.agent.resource_limits, config.agent.default_resource_limit
+    return all(cost <= limits.get(name, default) for name, cost in costs.items())
 
 
 def nearest(source: Cell, distances: dict[Cell, Distances], reached: set[Cell]) -> int:

@@ -5,7 +5,7 @@ import pytest
 
 from metta.base.errors import InputError
 from metta.sim.arena import arena_config
-from metta.sim.config import FixedMap, SimConfig
+from metta.sim.config import ActionConfig, ConverterConfig, FixedMap, SimConfig, WallConfig
 from metta.sim.constants import HEART
 from metta.sim.limits import arena_limit, map_limit
 from metta.sim.scripted.player import ScriptedPlayer
@@ -95,6 +95,50 @@ def test_limit_of_a_map_is_at_most_the_limit_of_its_level() -> None:
     env.reset()
     for world in range(4):
         assert map_limit(config, env.start_rows(world), env.legend).hearts <= arena_limit(config).hearts
+
+
+def test_limit_where_items_also_move_by_theft() -> None:
+    # One agent takes ore and makes the battery; the other, three cells on, robs it and is at the altar in time. Moves
+    # by foot alone would allow no heart in nine steps.
+    def machine(type_id: int, needs: dict[str, int], makes: str, cooldown: int, ready: int = 0) -> ConverterConfig:
+        return ConverterConfig(
+            type_id=type_id,
+            input_resources=needs,
+            output_resources={makes: 1},
+            max_output=5,
+            conversion_ticks=1,
+            cooldown=cooldown,
+            initial_resource_count=ready,
+        )
+
+    rows = ("#########", "#.......#", "#....S..#", "#M@N#@_.#", "#########")
+    legend = {"#": "wall", ".": "empty", "M": "mine_red", "N": "generator_red", "_": "altar", "S": "lasery"}
+    config = SimConfig(
+        num_agents=2,
+        max_steps=9,
+        objects={
+            "wall": WallConfig(),
+            "altar": machine(8, {"battery_red": 1}, "heart", 10),
+            "mine_red": machine(2, {}, "ore_red", 50),
+            "generator_red": machine(5, {"ore_red": 1}, "battery_red", 25),
+            "lasery": machine(15, {"battery_red": 1, "ore_red": 2}, "laser", 10, ready=1),
+        },
+        actions={"attack": ActionConfig(consumed_resources={"laser": 1}, defense_resources={"armor": 1})},
+        world=FixedMap(rows=rows, legend=legend),
+    )
+    env = VectorEnv(config, num_worlds=1, seed=0)
+    env.reset()
+    for first, second in zip([3, 6, 4, 5, 6, 0, 0, 0, 0], [6, 3, 0, 0, 0, 7, 4, 5, 6], strict=True):
+        env.step(np.array([first, second], np.int32))
+    assert env.drain_episodes()[0].final_inventory[:, HEART].sum() == 1
+    assert limit_of(config) == 1
+    peaceful = config.model_copy(update={"actions": {"attack": ActionConfig(consumed_resources={"laser": 51})}})
+    assert limit_of(peaceful) == 0
+
+
+def test_an_altar_that_needs_more_than_a_generator_holds_is_refused() -> None:
+    with pytest.raises(InputError, match="max_output is 5, the altar needs 6"):
+        ScriptedPlayer(level(15, 4, 6, 0))
 
 
 def test_unreachable_machines_do_not_count() -> None:

@@ -85,6 +85,12 @@ def make_chain(config: SimConfig) -> Chain:
             )
         machines.append(found[0])
     mine, generator, altar = machines
+    needed = altar.input_resources[RESOURCES[BATTERY]]
+    if 0 <= generator.max_output < needed:
+        raise InputError(
+            f"the scripted player needs a generator that holds the batteries of a heart: max_output is "
+            f"{generator.max_output}, the altar needs {needed}"
+        )
     ore_per_battery = generator.input_resources[RESOURCES[ORE]]
 
     def per_kind(field: str) -> NDArray[np.int32]:
@@ -112,7 +118,7 @@ def make_chain(config: SimConfig) -> Chain:
             axis=1,
         ),
         ore_per_battery=ore_per_battery,
-        battery_per_heart=altar.input_resources[RESOURCES[BATTERY]],
+        battery_per_heart=needed,
         mines_per_generator=max(1, -(-demand // supply)),
         generators_per_altar=max(1, supply * altar.input_resources[RESOURCES[BATTERY]] // altar_period),
         room=np.array([limits.get(name, config.agent.default_resource_limit) for name in RESOURCES], np.int32),
