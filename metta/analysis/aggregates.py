@@ -36,8 +36,13 @@ def median(scores: Matrix) -> Matrix:
 def interquartile_mean(scores: Matrix) -> Matrix:
     """[...] mean of the middle half of all S*L values; floor(S*L/4) values are cut at either end."""
     flat = np.sort(scores.reshape(*scores.shape[:-2], -1), axis=-1)
-    cut = int(TRIMMED * flat.shape[-1])
+    cut = trimmed(flat.shape[-1])
     return np.asarray(flat[..., cut : flat.shape[-1] - cut].mean(axis=-1))
+
+
+def trimmed(count: int) -> int:
+    """Values that the interquartile mean of `count` values leaves out at either end; none of up to three."""
+    return int(TRIMMED * count)
 
 
 def optimality_gap(scores: Matrix) -> Matrix:
@@ -64,6 +69,11 @@ def check_matrix(scores: Matrix) -> Matrix:
     if np.isnan(matrix).all(axis=0).any():
         raise ValueError("every level needs at least one seed")
     return matrix
+
+
+def fewest_seeds(scores: Matrix) -> int:
+    """Values on the level that has the fewest of them. Raises `ValueError` as `check_matrix` does."""
+    return int((~np.isnan(check_matrix(scores))).sum(axis=0).min())
 
 
 def balanced(scores: Matrix) -> Matrix:

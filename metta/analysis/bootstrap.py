@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from metta.analysis.aggregates import AGGREGATES, Matrix, balanced, check_matrix
+from metta.analysis.aggregates import AGGREGATES, Matrix, balanced, check_matrix, fewest_seeds
 from metta.analysis.intervals import CONFIDENCE, Interval
 
 RESAMPLES = 2000
@@ -67,11 +67,11 @@ def bootstrap_interval(
 ) -> Interval:
     """A statistic of a (seed x level) matrix with its stratified bootstrap interval.
 
-    With one seed per level there is no spread to draw from: the ends are None.
+    A level with one seed has no spread to draw from, and would pass for one without any: the ends are then None.
     """
     matrix = check_matrix(scores)
     value = float(statistic(balanced(matrix)))
-    if (~np.isnan(matrix)).sum(axis=0).max() < 2:
+    if fewest_seeds(matrix) < 2:
         return Interval(value, None, None)
     low, high = percentile_interval(statistic(resamples(matrix, number, seed)), confidence)
     return Interval(value, float(low), float(high))

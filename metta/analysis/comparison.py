@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from metta.analysis.aggregates import Matrix, balanced, check_matrix
+from metta.analysis.aggregates import Matrix, balanced, check_matrix, fewest_seeds
 from metta.analysis.bootstrap import RESAMPLES, percentile_interval, resamples
 from metta.analysis.intervals import Interval
 
@@ -29,6 +29,9 @@ def win_share(a: Matrix, b: Matrix) -> Matrix:
 def improvement(a: Matrix, b: Matrix, seed: int, number: int = RESAMPLES) -> Interval:
     """Probability of improvement of A over B with its 95 % stratified bootstrap interval.
 
+    No interval where one of the two has a single seed on some level: resamples of one value all agree, which is not
+    certainty.
+
     Args:
         a: [S, L] scores of A, NaN where a run is missing.
         b: [S', L] scores of B on the same levels.
@@ -42,7 +45,7 @@ def improvement(a: Matrix, b: Matrix, seed: int, number: int = RESAMPLES) -> Int
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"A has {a.shape[1]} levels, B has {b.shape[1]}")
     value = float(np.mean([win_share(balanced(x), balanced(y)) for x, y in _levels(a, b)]))
-    if max((~np.isnan(matrix)).sum(axis=0).max() for matrix in (a, b)) < 2:
+    if min(fewest_seeds(a), fewest_seeds(b)) < 2:
         return Interval(value, None, None)
     first, second = np.random.SeedSequence(seed).generate_state(2).tolist()
     low, high = percentile_interval(win_share(resamples(a, number, first), resamples(b, number, second)))
@@ -63,11 +66,15 @@ def profile(scores: Matrix, thresholds: NDArray[np.float64]) -> NDArray[np.float
 def profile_band(
     scores: Matrix, thresholds: NDArray[np.float64], seed: int, number: int = RESAMPLES
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The profile [K] of a (seed x level) matrix, and its pointwise 95 % interval [2, K]."""
+    """The profile [K] of a (seed x level) matrix, and its pointwise 95 % interval [2, K].
+
+    Where some level has a single seed there is no interval: both ends are the profile itself.
+    """
     matrix = check_matrix(scores)
-    return profile(balanced(matrix), thresholds), percentile_interval(
-        profile(resamples(matrix, number, seed), thresholds)
-    )
+    middle = profile(balanced(matrix), thresholds)
+    if fewest_seeds(matrix) < 2:
+        return middle, np.stack([middle, middle])
+    return middle, percentile_interval(profile(resamples(matrix, number, seed), thresholds))
 
 
 def rank_distribution(scores: Mapping[str, Matrix], seed: int, number: int = RESAMPLES) -> dict[str, list[float]]:

@@ -6,23 +6,30 @@ problem when several different population variances are involved"; degrees of fr
 bootstrap is too narrow with three seeds (see bootstrap.py). Where many pairs are judged, Holm's method (1979, "A simple
 sequentially rejective multiple test procedure") keeps the chance of even one false "better" at 5 %.
 
+How large a difference would have been called is simulated: with a few seeds the measured error and its degrees of
+freedom differ so much from table to table that their expected values promise far too much.
+
 S seeds, L levels.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from metta.analysis.aggregates import Matrix, check_matrix
+from metta.analysis.aggregates import Matrix, check_matrix, fewest_seeds
 from metta.analysis.intervals import CONFIDENCE, t_probability, t_quantile
 
 ALPHA = 1 - CONFIDENCE
 """Accepted chance of calling a difference where there is none, over all pairs of a table together."""
 POWER = 0.8
 """Chance with which the smallest difference that can be shown would have been called."""
+TABLES = 20_000
+"""Simulated tables behind such a difference."""
 
 
 class Difference(NamedTuple):
@@ -86,22 +93,35 @@ def difference(a: Matrix, b: Matrix) -> Difference:
     a, b = check_matrix(a), check_matrix(b)
     if a.shape[1] != b.shape[1]:
         raise ValueError(f"A has {a.shape[1]} levels, B has {b.shape[1]}")
+    # In units of the largest value, and below with shares of the total: neither huge nor tiny numbers leave the range
+    # of floats when squared.
+    unit = max(float(np.nanmax(np.abs(matrix))) for matrix in (a, b)) or 1.0
+    a, b = a / unit, b / unit
     levels = a.shape[1]
-    value = float((np.nanmean(a, axis=0) - np.nanmean(b, axis=0)).mean())
+    value = float((np.nanmean(a, axis=0) - np.nanmean(b, axis=0)).mean()) * unit
     columns = [column[~np.isnan(column)] for matrix in (a, b) for column in matrix.T]
     if min(column.size for column in columns) < 2:
         return Difference(value, None, 0)
-    variances = [float(column.var(ddof=1)) / column.size / levels**2 for column in columns]
+    variances = np.array([column.var(ddof=1) / column.size / levels**2 for column in columns])
     total = math.fsum(variances)
     if total == 0:
         return Difference(value, 0.0, 0)
-    # Shares of the total instead of variances, so that tiny spreads do not underflow when squared.
-    crowd = math.fsum((v / total) ** 2 / (column.size - 1) for v, column in zip(variances, columns, strict=True))
-    return Difference(value, math.sqrt(total), max(1, math.floor(1 / crowd + 1e-9)))
+    freedom = np.array([column.size - 1 for column in columns])
+    return Difference(value, math.sqrt(total) * unit, int(welch_degrees(variances / total, freedom)))
+
+
+def welch_degrees(shares: NDArray[np.float64], freedom: NDArray[np.int64]) -> NDArray[np.int64]:
+    """[...] Satterthwaite's degrees of freedom of a sum of estimated variances, rounded down, at least 1.
+
+    Args:
+        shares: [..., K] of each variance in the sum.
+        freedom: [K] degrees of freedom of each.
+    """
+    return np.maximum(1, np.floor(1 / (shares**2 / freedom).sum(axis=-1) + 1e-9)).astype(np.int64)
 
 
 def smallest_difference(error: float, degrees: int, pairs: int = 1, power: float = POWER) -> float:
-    """The true difference that would be called with probability `power`.
+    """The true difference that would be called with probability `power`, if the true error is the measured one.
 
     Args:
         error: standard error of the difference.
@@ -109,7 +129,14 @@ def smallest_difference(error: float, degrees: int, pairs: int = 1, power: float
         pairs: number of pairs judged together; the first of them has to pass 5 % / pairs.
         power: in [0.5, 1).
     """
-    return error * (t_quantile(1 - ALPHA / pairs / 2, degrees) + t_quantile(power, degrees))
+    return error * _smallest_over_error(degrees, pairs, power)
+
+
+@cache
+def _smallest_over_error(degrees: int, pairs: int, power: float) -> float:
+    generator = np.random.default_rng(0)
+    errors = np.sqrt(generator.chisquare(degrees, TABLES) / degrees)
+    return _called(errors, np.full(TABLES, degrees), pairs, power, generator)
 
 
 def smallest_by_seeds(deviation: float, levels: int, seeds: Sequence[int], pairs: int = 1) -> dict[int, float]:
@@ -121,19 +148,41 @@ def smallest_by_seeds(deviation: float, levels: int, seeds: Sequence[int], pairs
         seeds: numbers of seeds per level, each at least 2.
         pairs: number of pairs judged together.
     """
-    return {
-        n: smallest_difference(deviation * math.sqrt(2 / (n * levels)), expected_degrees(n, levels), pairs)
-        for n in seeds
-    }
+    return {n: deviation * math.sqrt(2 / (n * levels)) * _smallest_over_spread(n, levels, pairs) for n in seeds}
 
 
-def expected_degrees(seeds: int, levels: int) -> int:
-    """Degrees of freedom that Welch's t has on average (harmonic mean) where all true spreads are equal.
+@cache
+def _smallest_over_spread(seeds: int, levels: int, pairs: int) -> float:
+    """In units of the true standard error."""
+    generator = np.random.default_rng(0)
+    variances = generator.chisquare(seeds - 1, (TABLES, 2 * levels)) / (seeds - 1) / (2 * levels)
+    totals = variances.sum(axis=1)
+    degrees = welch_degrees(variances / totals[:, None], np.full(2 * levels, seeds - 1))
+    return _called(np.sqrt(totals), degrees, pairs, POWER, generator)
 
-    The shares of 2L estimated variances, each of S - 1 degrees, follow a Dirichlet distribution with (S - 1) / 2.
+
+def _called(
+    errors: NDArray[np.float64],
+    degrees: NDArray[np.int64],
+    pairs: int,
+    power: float,
+    generator: np.random.Generator,
+) -> float:
+    """The true difference that is called in a share `power` of simulated tables; its true standard error is 1.
+
+    A table finds the true difference plus luck and calls it when that exceeds the critical t times the error that the
+    table shows: all true differences above critical t times error minus luck.
+
+    Args:
+        errors: [R] that the tables show.
+        degrees: [R] that they go with.
+        pairs: number of pairs judged together.
+        power: in [0.5, 1).
+        generator: draws the luck.
     """
-    shape = (seeds - 1) / 2
-    return max(1, math.floor((seeds - 1) * (2 * levels * shape + 1) / (shape + 1)))
+    known, place = np.unique(degrees, return_inverse=True)
+    critical = np.array([t_quantile(1 - ALPHA / pairs / 2, int(count)) for count in known])[place]
+    return float(np.quantile(critical * errors - generator.standard_normal(errors.size), power))
 
 
 def pooled_deviation(matrices: Sequence[Matrix]) -> float | None:
@@ -156,7 +205,7 @@ def judge(scores: Mapping[str, Matrix]) -> list[Verdict]:
     called = holm([found.p_value for found in differences])
     verdicts = []
     for (a, b), found, real in zip(pairs, differences, called, strict=True):
-        seeds = min(int((~np.isnan(scores[name])).sum(axis=0).min()) for name in (a, b))
+        seeds = min(fewest_seeds(scores[name]) for name in (a, b))
         better = (a if found.value > 0 else b) if real else None
         verdicts.append(Verdict(a, b, found, better, seeds, len(pairs)))
     return verdicts

@@ -12,9 +12,9 @@ from typing import Any
 
 from metta.analysis.summary import aligned_table
 from metta.base.addresses import checkpoint_address
+from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import make_folder, read_json, write_json
-from metta.cli.main import report_errors
 from metta.lab.player import find_checkpoint
 from metta.lab.provenance import provenance
 from metta.lab.run import RunFolder
@@ -52,7 +52,10 @@ def compare_maps(address: str, output: Path | None = None) -> tuple[dict[str, An
 
 
 def table(record: Mapping[str, Any]) -> str:
-    """One row per evaluation environment: hearts per agent on both kinds of map, and the gap."""
+    """One row per evaluation environment: hearts per agent on both kinds of map, and the gap.
+
+    The gap has an interval only if both sides have the spread of two episodes or more.
+    """
     rows = []
     for name, result in record["results"].items():
         sides = [
@@ -60,7 +63,9 @@ def table(record: Mapping[str, Any]) -> str:
             for side in (result["training"], result["evaluation"])
         ]
         gap = result["gap"]["hearts_per_agent"]
-        rows.append([name, *sides, f"{gap['difference']:+.3f} ± {1.96 * gap['standard_error']:.3f}"])
+        single = min(result[side]["episodes"] for side in ("training", "evaluation")) < 2
+        interval = "(one episode gives no interval)" if single else f"± {1.96 * gap['standard_error']:.3f}"
+        rows.append([name, *sides, f"{gap['difference']:+.3f} {interval}"])
     head = ["environment", "training maps (episodes)", "evaluation maps (episodes)", "gap, 95 %"]
     return "\n".join(aligned_table(head, rows))
 

@@ -74,6 +74,13 @@ def test_one_seed_has_no_interval() -> None:
     assert bootstrap_interval(np.array([[0.25, 0.75]]), mean, seed=0) == (0.5, None, None)
 
 
+def test_one_seed_on_one_level_has_no_interval() -> None:
+    """It would count as known exactly, and the interval would be too narrow without a word."""
+    gaps = np.array([[0.25, 0.75], [0.75, np.nan], [0.5, np.nan]])
+    for name, interval in aggregate_intervals(gaps, seed=0, number=20).items():
+        assert (interval.low, interval.high) == (None, None), name
+
+
 def test_intervals_shrink_with_the_number_of_seeds() -> None:
     def width(seeds: int) -> float:
         low, high = percentile_interval(mean(resamples(random_matrix(1, seeds), 500, seed=0)))

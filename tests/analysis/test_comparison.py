@@ -54,6 +54,14 @@ def test_improvement_is_sure_of_the_sure_and_unsure_of_the_same() -> None:
     assert low < 0.5 < high
 
 
+@pytest.mark.parametrize("gap", [(slice(1, None), slice(None)), (slice(1, None), 0)])
+def test_a_single_seed_on_either_side_is_no_certainty(gap: tuple[slice, slice | int]) -> None:
+    few = random_matrix(0, shift=5.0)
+    few[gap] = np.nan
+    assert improvement(few, random_matrix(0), seed=0) == (1.0, None, None)
+    assert improvement(random_matrix(0), few, seed=0) == (0.0, None, None)
+
+
 def test_improvement_covers_the_truth() -> None:
     """For normal scores half a deviation apart the true value is Phi(0.5 / sqrt 2) = 0.638."""
     generator = np.random.default_rng(0)
@@ -87,6 +95,14 @@ def test_band_holds_the_profile_and_uses_its_seed() -> None:
     found, (low, high) = profile_band(matrix, thresholds, seed=1)
     assert ((low <= found) & (found <= high)).all()
     assert not np.array_equal(profile_band(matrix, thresholds, 1, FEW)[1], profile_band(matrix, thresholds, 2, FEW)[1])
+
+
+def test_a_profile_with_a_single_seed_on_a_level_has_no_band() -> None:
+    matrix, thresholds = random_matrix(3, seeds=8), np.linspace(0, 1, 21)
+    matrix[1:, 2] = np.nan
+    found, (low, high) = profile_band(matrix, thresholds, seed=1)
+    assert np.array_equal(low, found)
+    assert np.array_equal(high, found)
 
 
 def plain_ranks(scores: dict[str, Matrix]) -> dict[str, list[float]]:

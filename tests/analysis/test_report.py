@@ -173,7 +173,7 @@ def test_what_the_curriculum_chose_is_shown(wide: tuple[Path, Page]) -> None:
 
 def test_without_a_curriculum_the_page_says_so(tmp_path: Path) -> None:
     page = made(write_benchmark(tmp_path / "a", **SMALL))
-    assert "No run folder with the metrics of a curriculum was found." in page.text
+    assert "No run that trained to its end has the metrics of a curriculum." in page.text
 
 
 def test_gaps_are_named(wide: tuple[Path, Page]) -> None:

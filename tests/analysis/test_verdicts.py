@@ -8,6 +8,7 @@ from hypothesis import given
 
 from metta.analysis.verdicts import (
     POWER,
+    Difference,
     difference,
     holm,
     judge,
@@ -52,16 +53,45 @@ def test_a_whole_table_of_equals_rarely_holds_one_false_call() -> None:
     assert np.mean([any(verdict.better for verdict in table) for table in tables]) <= 0.075
 
 
-@pytest.mark.parametrize(("seeds", "levels", "pairs"), [(3, 5, 1), (3, 5, 78), (5, 1, 1)])
+@pytest.mark.parametrize(
+    ("seeds", "levels", "pairs"),
+    [
+        *[(2, 1, 1), (3, 1, 1), (3, 1, 3), (3, 1, 78), (5, 1, 1)],
+        *[(2, 2, 78), (3, 2, 78), (2, 5, 78), (3, 5, 1), (3, 5, 78), (10, 5, 78)],
+    ],
+)
 def test_the_smallest_difference_is_called_four_times_in_five(seeds: int, levels: int, pairs: int) -> None:
     generator = np.random.default_rng(seeds * levels + pairs)
     true = smallest_by_seeds(0.3, levels, [seeds], pairs)[seeds]
     called = [
         difference(generator.normal(true, 0.3, (seeds, levels)), generator.normal(0, 0.3, (seeds, levels))).p_value
         <= 0.05 / pairs
-        for _ in range(1500)
+        for _ in range(2000)
     ]
-    assert np.mean(called) == pytest.approx(POWER, abs=0.08)  # degrees of freedom and error are estimates
+    assert np.mean(called) == pytest.approx(POWER, abs=0.03)
+
+
+@pytest.mark.parametrize(("degrees", "pairs"), [(1, 1), (2, 78), (4, 78), (30, 78)])
+def test_the_smallest_difference_of_a_pair_is_called_four_times_in_five(degrees: int, pairs: int) -> None:
+    """The error that a table shows is spread around the true one, here 0.5, like the root of chi squared."""
+    generator = np.random.default_rng(degrees * pairs)
+    true = smallest_difference(0.5, degrees, pairs)
+    errors = 0.5 * np.sqrt(generator.chisquare(degrees, 3000) / degrees)
+    values = generator.normal(true, 0.5, 3000)
+    called = [
+        Difference(value, error, degrees).p_value <= 0.05 / pairs
+        for value, error in zip(values.tolist(), errors.tolist(), strict=True)
+    ]
+    assert np.mean(called) == pytest.approx(POWER, abs=0.03)
+
+
+@pytest.mark.parametrize("unit", [1e-300, 1e-170, 1e170, 1e307])
+def test_the_unit_of_the_scores_does_not_matter(unit: float) -> None:
+    a, b = random_matrix(0), random_matrix(1, shift=0.2)
+    plain, found = difference(a, b), difference(a * unit, b * unit)
+    assert found.value / unit == pytest.approx(plain.value)
+    assert found.p_value == pytest.approx(plain.p_value)
+    assert found.degrees == plain.degrees
 
 
 def test_more_seeds_show_less() -> None:

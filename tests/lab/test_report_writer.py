@@ -1,5 +1,6 @@
 """Refreshing a report returns at once, reads a run's files only when they change, and never ends the benchmark."""
 
+import json
 import threading
 from collections.abc import Callable
 from functools import wraps
@@ -52,7 +53,8 @@ def test_only_changed_files_are_read_again(results: Path, reads: list[Path]) -> 
     assert (results.parent / "report.html").read_text() == first
     changed = results.parent / f"wide.vit.{LEVELS[0]}.s0" / "metrics.jsonl"
     with changed.open("a") as file:
-        file.write('{"update": 21, "timesteps": 1050000, "rollout/reward_per_step": 9.0}\n')
+        line = {"update": 21, "timesteps": 1050000, "rollout/reward_per_step": 9.0, "episode/hearts_per_agent": 9.0}
+        file.write(json.dumps(line) + "\n")
     assert refresh_report(results, record, memory) is None
     assert reads == [changed]
     assert (results.parent / "report.html").read_text() != first

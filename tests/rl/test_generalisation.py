@@ -91,3 +91,11 @@ def test_other_rooms_and_missing_runs_are_refused(run, tmp_path):
         generalisation(folder / "checkpoints", config, 100)
     with pytest.raises(InputError, match="there is no checkpoint"):
         main([str(tmp_path / "nothing")])
+
+
+@pytest.mark.parametrize(("episodes", "ending"), [(1, "+0.500 (one episode gives no interval)"), (4, "+0.500 ± 0.196")])
+def test_one_episode_gives_no_interval(episodes, ending):
+    side = {"hearts_per_agent": 1.0, "episodes": 4}
+    gap = {"hearts_per_agent": {"difference": 0.5, "standard_error": 0.1}}
+    result = {"training": side | {"episodes": episodes}, "evaluation": side, "gap": gap}
+    assert ending in table({"results": {"basic": result}})

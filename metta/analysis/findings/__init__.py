@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from metta.analysis.aggregates import fewest_seeds
 from metta.analysis.comparison import improvement, rank_distribution
 from metta.analysis.findings.band import Band
 from metta.analysis.findings.behaviour import behaviour_of
-from metta.analysis.findings.curves import LearningRow, curves_of, learning_of
+from metta.analysis.findings.curves import LearningRow, broken_off, curves_of, learning_of
 from metta.analysis.findings.ladder import Growth, Step, growth_of, sparse_of, steps_of
 from metta.analysis.findings.lessons import Lesson, lessons_of
 from metta.analysis.findings.profiles import coverage_of, profiles_of, thresholds_of
@@ -41,13 +42,17 @@ class Findings:
     level_verdicts: dict[str, list[Verdict]]
     thresholds: NDArray[np.float64]
     profiles: dict[str, Band]
+    fewest: int
+    """Seeds of the compared architecture and level that have the fewest; 0 where nothing is compared."""
     smallest: dict[int, float]
-    """Number of seeds -> smallest difference they can show (all pairs judged together)."""
+    """Number of seeds, `fewest` among them -> smallest difference they can show (all pairs judged together)."""
     coverage: float | None
-    """Share of intervals that cover the truth with so few seeds, from simulation."""
+    """Share of intervals that cover the truth with so few seeds, from simulation; None without any interval."""
     curves: dict[str, dict[str, dict[str, Band]]]
     """Metric -> level -> architecture -> mean, lowest and highest seed."""
     learning: list[LearningRow]
+    broken_off: int
+    """Runs whose curves are left out, because they did not train to their end."""
     cost: dict[str, Cost]
     """By architecture; over the compared levels."""
     lessons: list[Lesson]
@@ -90,6 +95,8 @@ def find(benchmark: Gathered, seed: int = 0) -> Findings:
     thresholds = thresholds_of(list(matrices.values()))
     deviation = pooled_deviation(list(matrices.values())) if matrices else None
     pairs = max(1, len(verdicts))
+    fewest = min(map(fewest_seeds, matrices.values()), default=0)
+    counts = sorted({*SEED_COUNTS, *([fewest] if fewest > 1 else [])})
     return Findings(
         measure=benchmark.measure,
         means=means,
@@ -102,10 +109,12 @@ def find(benchmark: Gathered, seed: int = 0) -> Findings:
         level_verdicts={level: judge(own) for level, own in level_matrices.items()},
         thresholds=thresholds,
         profiles=profiles_of(matrices, thresholds, seed),
-        smallest=smallest_by_seeds(deviation, len(levels), SEED_COUNTS, pairs) if deviation else {},
+        fewest=fewest,
+        smallest=smallest_by_seeds(deviation, len(levels), counts, pairs) if deviation else {},
         coverage=coverage_of(matrices),
         curves=curves_of(benchmark),
         learning=learning_of(benchmark),
+        broken_off=broken_off(benchmark),
         cost=cost_of(standings),
         lessons=lessons_of(benchmark),
         behaviour=behaviour_of(benchmark),

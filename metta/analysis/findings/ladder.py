@@ -1,16 +1,14 @@
 """How values change from level to level."""
 
-import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metta.analysis.aggregates import Matrix
 from metta.analysis.gather import Gathered
-from metta.analysis.intervals import Interval, mean_interval, t_quantile
-from metta.analysis.verdicts import pooled_deviation
+from metta.analysis.intervals import CONFIDENCE, Interval, mean_interval, t_quantile
+from metta.analysis.verdicts import difference, pooled_deviation
 
 
 class Step(NamedTuple):
@@ -48,25 +46,18 @@ def steps_of(benchmark: Gathered, matrices: Mapping[str, Mapping[str, Matrix]], 
     steps = []
     for name in benchmark.architectures:
         if name in matrices[start] and name in matrices[end]:
-            before, after = (matrices[level][name].ravel() for level in (start, end))
-            steps.append(
-                Step(name, float(np.nanmean(before)), _change(before[~np.isnan(before)], after[~np.isnan(after)]))
-            )
+            before, after = (matrices[level][name] for level in (start, end))
+            steps.append(Step(name, float(np.nanmean(before)), _change(before, after)))
     return sorted(steps, key=lambda step: -step.change.mean)
 
 
-def _change(before: NDArray[np.float64], after: NDArray[np.float64]) -> Interval:
+def _change(before: Matrix, after: Matrix) -> Interval:
     """Mean of `after` minus mean of `before` with Welch's 95 % interval; no interval with one value on a side."""
-    value = float(after.mean() - before.mean())
-    if min(before.size, after.size) < 2:
-        return Interval(value, None, None)
-    parts = [float(side.var(ddof=1)) / side.size for side in (before, after)]
-    total = sum(parts)
-    if total == 0:
-        return Interval(value, value, value)
-    crowd = sum((part / total) ** 2 / (side.size - 1) for part, side in zip(parts, (before, after), strict=True))
-    half = t_quantile(0.975, max(1, math.floor(1 / crowd + 1e-9))) * math.sqrt(total)
-    return Interval(value, value - half, value + half)
+    found = difference(after, before)
+    if found.error is None:
+        return Interval(found.value, None, None)
+    half = t_quantile(0.5 + CONFIDENCE / 2, found.degrees) * found.error if found.error else 0.0
+    return Interval(found.value, found.value - half, found.value + half)
 
 
 def sparse_of(benchmark: Gathered) -> list[tuple[str, Interval, float | None]]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from metta.analysis.findings.curves import trained_to_the_end
 from metta.analysis.gather import Gathered
 from metta.analysis.run_files import CURRICULUM
 
@@ -27,9 +28,9 @@ class Lesson(NamedTuple):
 
 
 def lessons_of(benchmark: Gathered) -> list[Lesson]:
-    """Of every architecture and level whose tasks a curriculum chose."""
+    """Of every architecture and level whose tasks a curriculum chose, from runs that trained to their end."""
     found: dict[tuple[str, str], list[dict[str, float]]] = {}
-    for run in benchmark.runs.values():
+    for run in trained_to_the_end(benchmark):
         last = {
             name.removeprefix(CURRICULUM): float(curve[1][-1])
             for name, curve in run.files.curves.items()

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from metta.analysis.aggregates import Matrix
+from metta.analysis.aggregates import Matrix, fewest_seeds
 from metta.analysis.bootstrap import COVERAGE
 from metta.analysis.comparison import profile_band
 from metta.analysis.findings.band import Band
@@ -32,9 +32,13 @@ def profiles_of(matrices: Mapping[str, Matrix], thresholds: NDArray[np.float64],
 
 
 def coverage_of(matrices: Mapping[str, Matrix]) -> float | None:
-    """Share of intervals that cover the truth: the simulated one of the next smaller case in the table."""
-    if not matrices:
+    """Share of intervals that cover the truth: the simulated one of the next smaller case in the table.
+
+    That of the architecture with the fewest seeds counts, of those that have an interval; None if none has.
+    """
+    counts = [seeds for matrix in matrices.values() if (seeds := fewest_seeds(matrix)) > 1]
+    if not counts:
         return None
-    seeds = min(int((~np.isnan(matrix)).sum(axis=0).min()) for matrix in matrices.values())
+    seeds = min(counts)
     levels = next(iter(matrices.values())).shape[1]
     return max((share for (n, m), share in COVERAGE.items() if n <= seeds and m <= levels), default=None)

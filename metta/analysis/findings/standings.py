@@ -1,16 +1,19 @@
 """Where each architecture stands over all compared levels, and what that costs."""
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from metta.analysis.aggregates import Matrix
+from metta.analysis.aggregates import Matrix, balanced, trimmed
 from metta.analysis.bootstrap import aggregate_intervals
 from metta.analysis.comparison import mean_rank
 from metta.analysis.gather import Gathered, Run
 from metta.analysis.intervals import Interval
 from metta.analysis.verdicts import Verdict
+
+Number = TypeVar("Number", int, float)
 
 BASELINE = "fast"
 """Architecture that score per parameter and per second is compared with."""
@@ -21,6 +24,8 @@ class Standing(NamedTuple):
 
     architecture: str
     aggregates: dict[str, Interval]
+    trimmed: bool
+    """Whether its interquartile mean leaves any value out."""
     ranks: list[float]
     """Probability of being 1st, 2nd, ..."""
     mean_rank: float
@@ -36,7 +41,7 @@ class Standing(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What an architecture gives and what it takes."""
+    """What an architecture gives and what it takes; a cost that is not above zero is as good as unknown."""
 
     value: float
     """Mean over the compared levels."""
@@ -85,6 +90,7 @@ def _standing(
     return Standing(
         architecture=name,
         aggregates=aggregate_intervals(matrix, seed),
+        trimmed=trimmed(balanced(matrix).size) > 0,
         ranks=ranks,
         mean_rank=mean_rank(ranks),
         runs=len(runs),
@@ -111,10 +117,18 @@ def cost_of(standings: Sequence[Standing]) -> dict[str, Cost]:
     """By architecture."""
     return {
         standing.architecture: Cost(
-            standing.aggregates["mean"].mean, standing.training_seconds, standing.parameters, standing.latency
+            standing.aggregates["mean"].mean,
+            _positive(standing.training_seconds),
+            _positive(standing.parameters),
+            _positive(standing.latency),
         )
         for standing in standings
     }
+
+
+def _positive(cost: Number | None) -> Number | None:
+    """The cost where it is one; axes of cost are logarithmic."""
+    return cost if cost is not None and cost > 0 else None
 
 
 def worth_of(standings: Sequence[Standing]) -> list[Worth]:
@@ -124,9 +138,11 @@ def worth_of(standings: Sequence[Standing]) -> list[Worth]:
         return []
 
     def against(mine: float | None, theirs: float | None, score: float, other: float) -> float | None:
-        if not mine or not theirs or other <= 0:
+        if mine is None or theirs is None or min(mine, theirs, other) <= 0:
             return None
-        return (score / mine) / (other / theirs)
+        # In this order nothing that is divided by can have become zero on the way.
+        worth = (score / other) * (theirs / mine)
+        return worth if math.isfinite(worth) else None
 
     rows = []
     for standing in standings:

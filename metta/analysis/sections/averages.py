@@ -1,51 +1,79 @@
 """Averages over all levels: intervals, pairs, profiles and places."""
 
+import math
 from collections.abc import Mapping
 
 from metta.analysis import charts
+from metta.analysis.aggregates import TRIMMED
 from metta.analysis.findings import Findings
+from metta.analysis.gather import SCORE
 from metta.analysis.sections.blocks import NOT_YET, Block, Figure, paragraph
 from metta.analysis.table import Table, ends, shown
 
-AGGREGATE_ORDER = ("interquartile mean", "mean", "median", "optimality gap")
+AVERAGES = ("interquartile mean", "mean", "median")
+GAP = "optimality gap"
+BELIEVED = 0.93
+"""Coverage from which on a 95 % interval needs no warning."""
 
 
 def intervals(found: Findings) -> list[Block]:
-    """Four averages per architecture with their intervals."""
+    """Averages per architecture with their intervals."""
     if not found.standings:
         return [paragraph(NOT_YET)]
+    # Hearts have no optimum that a gap could be measured to.
+    names = (*AVERAGES, GAP) if found.measure == SCORE else AVERAGES
     table = Table(
         "aggregates",
         "Aggregates with 95 % stratified bootstrap intervals",
-        ["architecture", *(text for name in AGGREGATE_ORDER for text in (name, "from", "to"))],
+        ["architecture", *(text for name in names for text in (name, "from", "to"))],
         [
-            [row.architecture, *(cell for name in AGGREGATE_ORDER for cell in ends(row.aggregates[name]))]
+            [row.architecture, *(cell for name in names for cell in ends(row.aggregates[name]))]
             for row in found.standings
         ],
-    )
-    coverage = (
-        f" With so few seeds such intervals are too narrow: about {found.coverage:.0%} of them cover the truth "
-        "(simulated), which is why the verdicts do not rest on them."
-        if found.coverage is not None and found.coverage < 0.93
-        else ""
     )
     return [
         Figure(
             "aggregates",
-            "Four averages over all levels and seeds",
+            "Averages over all levels and seeds",
             charts.intervals(
                 "Aggregates with intervals",
                 "One row per architecture; per aggregate a point and its 95 % interval.",
                 found.standings,
-                AGGREGATE_ORDER,
+                names,
             ),
-            "Look first at the interquartile mean, which leaves out the best and the worst quarter of the runs and so "
-            "neither a lucky nor a broken run decides it. Mean and median are for comparison. The optimality gap is "
-            "what is missing to the scripted player, less is better. Lines are 95 % stratified bootstrap intervals "
-            f"(Agarwal et al. 2021).{coverage}",
+            _trimming(found)
+            + (" The optimality gap is what is missing to the scripted player, less is better." if GAP in names else "")
+            + " Lines are 95 % stratified bootstrap intervals (Agarwal et al. 2021); whoever has a single seed on some "
+            f"level has none.{_coverage(found)}",
             table,
         )
     ]
+
+
+def _coverage(found: Findings) -> str:
+    """How far bootstrap intervals can be believed, a sentence after a space; empty where that needs no warning."""
+    if found.coverage is None or found.coverage >= BELIEVED:
+        return ""
+    return (
+        f" With so few seeds such intervals are too narrow: about {found.coverage:.0%} of them cover the truth "
+        "(simulated, for who has the fewest seeds), which is why the verdicts do not rest on them."
+    )
+
+
+def _trimming(found: Findings) -> str:
+    """What the interquartile mean does with so many runs."""
+    cut = [row.trimmed for row in found.standings]
+    least = math.ceil(1 / TRIMMED)
+    if not any(cut):
+        return (
+            f"With fewer than {least} runs the interquartile mean leaves none out and is the mean: one lucky or broken "
+            "run can decide it."
+        )
+    text = (
+        "Look first at the interquartile mean, which leaves out the best and the worst quarter of the runs, rounded "
+        "down, so that neither one lucky nor one broken run decides it. Mean and median are for comparison."
+    )
+    return text if all(cut) else f"{text} With fewer than {least} runs it leaves none out and is the mean."
 
 
 def pairs(found: Findings) -> list[Block]:
@@ -131,7 +159,7 @@ def profiles(found: Findings, numbers: Mapping[str, int]) -> list[Block]:
             ),
             "A curve that lies above another everywhere belongs to the better architecture at every demand. Curves "
             "that cross say: one is steadier, the other better at its best. Bands are pointwise 95 % bootstrap "
-            "intervals.",
+            "intervals; whoever has a single seed on some level has none.",
             Table(
                 "profiles",
                 "Share of runs above each threshold",

@@ -26,7 +26,7 @@ CURRICULUM_CURVES = {
 def curriculum(found: Findings, numbers: Mapping[str, int]) -> list[Block]:
     """Success and progress over training, and the choices at its end."""
     if not found.lessons:
-        return [paragraph("No run folder with the metrics of a curriculum was found.")]
+        return [paragraph("No run that trained to its end has the metrics of a curriculum.")]
     blocks: list[Block] = []
     for metric, (words, caption) in CURRICULUM_CURVES.items():
         for level, bands in found.curves.get(metric, {}).items():

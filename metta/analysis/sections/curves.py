@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from metta.analysis import charts
 from metta.analysis.findings import Findings
 from metta.analysis.findings.band import Band
-from metta.analysis.findings.curves import SHARES
+from metta.analysis.findings.curves import SHARES, LearningRow
 from metta.analysis.gather import Gathered
-from metta.analysis.run_files import CURVES
-from metta.analysis.sections.blocks import Block, Figure, file_part, paragraph
+from metta.analysis.run_files import CURVES, REWARD
+from metta.analysis.sections.blocks import Block, Figure, counted, file_part, paragraph
 from metta.analysis.table import Cell, Table
 
 
@@ -34,8 +34,10 @@ def learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) -
                     "the highest seed. Steep early lines "
                     "learn from few steps; lines that still rise at the end would gain from longer training. "
                     + (
-                        "Shaped reward differs from level to level: compare within this figure only."
-                        if name == "reward_per_step"
+                        "Shaped reward differs from level to level: compare within this figure only. The first steps "
+                        "look better than they are, because all worlds start fresh and shaped rewards are earned early "
+                        "in an episode; read what comes after the first episode's length."
+                        if metric == REWARD
                         else "Hearts appear once whole episodes have ended."
                     ),
                     Table(
@@ -47,12 +49,16 @@ def learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) -
                 )
             )
     if not blocks:
-        blocks.append(paragraph("No run folder with a learning curve of two points or more was found."))
+        blocks.append(paragraph("No run that trained to its end has a learning curve of two points or more."))
+    if found.broken_off:
+        blocks.append(
+            paragraph(f"{counted(found.broken_off, 'run')} left out: training did not reach its end.", class_="note")
+        )
     if found.learning:
         blocks.append(
             Table(
                 "sample_efficiency",
-                "Sample efficiency: shaped reward per agent-step in training",
+                "Sample efficiency: hearts per agent and whole episode in training",
                 [
                     *("architecture", "level", "seeds", "mean over training", "at the end"),
                     *(text for share in SHARES for text in (f"steps to {share:.0%}", "seeds that did")),
@@ -64,7 +70,7 @@ def learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) -
                         row.seeds,
                         row.area.mean,
                         row.last.mean,
-                        *(cell for count, steps in row.steps for cell in (steps, f"{count} of {row.seeds}")),
+                        *_step_cells(row),
                     ]
                     for row in found.learning
                 ],
@@ -72,12 +78,23 @@ def learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) -
         )
         blocks.append(
             paragraph(
-                "Mean over training is the area under the learning curve divided by its length. The thresholds are "
-                "shares of the way from the level's first reward to the best architecture's last one; steps are means "
-                "over the seeds that got there, so read them together with how many did."
+                "Mean over training is the area under the learning curve of hearts divided by its length. The "
+                "thresholds are shares of the way from the level's first whole episodes, mean over all runs, to the "
+                "end of the best architecture; no rise means that even the best ended no higher than that. Steps are "
+                "means over the seeds that got there, so read them together with how many did. Who learned before the "
+                "first whole episodes ended seems to get there with them. Where a curriculum chooses the tasks, hearts "
+                "depend on its choice too."
             )
         )
+    else:
+        blocks.append(paragraph("Sample efficiency is known once whole training episodes have ended."))
     return blocks
+
+
+def _step_cells(row: LearningRow) -> list[Cell]:
+    if row.steps is None:
+        return ["no rise", "-"] * len(SHARES)
+    return [cell for count, steps in row.steps for cell in (steps, f"{count} of {row.seeds}")]
 
 
 CURVE_HEADER = ("architecture", "agent-steps", "mean", "lowest seed", "highest seed")

@@ -123,7 +123,7 @@ def verdict_sentences(benchmark: Gathered, found: Findings) -> list[str]:
             f"Of {counted(len(found.verdicts), 'pair')}, {sure} can be told apart (Welch's t on the mean over levels; "
             f'by Holm\'s method the chance of even one false "better" is below {1 - CONFIDENCE:.0%}).'
         )
-    sentences += _power_sentences(benchmark, found)
+    sentences += _power_sentences(found)
     left_out = [name for name in benchmark.architectures if name not in found.compared]
     if left_out:
         sentences.append(f"Without any result so far: {listed(left_out)}.")
@@ -140,19 +140,24 @@ def verdict_sentences(benchmark: Gathered, found: Findings) -> list[str]:
     return sentences
 
 
-def _power_sentences(benchmark: Gathered, found: Findings) -> list[str]:
-    seeds = len(benchmark.seeds)
-    if seeds < 2:
+def _power_sentences(found: Findings) -> list[str]:
+    if max(row.runs for row in found.standings) == len(found.compared_levels):
         return ["With one seed nothing can be said about chance; two are the least, three or more are better."]
-    if not found.smallest or len(found.standings) < 2:
+    if len(found.standings) < 2:
         return []
-    known = {count: value for count, value in found.smallest.items() if count <= seeds}
-    count = max(known)
+    if found.fewest < 2:
+        return [
+            "Who has a single seed on some level cannot be told apart from anybody; two are the least, three or more "
+            "are better."
+        ]
+    if not found.smallest:
+        return []
     text = (
-        f"With {count} seeds, a true difference of {shown(known[count])} would have been shown {POWER:.0%} of the "
-        "time; smaller ones may exist unseen."
+        f"With {found.fewest} seeds, the fewest that an architecture has on a level, a true difference of "
+        f"{shown(found.smallest[found.fewest])} would have been shown {POWER:.0%} of the time; smaller ones may exist "
+        "unseen."
     )
-    more = [f"{shown(value)} with {n}" for n, value in found.smallest.items() if n > count]
+    more = [f"{shown(value)} with {n}" for n, value in found.smallest.items() if n > found.fewest]
     return [f"{text} More seeds would show {listed(more)}." if more else text]
 
 
