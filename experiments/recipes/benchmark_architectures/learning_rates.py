@@ -11,13 +11,13 @@ LEARNING_RATES: dict[str, float] = {
     "vit_reset": 0.001,
     "transformer": 0.001,
     "fast": 0.001,
-    "fast_lstm_reset": 0.001,
+    "fast_lstm_reset": 0.003,
     "fast_dynamics": 0.001,
     "memory_free": 0.003,
     "agalite": 0.001,
-    "gtrxl": 0.003,
+    "gtrxl": 0.001,
     "trxl": 0.003,
-    "trxl_nvidia": 0.001,
+    "trxl_nvidia": 0.003,
     "puffer": 0.003,
 }
 """Key of ARCHITECTURES -> learning rate. Others, such as your own, have the trainer's default."""
