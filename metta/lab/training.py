@@ -89,7 +89,7 @@ class TrainJob(Job):
         check_devices(self.config)
 
     def _work(self, folder: RunFolder, heartbeat: Heartbeat, log: RunLog) -> None:
-        if not heartbeat.status.trained:
+        if not (heartbeat.status.trained and _can_be_evaluated(folder)):
             self._train(folder, heartbeat, log)
         if not self.evaluate:
             heartbeat.update(state="trained")
@@ -135,6 +135,14 @@ class TrainJob(Job):
             evaluation=config.evaluation,
             system=config.system,
         )
+
+
+def _can_be_evaluated(folder: RunFolder) -> bool:
+    """Whether the last checkpoint of a trained run is as it was written; training again makes another."""
+    from metta.rl.checkpoint import is_sound, list_checkpoints
+
+    written = list_checkpoints(folder.checkpoints)
+    return bool(written) and is_sound(written[-1])
 
 
 def _guarded(work: Callable[[], None], heartbeat: Heartbeat, log: RunLog) -> int:

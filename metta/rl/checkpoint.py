@@ -90,14 +90,25 @@ def remove_leftovers(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def remove_newer(folder: Path, checkpoint: Path) -> None:
+    """Remove what is newer than a checkpoint, which the run goes on from: it is damaged, and written anew when due."""
+    for path in list_checkpoints(folder):
+        if path.name > checkpoint.name:
+            _remove(path)
+
+
 def keep_checkpoints(folder: Path, newest: int, named: set[str]) -> None:
     """Remove all checkpoints except the `newest` youngest and those `named`."""
     for path in list_checkpoints(folder)[:-newest]:
         if path.name not in named:
-            # Renamed first: a checkpoint that is only half removed must not look complete.
-            doomed = path.with_name(f".{path.name}.{os.getpid()}")
-            os.rename(path, doomed)
-            shutil.rmtree(doomed, ignore_errors=True)
+            _remove(path)
+
+
+def _remove(checkpoint: Path) -> None:
+    # Renamed first: a checkpoint that is only half removed must not look complete.
+    doomed = checkpoint.with_name(f".{checkpoint.name}.{os.getpid()}")
+    os.rename(checkpoint, doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
 
 
 def read_policy_files(checkpoint: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -138,7 +149,7 @@ def newest_sound(folder: Path) -> Path | None:
     """
     checkpoints = list_checkpoints(folder)
     for checkpoint in reversed(checkpoints):
-        if all(_fault(checkpoint, name) is None for name in FILES):
+        if is_sound(checkpoint):
             return checkpoint
     if checkpoints:
         raise InputError(
@@ -146,6 +157,11 @@ def newest_sound(folder: Path) -> Path | None:
             "remove the folder to start the run again from nothing."
         )
     return None
+
+
+def is_sound(checkpoint: Path) -> bool:
+    """Whether all files of a checkpoint are as they were written."""
+    return all(_fault(checkpoint, name) is None for name in FILES)
 
 
 def _fault_of(checkpoint: Path) -> str:

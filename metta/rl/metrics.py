@@ -3,6 +3,7 @@
 docs/training.md lists every metric with its unit.
 """
 
+import errno
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -63,7 +64,7 @@ class MetricsFile:
                 try:
                     number = json.loads(line)["update"]
                 except (ValueError, KeyError, TypeError):
-                    break  # the torn last line of a killed run
+                    continue  # torn by a kill, or by a full disk
                 if number > last_update:
                     break
                 kept.append(line + "\n")
@@ -82,7 +83,10 @@ class MetricsFile:
             # One write call per line, so that a kill leaves at most one torn line, at the end.
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             try:
-                os.write(descriptor, data)
+                written = os.write(descriptor, data)
+                if written < len(data):  # the disk is nearly full
+                    os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             finally:
                 os.close(descriptor)
         except OSError as error:

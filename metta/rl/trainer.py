@@ -25,6 +25,7 @@ from metta.rl.checkpoint import (
     read_policy_files,
     read_trainer_files,
     remove_leftovers,
+    remove_newer,
     write_checkpoint,
 )
 from metta.rl.config import RunConfig
@@ -79,6 +80,7 @@ def train(
         remove_leftovers(folder / "checkpoints")
         checkpoint = newest_sound(folder / "checkpoints")
         if checkpoint is not None:
+            remove_newer(folder / "checkpoints", checkpoint)
             _restore(training, checkpoint)
         metrics_file = MetricsFile(folder / "metrics.jsonl", last_update=training.updates)
         if checkpoint is None:

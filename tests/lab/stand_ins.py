@@ -104,6 +104,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Bench:
     evaluate.evaluate = bench.evaluate  # type: ignore[attr-defined]
     checkpoint = types.ModuleType("metta.rl.checkpoint")
     checkpoint.list_checkpoints = lambda folder: sorted(folder.glob("step_*"))  # type: ignore[attr-defined]
+    checkpoint.is_sound = lambda checkpoint: not (checkpoint / "damaged").exists()  # type: ignore[attr-defined]
     latency = types.ModuleType("metta.rl.latency")
     latency.acting_latency = lambda *given: {"median_milliseconds": 1.5}  # type: ignore[attr-defined]
     for module in (trainer, evaluate, checkpoint, latency):

@@ -59,9 +59,19 @@ def test_the_same_results_as_run_benchmark(here: Here, monkeypatch: pytest.Monke
     first = read_results(RESULTS)
     here.done.clear()
     monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: here)
-    threads = json.loads((OUTPUT / VIT / "config.json").read_text())["configuration"]["system"]["threads"]
     words = ["--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "1"]
-    assert run_benchmark.main([*words, "--output-dir", str(OUTPUT), f"system.threads={threads}"]) == 0
+    assert run_benchmark.main([*words, "--output-dir", str(OUTPUT)]) == 0
+    assert here.done == []
+    assert read_results(RESULTS).runs == first.runs
+
+
+def test_what_run_benchmark_began_is_continued(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: here)
+    words = ["--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "1"]
+    assert run_benchmark.main([*words, "--output-dir", str(OUTPUT)]) == 0
+    first = read_results(RESULTS)
+    here.done.clear()
+    assert main(LOCAL) == 0
     assert here.done == []
     assert read_results(RESULTS).runs == first.runs
 
@@ -197,6 +207,7 @@ def test_the_forecast_from_measured_speeds(here: Here, capsys: pytest.CaptureFix
         (["--local", "--heartbeat-timeout", "1"], "--heartbeat-timeout must be at least 30"),
         (["--local", "--results-root", "bucket://x/y"], "use s3://, gs:// or az://, or a local path"),
         (["--local", "trainer.learning_rate=-1"], "greater than 0"),
+        (["--local", "evaluate=false"], "evaluate cannot be set"),
         (["--unknown"], "unrecognized arguments"),
     ],
 )

@@ -87,6 +87,16 @@ def test_another_configuration_is_refused_by_naming_the_key(bench: Bench, word: 
     assert {path: path.stat().st_mtime_ns for path in FOLDER.rglob("*")} == before
 
 
+def test_a_damaged_last_checkpoint_is_trained_again_before_the_evaluation(bench: Bench) -> None:
+    assert job("evaluate=false").execute() == 0
+    last = max((FOLDER / "checkpoints").glob("step_*"))
+    (last / "damaged").touch()
+    bench.on_step = lambda timesteps: None
+    job().execute()
+    assert bench.started_at == [0, 500]
+    assert status().state == "finished"
+
+
 def test_a_request_to_stop_is_obeyed_and_the_run_continues(bench: Bench) -> None:
     def stop(timesteps: int) -> None:
         if timesteps == 300:

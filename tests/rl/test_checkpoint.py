@@ -22,6 +22,7 @@ from metta.rl.checkpoint import (
     read_policy_files,
     read_trainer_files,
     remove_leftovers,
+    remove_newer,
     write_checkpoint,
 )
 
@@ -63,6 +64,14 @@ def test_damage_is_found_and_the_one_before_is_used(tmp_path, name, damage):
     assert newest_sound(tmp_path) == sound
     with pytest.raises(InputError, match=f"damaged.*{name}"):
         (read_policy_files if name.startswith("policy") else read_trainer_files)(place)
+
+
+def test_damaged_ones_make_way_for_the_run_that_goes_on(tmp_path):
+    sound, damaged = write(tmp_path, 1), write(tmp_path, 2)
+    (damaged / "manifest.json").unlink()
+    remove_newer(tmp_path, sound)
+    assert list_checkpoints(tmp_path) == [sound]
+    assert write(tmp_path, 2) == newest_sound(tmp_path)
 
 
 def test_only_damaged_ones_is_an_error_not_a_fresh_start(tmp_path):

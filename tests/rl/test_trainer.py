@@ -16,6 +16,7 @@ from metta.base.errors import InputError, RunError
 from metta.rl import trainer as trainer_module
 from metta.rl.checkpoint import list_checkpoints, newest_sound, read_policy_files
 from metta.rl.config import TrainerConfig
+from metta.rl.metrics import MetricsFile, Progress
 from metta.rl.trainer import train
 from tests.rl.small_run import STEPS_PER_UPDATE, small_run
 
@@ -79,6 +80,34 @@ def test_a_stopped_run_continues_as_if_never_stopped(tmp_path):
     run(parts, small_run(updates=9))
     assert weights(whole) == weights(parts)
     assert metrics(whole) == metrics(parts)
+
+
+def test_a_damaged_last_checkpoint_is_made_anew(tmp_path):
+    whole = run(tmp_path / "whole", small_run(updates=6))
+    repaired = run(tmp_path / "repaired", small_run(updates=6))
+    (list_checkpoints(repaired / "checkpoints")[-1] / "manifest.json").unlink()
+    run(repaired, small_run(updates=6))
+    assert weights(whole) == weights(repaired)
+    assert metrics(whole) == metrics(repaired)
+
+
+def test_a_torn_line_among_the_metrics_costs_no_other(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    file.write_text('{"update": 1}\n{"upd\n{"update": 3}\n{"update": 4}\n')
+    MetricsFile(file, last_update=3)
+    assert file.read_text() == '{"update": 1}\n{"update": 3}\n'
+
+
+def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path, monkeypatch):
+    file = tmp_path / "metrics.jsonl"
+    metrics_file = MetricsFile(file, last_update=0)
+    progress = Progress(1, 48, 480, 1.0, 1.0, {})
+    metrics_file.append(progress, {})
+    whole, write = file.read_bytes(), os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:5]))
+    with pytest.raises(RunError, match="No space left"):
+        metrics_file.append(progress, {})
+    assert file.read_bytes() == whole
 
 
 def started(folder, updates, *sampler):

@@ -7,7 +7,6 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from experiments.recipes.benchmark_architectures.launchers import LAUNCHERS, dispatcher, resources, tasks_as_yaml
@@ -21,6 +20,7 @@ from experiments.recipes.benchmark_architectures.planning import (
     planned_references,
     planned_runs,
     print_commands,
+    with_threads,
 )
 from experiments.recipes.benchmark_architectures.seeds import check_published
 from metta.base.addresses import local_path
@@ -34,7 +34,6 @@ from metta.lab.dispatch.local import visible_gpus
 from metta.lab.forecast import forecast, measured_speeds
 from metta.lab.plan import id_part, plan
 from metta.lab.provenance import cores
-from metta.lab.run import RunFolder
 
 SKYPILOT_SILENCE = 1800.0
 """Seconds: SkyPilot calls a job running while its machine is still being set up."""
@@ -149,11 +148,11 @@ def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str
     if launcher == "local":
         places = len(gpus) * given.jobs_per_gpu if gpus else cores()
         slots = min(slots, places, len(specs))
-        threads = _threads_so_far(output) or max(1, cores() // slots)
+        threads, settings = with_threads(settings, output, max(1, cores() // slots))
     else:
         slots = min(slots, len(specs))
         threads = given.cpus_per_job
-    settings.append(f"system.threads={threads}")
+        settings.append(f"system.threads={threads}")
     runs = planned_runs(specs, output, settings, bucket.address if bucket else None)
     check_published(run.job.config for run in runs)
     if bucket:
@@ -174,15 +173,6 @@ def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str
         replays=given.replays,
         bucket=bucket,
     )
-
-
-def _threads_so_far(output: Path) -> int | None:
-    """Threads of the runs that are there, so that the experiment can be continued with another number of jobs."""
-    for file in output.glob("*/config.json"):
-        configuration = RunFolder(file.parent).configuration()
-        if configuration is not None:
-            return int(configuration["system"]["threads"])
-    return None
 
 
 def _print_tasks(benchmark: Benchmark, cpus: int, chosen: Mapping[str, Any]) -> None:

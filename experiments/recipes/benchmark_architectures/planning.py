@@ -13,6 +13,7 @@ from metta.lab.benchmark import REPLAYS
 from metta.lab.dispatch.contract import command_text
 from metta.lab.evaluation import EvaluateJob
 from metta.lab.plan import RunSpec
+from metta.lab.run import RunFolder
 from metta.lab.tasks import PlannedReference, PlannedRun
 from metta.lab.training import TrainJob
 
@@ -60,6 +61,28 @@ def at_least(flag: str, value: float, least: float) -> None:
         raise InputError(f"--{flag.replace('_', '-')} must be at least {least} (given: {value}).")
 
 
+def with_threads(settings: Sequence[str], output: Path, otherwise: int) -> tuple[int, list[str]]:
+    """Threads of every run, and the settings with them.
+
+    They are a run's own: what the settings say, or what the runs that are there have, so that they can be continued
+    with another number of jobs at a time, or by the other command.
+
+    Args:
+        settings: key=value words for every run.
+        output: folder in which the run folders lie.
+        otherwise: threads where neither says anything; 0 leaves the choice to the run.
+    """
+    if any(word.startswith("system.threads=") for word in settings):
+        return 0, list(settings)
+    threads = otherwise
+    for file in output.glob("*/config.json"):
+        configuration = RunFolder(file.parent).configuration()
+        if configuration is not None:
+            threads = int(configuration["system"]["threads"])
+            break
+    return threads, [*settings, f"system.threads={threads}"] if threads else list(settings)
+
+
 def planned_runs(
     specs: Sequence[RunSpec], output: Path, settings: Sequence[str], bucket: str | None = None
 ) -> list[PlannedRun]:
@@ -71,6 +94,8 @@ def planned_runs(
         settings: key=value words for every run.
         bucket: the address whose local folder `output` is, if any.
     """
+    if any(word.startswith("evaluate=") for word in settings):
+        raise InputError("evaluate cannot be set: these commands evaluate every run.")
     jobs: dict[tuple[str, str], TrainJob] = {}
     runs = []
     for number, spec in enumerate(specs, start=1):

@@ -19,6 +19,7 @@ from experiments.recipes.benchmark_architectures.planning import (
     planned_references,
     planned_runs,
     print_commands,
+    with_threads,
 )
 from experiments.recipes.benchmark_architectures.seeds import check_published
 from metta.base.endings import report_errors
@@ -136,11 +137,11 @@ def build_benchmark(given: argparse.Namespace, command: str) -> Benchmark:
         at_least(name, getattr(extent, name), 1)
     at_least("first_seed", given.first_seed, 0)
     output = Path(extent.output_dir)
-    threads = max(1, cores() // extent.parallel) if extent.parallel > 1 else 0
     seeds = range(given.first_seed, given.first_seed + extent.seeds)
-    settings = [f"trainer.total_timesteps={extent.max_timesteps}", *given.settings]
-    if threads:
-        settings.append(f"system.threads={threads}")
+    otherwise = max(1, cores() // extent.parallel) if extent.parallel > 1 else 0
+    threads, settings = with_threads(
+        [f"trainer.total_timesteps={extent.max_timesteps}", *given.settings], output, otherwise
+    )
     specs = plan(id_part(output.resolve().name), chosen, levels, seeds)
     runs = planned_runs(specs, output, settings)
     check_published(run.job.config for run in runs)
