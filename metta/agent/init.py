@@ -8,7 +8,7 @@
 | critic      | orthogonal, gain 1            | 0    | last layer of the critic, auxiliary predictions             |
 | attention   | normal, variance 1 / fan in   | 0    | projections and feed-forward of the perceiver               |
 | lecun       | normal, variance 1 / fan in   | 0    | GTrXL                                                       |
-| normal_0.02 | normal, standard dev. 0.02    | 0    | Transformer-XL, learned latents                             |
+| normal_0.02 | normal, standard dev. 0.02    | 0    | Transformer-XL, windowed transformers, learned latents      |
 
 An LSTM has a function of its own, `initialise_lstm`. Layer norms keep weight 1 and bias 0. Random numbers come from
 torch's global CPU generator, which `PolicyConfig.build` seeds and puts back.

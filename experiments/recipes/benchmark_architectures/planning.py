@@ -13,6 +13,7 @@ from metta.lab.benchmark import REPLAYS
 from metta.lab.dispatch.contract import command_text
 from metta.lab.evaluation import EvaluateJob
 from metta.lab.plan import RunSpec
+from metta.lab.rules import RULES
 from metta.lab.run import RunFolder
 from metta.lab.tasks import PlannedReference, PlannedRun
 from metta.lab.training import TrainJob
@@ -111,7 +112,12 @@ def planned_runs(
             job = jobs[spec.architecture, spec.level] = found
         job = job.with_config(job.config.model_copy(update={"run": check_run_name(spec.id), "seed": spec.seed}))
         checkpoints = f"{bucket or f'file://{output}'}/{spec.id}/{CHECKPOINTS_FOLDER}"
-        evaluate = (f"{level}.evaluate", f"policy_uri={checkpoints}", *_evaluation_settings(settings))
+        # Named, because evaluations with other settings than the run's own would go to another file.
+        file = RunFolder.of(output, spec.id).evaluation_file
+        evaluate = (
+            *(f"{level}.evaluate", f"policy_uri={checkpoints}", f"output={file}"),
+            *_evaluation_settings(settings),
+        )
         runs.append(PlannedRun(number, spec, job, train, evaluate))
     return runs
 
@@ -126,7 +132,7 @@ def _planned_reference(player: str, level: str, output: Path, settings: Sequence
     words = (f"{PACKAGE}.{level}.evaluate", f"policy_uri={player}", f"output={file}", *_evaluation_settings(settings))
     job = resolve(words)
     assert isinstance(job, EvaluateJob)
-    return PlannedReference(player, level, file, words, job.config.evaluation.model_dump(mode="json"))
+    return PlannedReference(player, level, file, words, job.config.model_dump(mode="json", include=set(RULES)))
 
 
 def _evaluation_settings(settings: Sequence[str]) -> list[str]:

@@ -129,6 +129,8 @@ class SlidingConfig(_SinusoidConfig):
     """Hidden width of each feed-forward sub-layer."""
     window: PositiveInt = 20
     """Previous steps of the same episode that a step attends to."""
+    position_scale: float = Field(default=0.1, ge=0)
+    """What sines and cosines of positions are multiplied with; alone they vary more than perceptions do."""
 
     def build(self, input_width: int) -> "SlidingTransformer":
         """The module for perceptions of `input_width` numbers (plus two columns: last reward, last action)."""
@@ -151,6 +153,8 @@ class TransformerConfig(_SinusoidConfig):
     """Hidden width of each feed-forward sub-layer."""
     window: PositiveInt = 64
     """Previous steps of the same episode that a step attends to."""
+    position_scale: float = Field(default=0.1, ge=0)
+    """What sines and cosines of positions are multiplied with; alone they vary more than perceptions do."""
 
     def build(self, input_width: int) -> "Transformer":
         """The module for perceptions of `input_width` numbers."""

@@ -28,19 +28,20 @@ class SlidingTransformer(nn.Module):
     """Each token of a step attends to all tokens of that step and of the M steps before it in the episode.
 
     The input's last two columns are the last reward and the last action (both scaled). Output: mean of the step's
-    four tokens after the last layer and a final norm.
+    four tokens after the last layer.
 
     State: (keys and values of each layer at the last M steps, L tensors [B, M, 4 * 2D]: per token keys, then values;
     valid bool [B, M]; position in its episode of the next step, int64 [B]).
 
     Parameters: `class_token` [1, D]; `observation.weight` [D, input width], `reward_and_reset.weight` [D, 2]
-    (columns reward, reset), `action.weight` [D, 1], each with `bias`; `layers.i` (see `WindowLayer`);
-    `final_norm.weight`, `.bias` [D].
+    (columns reward, reset), `action.weight` [D, 1], each with `bias`; `layers.i` (see `WindowLayer`).
 
     Source: https://github.com/Metta-AI/metta, agent/src/metta/agent/components/sliding_transformer.py. Differs in:
     empty slots and those of earlier episodes are masked in acting and in training alike (there: attended as zeros);
     the window is the same in both (there, a training segment sees its whole past); the last action is one number, its
-    index; the projection of the observation is kept when its width is D.
+    index; the last reward is that of the observation's token, which holds penalties only; the projection of the
+    observation is kept when its width is D; no norm after the last layer, positions scaled by `position_scale` and
+    small weights at the start, for the reasons given in `transformer.py`.
     """
 
     extra_inputs = 2
@@ -58,10 +59,12 @@ class SlidingTransformer(nn.Module):
             WindowLayer(config.width, config.num_heads, config.feed_forward, config.window, TOKENS)
             for _ in range(config.num_layers)
         )
-        self.final_norm = nn.LayerNorm(config.width)
-        for module in self.modules():
+        self.position_scale = config.position_scale
+        for part in (self.observation, self.reward_and_reset, self.action):
+            initialise(part, "attention")
+        for module in self.layers.modules():
             if isinstance(module, nn.Linear):
-                initialise(module, "attention")
+                initialise(module, "normal_0.02")
 
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
@@ -78,14 +81,14 @@ class SlidingTransformer(nn.Module):
         caches, valid, position = state
         context = context_of(valid, resets, BLOCK)
         positions = steps_in_episode(position, resets)
-        stream = self.tokens(x, resets) + sinusoid(positions, self.output_width, x.dtype).unsqueeze(2)
-        stream = stream.flatten(1, 2)
+        places = self.position_scale * sinusoid(positions, self.output_width, x.dtype)
+        stream = (self.tokens(x, resets) + places.unsqueeze(2)).flatten(1, 2)
         masks = masks_of(context, self.memory, TOKENS, stream)
         new_caches = []
         for layer, cache in zip(self.layers, caches, strict=True):
             stream, new_cache = layer(stream, cache, context, masks)
             new_caches.append(new_cache)
-        output = self.final_norm(stream).unflatten(1, (-1, TOKENS)).mean(2)
+        output = stream.unflatten(1, (-1, TOKENS)).mean(2)
         return output, (tuple(new_caches), context.valid, positions[:, -1] + 1)
 
     def tokens(self, x: Tensor, resets: Tensor) -> Tensor:

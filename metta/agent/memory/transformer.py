@@ -20,16 +20,22 @@ CacheState = tuple[tuple[Tensor, ...], Tensor, Tensor]
 
 
 class Transformer(nn.Module):
-    """Pre-norm decoder with the sinusoidal position of the step in its episode, and a final norm.
+    """Pre-norm decoder with the sinusoidal position of the step in its episode.
 
     State: (keys and values of each layer at the last M steps, L tensors [B, M, 2D], oldest first; valid bool [B, M];
     position in its episode of the next step, int64 [B]).
 
-    Parameters: `layers.i` (see `WindowLayer`), `final_norm.weight`, `.bias` [D]; `input_projection.weight`
-    [D, input width], `.bias` only when the input is not D wide.
+    Parameters: `layers.i` (see `WindowLayer`); `input_projection.weight` [D, input width], `.bias` only when the input
+    is not D wide.
 
-    Source: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, pre-norm. Differs in: the window of M steps of one
-    episode; the position's sines come before its cosines; no dropout.
+    The layers start with small weights and no norm follows the last one, so that a new policy's output is what it
+    perceives now. With branches of order one, a final norm and positions as large as perceptions, noisy gradients made
+    the constant parts of the stream grow until the norm had divided the perception away (docs/log.md).
+
+    Source: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, pre-norm; weights start as in GPT-2 (Radford et al.
+    2019). Differs in: the window of M steps of one episode; no norm after the last layer; positions are scaled by
+    `position_scale`, as in the transformer of https://github.com/Metta-AI/metta; the position's sines come before its
+    cosines; no dropout.
     """
 
     extra_inputs = 0
@@ -43,16 +49,18 @@ class Transformer(nn.Module):
             WindowLayer(config.width, config.num_heads, config.feed_forward, config.window, tokens=1)
             for _ in range(config.num_layers)
         )
-        self.final_norm = nn.LayerNorm(config.width)
-        for module in self.modules():
+        self.position_scale = config.position_scale
+        if input_width != config.width:
+            initialise(self.input_projection, "attention")
+        for module in self.layers.modules():
             if isinstance(module, nn.Linear):
-                initialise(module, "attention")
+                initialise(module, "normal_0.02")
 
     def initial_state(
         self, batch: int, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> CacheState:
         """Empty caches: zeros, none valid, position 0; device and dtype default to the parameters'."""
-        like = self.final_norm.weight
+        like = next(self.layers.parameters())
         shape = (batch, self.memory, 2 * self.output_width)
         caches = tuple(like.new_zeros(shape, device=device, dtype=dtype) for _ in self.layers)
         device = caches[0].device
@@ -65,10 +73,10 @@ class Transformer(nn.Module):
         context = context_of(valid, resets)
         positions = steps_in_episode(position, resets)
         stream = self.input_projection(x)
-        stream = stream + sinusoid(positions, self.output_width, stream.dtype)
+        stream = stream + self.position_scale * sinusoid(positions, self.output_width, stream.dtype)
         masks = masks_of(context, self.memory, 1, stream)
         new_caches = []
         for layer, cache in zip(self.layers, caches, strict=True):
             stream, new_cache = layer(stream, cache, context, masks)
             new_caches.append(new_cache)
-        return self.final_norm(stream), (tuple(new_caches), context.valid, positions[:, -1] + 1)
+        return stream, (tuple(new_caches), context.valid, positions[:, -1] + 1)

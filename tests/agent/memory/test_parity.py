@@ -10,7 +10,7 @@ from metta.agent.memory.config import AGaLiTeConfig, GTrXLConfig
 from tests.agent.memory.cases import INPUT_WIDTH, MEMORIES, build, close, segment
 from tests.reference.agalite_twin import agalite_twin
 from tests.reference.gtrxl_twin import gtrxl_twin
-from tests.reference.textbook import layer_norm, sinusoid
+from tests.reference.textbook import sinusoid
 from tests.reference.transformer_xl_twin import transformer_xl_twin
 from tests.reference.window_transformer_twin import window_transformer_twin
 
@@ -189,9 +189,9 @@ def test_transformer():
     p = dict(module.named_parameters())
 
     def twin_row(b):
-        stream = x[b] + episode_positions(resets[b], config.width)
+        stream = x[b] + 0.1 * episode_positions(resets[b], config.width)
         tokens = window_transformer_twin(p, 2, 2, config.window, stream.unsqueeze(1), resets[b])
-        return final_norm(p, tokens).squeeze(1), None
+        return tokens.squeeze(1), None
 
     compare(module, twin_row, module.initial_state(2), x, resets)
 
@@ -217,9 +217,9 @@ def test_sliding():
                     ]
                 )
             )
-        stream = torch.stack(steps) + episode_positions(resets[b], config.width).unsqueeze(1)
+        stream = torch.stack(steps) + 0.1 * episode_positions(resets[b], config.width).unsqueeze(1)
         tokens = window_transformer_twin(p, 2, 2, config.window, stream, resets[b])
-        return final_norm(p, tokens).mean(1), None
+        return tokens.mean(1), None
 
     compare(module, twin_row, module.initial_state(2), x, resets)
 
@@ -231,9 +231,3 @@ def episode_positions(resets, width):
         position = 0 if resets[t] else position + 1
         rows.append(sinusoid(position, width))
     return torch.stack(rows)
-
-
-def final_norm(p, tokens):
-    """Layer norm of each token [T, K, D]."""
-    normal = [[layer_norm(v, p["final_norm.weight"], p["final_norm.bias"], 1e-5) for v in step] for step in tokens]
-    return torch.stack([torch.stack(step) for step in normal])
