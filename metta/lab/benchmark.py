@@ -20,7 +20,7 @@ from metta.lab.dispatch.contract import Dispatcher
 from metta.lab.display import Display
 from metta.lab.log import duration_text
 from metta.lab.provenance import cores, now
-from metta.lab.records import benchmark_results, reference_results, run_record
+from metta.lab.records import References, benchmark_results, reference_results, run_record
 from metta.lab.report_writer import ReportWriter
 from metta.lab.tasks import EvaluationTask, PlannedReference, PlannedRun, ReferenceTask, RunTask
 
@@ -81,6 +81,7 @@ class Benchmark:
     _beat: Callable[[], None] = lambda: None
     _send_at: float = 0.0
     _kept: list[RunRecord] = field(default_factory=list)
+    _kept_references: References = field(default_factory=dict)
     _start_time: str = ""
     _faults: dict[str, str] = field(default_factory=dict)
     _worked_on: set[str] = field(default_factory=set)
@@ -159,6 +160,8 @@ class Benchmark:
         self._start_time = earlier.start_time
         planned = {run.spec.id for run in self.runs}
         self._kept = [record for record in earlier.runs if record.training.run_name not in planned]
+        here = {item.level for item in self.references}
+        self._kept_references = {level: found for level, found in earlier.references.items() if level not in here}
 
     def started(self, task: Task, rank: Rank) -> None:
         """Say so."""
@@ -238,7 +241,7 @@ class Benchmark:
         return benchmark_results(
             [record.model_copy(update={"total_runs": total}) for record in planned + kept],
             self.runs,
-            reference_results(self.references),
+            {**self._kept_references, **reference_results(self.references)},
             self._start_time,
             end_time,
             self.max_timesteps,

@@ -13,6 +13,7 @@ from metta.lab.bucket import Bucket, is_bucket
 from metta.lab.job import Job
 from metta.lab.player import Chosen, PlayerConfig, choose, fixed_by_path
 from metta.lab.provenance import now, provenance
+from metta.lab.rules import RULES, differ, mark_of
 from metta.lab.run import RunFolder
 from metta.lab.stopping import ending_with_the_runner
 
@@ -22,7 +23,8 @@ class EvaluateConfig(PlayerConfig):
 
     output: str | None = None
     """File for the results; none: evaluation.json in the run's folder (for another checkpoint than the newest, or
-    another level than the run's own, evaluation.<level>.<checkpoint>.json), and nowhere for reference players."""
+    another level than the run's own, evaluation.<level>.<checkpoint>.json; with other settings than the run's,
+    evaluation.<level>.<checkpoint>.<mark of the settings>.json), and nowhere for reference players."""
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,14 @@ class EvaluateJob(Job):
             return None
         address = checkpoint_address(self.config.policy_uri)
         run = RunFolder(address.folder.parent)
-        own_level = (run.configuration() or {}).get("level") == self.config.level
-        if own_level and address.name == NEWEST:
-            return run.evaluation_file
-        return run.path / f"evaluation.{self.config.level}.{address.name}.json"
+        configuration = run.configuration() or {}
+        name = f"evaluation.{self.config.level}.{address.name}"
+        if configuration.get("level") == self.config.level and address.name == NEWEST:
+            own = self.config.model_dump(mode="json")
+            if not differ(configuration, own):
+                return run.evaluation_file
+            name += f".{mark_of({key: own[key] for key in RULES})}"
+        return run.path / f"{name}.json"
 
 
 def evaluate_into(output: Path | None, config: EvaluateConfig) -> dict[str, Any]:
@@ -97,7 +103,7 @@ def evaluate_into(output: Path | None, config: EvaluateConfig) -> dict[str, Any]
         "architecture": chosen.name,
         "timesteps": chosen.timesteps,
         "level": config.level,
-        "evaluation": config.evaluation.model_dump(mode="json"),
+        **config.model_dump(mode="json", include=set(RULES)),
         "start_time": start_time,
         "duration_seconds": round(time.monotonic() - before, 3),
         "results": results,

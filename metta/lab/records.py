@@ -16,7 +16,7 @@ from metta.base.errors import InputError
 from metta.base.files import read_json
 from metta.lab.dispatch.contract import command_text
 from metta.lab.provenance import provenance
-from metta.lab.run import RunFolder
+from metta.lab.rules import differ
 from metta.lab.tasks import PlannedReference, PlannedRun
 
 References = Mapping[str, Mapping[str, Mapping[str, EnvironmentResult]]]
@@ -59,20 +59,27 @@ def run_record(run: PlannedRun, total: int, trained_here: bool, fault: str | Non
         run_number=run.number,
         total_runs=total,
         training=training,
-        evaluation=_evaluation_record(folder, trained, fault),
+        evaluation=_evaluation_record(run, trained, fault),
     )
 
 
-def _evaluation_record(folder: RunFolder, trained: bool, fault: str | None) -> EvaluationRecord:
+def _evaluation_record(run: PlannedRun, trained: bool, fault: str | None) -> EvaluationRecord:
+    file = run.folder.evaluation_file
     if not trained:
         return EvaluationRecord(status="skipped", duration_seconds=None, results={}, error=None)
     try:
         if fault:
             raise InputError(fault)
+        record = read_json(file)
+        if differ(record, run.job.config.model_dump(mode="json")):
+            raise InputError(
+                f"{file} was made with other evaluation settings or environments than this "
+                "benchmark's; evaluate the run again (--skip-training does)."
+            )
         return EvaluationRecord(
             status="success",
-            duration_seconds=read_json(folder.evaluation_file).get("duration_seconds"),
-            results=results_in(folder.evaluation_file),
+            duration_seconds=record.get("duration_seconds"),
+            results=results_in(file),
             error=None,
         )
     except InputError as error:

@@ -19,6 +19,7 @@ from metta.lab.controller import Look
 from metta.lab.decide import Rank
 from metta.lab.dispatch.contract import Command
 from metta.lab.plan import RunSpec
+from metta.lab.rules import differ
 from metta.lab.run import RunFolder
 from metta.lab.training import TrainJob
 
@@ -56,8 +57,8 @@ class PlannedReference:
     level: str
     file: Path
     words: tuple[str, ...]
-    evaluation: Mapping[str, Any]
-    """The evaluation settings that the file must have been made with."""
+    rules: Mapping[str, Any]
+    """The evaluation settings and environments that the file must have been made with (`metta.lab.rules`)."""
 
     @property
     def name(self) -> str:
@@ -66,7 +67,10 @@ class PlannedReference:
 
     def is_done(self) -> bool:
         """Whether the file is there and was made with these settings."""
-        return self.file.exists() and read_json(self.file).get("evaluation") == self.evaluation
+        if not self.file.exists():
+            return False
+        record = read_json(self.file)
+        return record.get("evaluation") == self.rules["evaluation"] and not differ(record, self.rules)
 
 
 class _RemoteRecords:

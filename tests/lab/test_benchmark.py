@@ -101,6 +101,31 @@ def test_runs_of_an_earlier_call_are_kept(here: Here) -> None:
     assert {run.total_runs for run in results.runs} == {6}
 
 
+def test_references_of_an_earlier_call_are_kept(here: Here) -> None:
+    words = ["--architectures", "fast", "--max-timesteps", "300", "--seeds", "1", "--levels"]
+    main([*words, "level_1_basic,level_2_easy"])
+    first = read_results(RESULTS)
+    assert len(first.references) == 2
+    main([*words, "level_1_basic"])
+    assert read_results(RESULTS).references == first.references
+
+
+def test_reference_players_are_evaluated_again_under_other_rules(here: Here) -> None:
+    main(SMALL)
+    here.done.clear()
+    main([*SMALL, "--skip-training", "evaluation_environments.basic.max_steps=7"])
+    assert [name for name in here.done if "random" in name or "scripted" in name]
+
+
+def test_results_under_other_rules_do_not_count(here: Here) -> None:
+    main(SMALL)
+    main([*SMALL, "--skip-training", "evaluation.worlds=3"])
+    assert {run.evaluation.status for run in read_results(RESULTS).runs} == {"success"}
+    main(SMALL)
+    for run in read_results(RESULTS).runs:
+        assert "was made with other evaluation settings" in str(run.evaluation.error)
+
+
 def test_other_settings_in_the_same_folder_are_refused(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
     main(SMALL)
     before = RESULTS.read_bytes()

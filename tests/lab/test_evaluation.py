@@ -7,6 +7,7 @@ import pytest
 
 from metta.base.errors import InputError
 from metta.cli.main import resolve
+from metta.lab.rules import differ
 from tests.lab.stand_ins import Bench
 
 PACKAGE = "experiments.recipes.benchmark_architectures"
@@ -42,6 +43,18 @@ def test_another_checkpoint_or_level_goes_to_a_file_of_its_own(run: Path) -> Non
     evaluate(f"{CHECKPOINTS}/step_000000000100", level="level_3_medium")
     record = json.loads((run / "evaluation.level_3_medium.step_000000000100.json").read_text())
     assert set(record["results"]) == {"basic", "combat"}
+    assert (run / "evaluation.json").read_bytes() == own
+
+
+@pytest.mark.parametrize("word", ["evaluation.worlds=2", "evaluation_environments.basic.max_steps=5"])
+def test_other_settings_than_the_run_s_go_to_a_file_of_their_own(run: Path, word: str) -> None:
+    own = (run / "evaluation.json").read_bytes()
+    evaluate(str(CHECKPOINTS), word)
+    (other,) = run.glob("evaluation.level_1_basic.newest.*.json")
+    record = json.loads(other.read_text())
+    configuration = json.loads((run / "config.json").read_text())["configuration"]
+    assert differ(record, configuration)
+    assert not differ(json.loads(own), configuration)
     assert (run / "evaluation.json").read_bytes() == own
 
 
