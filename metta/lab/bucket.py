@@ -7,7 +7,9 @@
 Who starts to work on a run takes its lease, then fetches what others did since, or sends what an interrupted process
 could not send. Files are sent in an order that keeps the bucket whole: checkpoints, then metrics, then what says that
 work is done; an object appears in a store at once or not at all. Times of other machines are never compared: a lease is
-stale when its beat stays the same while the one who wants it looks on.
+stale when its beat stays the same while the one who wants it looks on. A thread of the holder lets it beat, whatever
+else takes long; a holder that was silent for too long all the same (a machine that slept, a store out of reach) finds
+another's lease there, or none, and stops without touching it.
 """
 
 import json
@@ -28,6 +30,7 @@ from typing import Any, TypeVar
 from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import InputError, InUseError, RunError
 from metta.base.files import read_json, reason, write_json
+from metta.lab.stopping import stop_this_process
 
 T = TypeVar("T")
 
@@ -159,47 +162,30 @@ class Bucket:
 
     @contextmanager
     def leased(self, what: str) -> Iterator[Callable[[], None]]:
-        """Work alone on the folder; call what it gives from time to time as the sign of life.
+        """Work alone on the folder; a thread gives the sign of life.
+
+        Call what it gives from time to time, and before sending: it gives a sign, too, and raises `InUseError` once
+        the lease is lost, and `RunError` if the store does not answer.
 
         Raises:
             InUseError: somebody else does.
             InputError: there is no such bucket.
             RunError: the store does not answer.
         """
-        place = f"{self._root}/{LEASE}"
-        mine = {"owner": uuid.uuid4().hex, "pid": os.getpid(), "host": socket.gethostname()}
-        beats = 0
-
-        def beat() -> None:
-            nonlocal beats
-            beats += 1
-            data = json.dumps({**mine, "beat": beats}).encode()
-            self._tried(lambda: self._put_there(LEASE, data))
-
-        before = self._lease()
-        deadline = time.monotonic() + SECONDS_UNTIL_STALE
-        while before is not None and not _has_died(before) and time.monotonic() < deadline:
-            time.sleep(min(1.0, SECONDS_UNTIL_STALE / 10))
-            now = self._lease()
-            if now is not None and now != before:
-                raise InUseError(f"{what} is in use by process {now.get('pid')} on {now.get('host')}; wait or stop it.")
-            before = now
-        beat()
-        found = self._lease()
-        if found is None or found.get("owner") != mine["owner"]:
-            raise InUseError(f"{what} was taken by another process at the same time; wait or stop it.")
+        lease = _Lease(self, what)
+        lease.take()
         try:
-            yield beat
+            yield lease.beat
         finally:
-            with suppress(FileNotFoundError, RunError):
-                self._tried(lambda: self._fs.rm_file(place))
+            lease.give_back()
 
     @contextmanager
     def worked_in(self, what: str, warn: Callable[[str], None]) -> Iterator[None]:
         """Have the newest state in the local folder, and send it regularly and at the end.
 
         Raises:
-            InUseError: somebody else works on it.
+            InUseError: somebody else works on it, or has taken it over; then nothing more is sent, and this process is
+                asked to stop.
             RunError: the store does not answer at the start or at the end; what is local stays.
         """
         with self.leased(what) as beat:
@@ -213,6 +199,11 @@ class Bucket:
                     try:
                         beat()
                         self.send()
+                    except InUseError as error:
+                        if not ended.is_set():  # else it stops already, and raises that itself
+                            warn(str(error))
+                            stop_this_process()
+                        return
                     except RunError as error:
                         if not warned:
                             warn(f"{error} The run goes on; it is sent later.")
@@ -225,6 +216,7 @@ class Bucket:
             finally:
                 ended.set()
                 thread.join()
+                beat()  # nothing is sent over what another has done since
                 self.send()
 
     def _names_here(self) -> list[str]:
@@ -306,6 +298,77 @@ class Bucket:
                     raise RunError(f"cannot reach {self.address}: {type(error).__name__}: {_line(error)}.") from error
                 time.sleep(pause)
         raise AssertionError
+
+
+class _Lease:
+    """Says in the bucket who works on a folder, and goes on saying so from a thread."""
+
+    def __init__(self, bucket: Bucket, what: str) -> None:
+        self._bucket = bucket
+        self._what = what
+        self._mine = {"owner": uuid.uuid4().hex, "pid": os.getpid(), "host": socket.gethostname()}
+        self._beats = 0
+        self._lost: str | None = None
+        self._one_at_a_time = threading.Lock()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, name="lease", daemon=True)
+
+    def take(self) -> None:
+        """Take it, if nobody has it or its holder has died. Raises as `Bucket.leased`."""
+        what = self._what
+        before = self._bucket._lease()
+        deadline = time.monotonic() + SECONDS_UNTIL_STALE
+        while before is not None and not _has_died(before) and time.monotonic() < deadline:
+            time.sleep(min(1.0, SECONDS_UNTIL_STALE / 10))
+            now = self._bucket._lease()
+            if now is not None and now != before:
+                raise InUseError(f"{what} is in use by process {now.get('pid')} on {now.get('host')}; wait or stop it.")
+            before = now
+        self._put()
+        if not self._is_mine(self._bucket._lease()):
+            raise InUseError(f"{what} was taken by another process at the same time; wait or stop it.")
+        self._thread.start()
+
+    def beat(self) -> None:
+        """Give a sign of life. Raises `InUseError` once the lease is lost, `RunError` if the store does not answer."""
+        with self._one_at_a_time:
+            self._check()
+            self._put()
+
+    def give_back(self) -> None:
+        """Remove the lease, unless it is another's by now."""
+        self._ended.set()
+        self._thread.join()
+        with suppress(FileNotFoundError, InUseError, RunError):
+            self._check()
+            self._bucket._tried(lambda: self._bucket._fs.rm_file(f"{self._bucket._root}/{LEASE}"))
+
+    def _go_on(self) -> None:
+        while self._lost is None and not self._ended.wait(SECONDS_UNTIL_STALE / 4):
+            with suppress(InputError, RunError):  # told to who calls `beat`
+                self.beat()
+
+    def _put(self) -> None:
+        self._beats += 1
+        data = json.dumps({**self._mine, "beat": self._beats}).encode()
+        self._bucket._tried(lambda: self._bucket._put_there(LEASE, data))
+
+    def _check(self) -> None:
+        """Raise `InUseError` if the lease is lost; then it stays so."""
+        if self._lost is None:
+            found = self._bucket._lease()
+            if found is None:  # whoever took it over may have come to the end
+                self._lost = f"the lease of {self._what} is gone: it was taken over or removed; this process stops."
+            elif not self._is_mine(found):
+                self._lost = (
+                    f"{self._what} was taken over by process {found.get('pid')} on {found.get('host')}, because this "
+                    "one gave no sign of life for a while; this one stops."
+                )
+        if self._lost is not None:
+            raise InUseError(self._lost)
+
+    def _is_mine(self, lease: dict[str, Any] | None) -> bool:
+        return lease is not None and lease.get("owner") == self._mine["owner"]
 
 
 def _order(name: str) -> tuple[int, bool, str]:

@@ -1,6 +1,7 @@
 """A run's folder reaches the bucket and comes back, also when stores fail, processes die and two want the same run."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,13 @@ import pytest
 from experiments.recipes.benchmark_architectures import launchers
 from experiments.recipes.benchmark_architectures.adaptive import main
 from metta.analysis.results import read_results
+from metta.base.endings import IN_USE
 from metta.base.errors import InputError, InUseError, RunError
 from metta.lab import bucket
 from metta.lab.bucket import LEASE, NOTE, Bucket, is_bucket, local_folder
 from metta.lab.decide import Rules
+from metta.lab.dispatch.contract import Command
+from metta.lab.report_writer import ReportWriter
 from tests.lab.stand_ins import Bench, Here
 
 RUN = "x.vit.level_1_basic.s0"
@@ -133,6 +137,77 @@ def test_a_living_holder_is_respected_and_a_dead_one_is_not_waited_for(store: An
         assert json.loads(store.cat_file(f"/b/x/{LEASE}"))["owner"] != "o"
 
 
+def lease(owner: str) -> bytes:
+    return json.dumps({"owner": owner, "pid": 2**22 + 1, "host": "elsewhere"}).encode()
+
+
+def test_a_holder_that_is_busy_keeps_its_lease_also_when_the_store_fails_for_a_while(
+    store: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bucket, "SECONDS_UNTIL_STALE", 2.0)
+    one, other = Bucket.open("memory://b/x"), Bucket.open("memory://b/x")
+    with one.leased("run 'x'"):  # and calls nothing: it fetches, adopts jobs, writes replays
+        with pytest.raises(InUseError, match="run 'x' is in use by process"), other.leased("run 'x'"):
+            pass
+        faults = [OSError("connection reset")] * 4  # one more than a request is tried
+        write = one._fs.pipe_file
+
+        def pipe_file(name: str, data: bytes) -> None:
+            if faults:
+                raise faults.pop()
+            write(name, data)
+
+        monkeypatch.setattr(one._fs, "pipe_file", pipe_file)
+        deadline = time.monotonic() + 30
+        while faults and time.monotonic() < deadline:
+            time.sleep(0.01)
+        with pytest.raises(InUseError, match="run 'x' is in use by process"), other.leased("run 'x'"):
+            pass
+    assert names(store) == set()
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [(lease("o"), r"run 'x' was taken over by process \d+ on elsewhere"), (None, "the lease of run 'x' is gone")],
+)
+def test_who_lost_the_lease_is_told_and_leaves_it_to_its_new_owner(
+    store: Any, monkeypatch: pytest.MonkeyPatch, found: bytes | None, sentence: str
+) -> None:
+    monkeypatch.setattr(bucket, "SECONDS_UNTIL_STALE", 60.0)  # the thread does not come in between
+    with Bucket.open("memory://b/x").leased("run 'x'") as beat:
+        beat()
+        if found is None:
+            store.rm_file(f"/b/x/{LEASE}")
+        else:
+            store.pipe_file(f"/b/x/{LEASE}", found)
+        for _ in range(2):
+            with pytest.raises(InUseError, match=sentence):
+                beat()
+    assert store.store.get(f"/b/x/{LEASE}") is None if found is None else store.cat_file(f"/b/x/{LEASE}") == found
+
+
+def test_a_job_that_lost_its_lease_is_stopped_and_sends_nothing(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped, said = threading.Event(), []
+    monkeypatch.setattr(bucket, "stop_this_process", stopped.set)
+    monkeypatch.setattr(bucket, "SECONDS_UNTIL_STALE", 60.0)
+    place = Bucket.open("memory://b/x")
+
+    def work() -> None:
+        with place.worked_in("run 'x'", said.append):
+            store.pipe_file(f"/b/x/{LEASE}", lease("o"))
+            place.folder.mkdir(parents=True, exist_ok=True)
+            (place.folder / "status.json").write_bytes(b"mine")
+            assert stopped.wait(30)
+
+    with pytest.raises(InUseError, match="run 'x' was taken over"):
+        work()
+    assert [sentence.split(",")[0] for sentence in said] == [
+        f"run 'x' was taken over by process {2**22 + 1} on elsewhere"
+    ]
+    assert names(store) == {LEASE}
+    assert store.cat_file(f"/b/x/{LEASE}") == lease("o")
+
+
 def test_a_store_that_fails_for_a_while_costs_nothing_and_then_one_sentence(
     store: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +262,29 @@ def test_an_experiment_in_a_bucket(
     assert f"{RUN}/evaluation.json" in names(store)
     runs = read_results(output / "benchmark_results.json").runs
     assert [(run.training.status, run.evaluation.status) for run in runs] == [("success", "success")] * 2
+
+
+def test_a_benchmark_that_lost_its_lease_stops_with_one_sentence(
+    store: Any, bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--experiment-id", "x", "--architectures", "vit", "--levels", "level_1_basic", "--timesteps", "300"]
+    words += ["--seeds-per-level", "1", "--local", "--max-parallel", "1", "--results-root", "memory://b"]
+    here = Here(Path("train_dir/memory/b/x/benchmark_results.json"))
+    start = here.start
+    monkeypatch.setattr(bucket, "SECONDS_UNTIL_STALE", 60.0)
+
+    def take_over_and_start(command: Command) -> None:
+        store.pipe_file(f"/b/x/{LEASE}", lease("o"))
+        start(command)
+
+    monkeypatch.setattr(here, "start", take_over_and_start)
+    monkeypatch.setattr(launchers, "LocalDispatcher", lambda slots, gpus: here)
+    monkeypatch.setattr(ReportWriter, "refresh", lambda self, results: None)  # its thread would outlive the test
+    assert main(words) == IN_USE
+    error = capsys.readouterr().err
+    assert "error: the benchmark in memory://b/x was taken over by process" in error
+    assert store.cat_file(f"/b/x/{LEASE}") == lease("o")
+    assert "benchmark_results.json" not in names(store)
 
 
 @pytest.mark.parametrize(

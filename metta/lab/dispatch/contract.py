@@ -93,13 +93,13 @@ class Dispatcher(Protocol):
         """Names of the jobs that wait for a machine, and therefore give no sign of life."""
 
     def poll(self) -> Sequence[Ended]:
-        """The jobs that have ended since the last call."""
+        """The jobs that have ended since the last call; a place that does not answer is asked again by the next one."""
 
     def end(self, name: str) -> None:
-        """Ask a job to end, and make it end if it does not; `poll` reports it."""
+        """Have a job end; `poll` asks again until the place has understood, makes it end, and reports it."""
 
     def close(self) -> None:
-        """End all jobs and wait for them."""
+        """End all jobs and wait for them, for a while; says in one sentence what may be left running after that."""
 
 
 def command_text(words: Sequence[str]) -> str:

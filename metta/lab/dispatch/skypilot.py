@@ -222,19 +222,17 @@ class SkyPilotDispatcher:
             records = {record.job_id: record for record in self._records()}
         except Exception as error:
             # An error of the server or of the network says nothing about the jobs.
-            if not self._warned:
-                print(f"warning: SkyPilot's server does not answer and is asked again: {_line(error)}", file=sys.stderr)
-            self._warned = True
+            self._warn(error)
             return ended
         finally:
             self._asked_at = time.monotonic()
-        self._warned = False
         for name, job in list(self._jobs.items()):
             if job.submission.done():
                 end = self._end_of(job, records.get(job.submission.result()))
                 if end is not None:
                     del self._jobs[name]
                     ended.append(end)
+        self._warned = self._warned and any(job.ending and not job.cancelled for job in self._jobs.values())
         return ended
 
     def end(self, name: str) -> None:
@@ -243,7 +241,7 @@ class SkyPilotDispatcher:
         self._asked_at = float("-inf")
 
     def close(self) -> None:
-        """Cancel all jobs and wait until SkyPilot says that they have ended."""
+        """Cancel all jobs and wait until SkyPilot says that they have ended; says of which it has not."""
         deadline = time.monotonic() + SECONDS_TO_STOP
         for job in self._jobs.values():
             job.ending = True
@@ -252,6 +250,13 @@ class SkyPilotDispatcher:
             self._asked_at = float("-inf")
             self.poll()
             time.sleep(min(1.0, SECONDS_BETWEEN_QUESTIONS))
+        if self._jobs:
+            left = ", ".join(self._known_as(job) for job in self._jobs.values())
+            print(
+                f"warning: SkyPilot has not said within {SECONDS_TO_STOP:.0f} seconds that these jobs have ended, and "
+                f"they may go on: {left}; see `sky jobs queue`, and cancel them with `sky jobs cancel`.",
+                file=sys.stderr,
+            )
         self._jobs.clear()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -286,8 +291,7 @@ class SkyPilotDispatcher:
         job.queued = state in WAITING
         if state in WAITING | WORKING:
             if job.ending and not job.cancelled:
-                self._sky.get(self._sky.jobs.cancel(job_ids=[id]))
-                job.cancelled = True
+                job.cancelled = self._cancel(id)
             return None
         if state == "SUCCEEDED":
             return Ended(job.command, 0)
@@ -296,6 +300,28 @@ class SkyPilotDispatcher:
         if state in PERMANENT:
             return Ended(job.command, INPUT_ERROR, f"SkyPilot job {id}: {PERMANENT[state]}{said}; {where}")
         return Ended(job.command, RUN_ERROR, f"SkyPilot job {id}: {ENDINGS.get(state, 'it failed')}{said}; {where}")
+
+    def _cancel(self, id: int) -> bool:
+        """Whether the server has taken the request to cancel a job; if not, the next `poll` asks again."""
+        try:
+            self._sky.get(self._sky.jobs.cancel(job_ids=[id]))
+        except Exception as error:
+            self._warn(error)
+            return False
+        return True
+
+    def _warn(self, error: Exception) -> None:
+        """Say once that the server does not answer, until it has answered everything again."""
+        if not self._warned:
+            print(f"warning: SkyPilot's server does not answer and is asked again: {_line(error)}", file=sys.stderr)
+        self._warned = True
+
+    def _known_as(self, job: _Job) -> str:
+        """SkyPilot's number for a job, or its name while the answer to its submission is awaited."""
+        answer = job.submission
+        if answer.done() and not answer.cancelled() and answer.exception() is None:
+            return str(answer.result())
+        return job_name(job.command.name, self._address)
 
     def _records(self) -> list[Any]:
         """What SkyPilot knows of this user's managed jobs."""

@@ -8,6 +8,7 @@ share. States: https://slurm.schedmd.com/squeue.html#SECTION_JOB-STATE-CODES.
 import importlib.util
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,6 +61,10 @@ class _Job:
     id: str
     seen_at: float
     queued: bool = True
+    ending: bool = False
+    """It is to be cancelled."""
+    cancelled: bool = False
+    """Slurm has taken the request to cancel it."""
     refused: str | None = None
     """Why it was cancelled by this dispatcher, if it could never have started."""
 
@@ -160,6 +165,7 @@ class SlurmDispatcher:
         """The jobs that have ended since the last call; Slurm is asked every few seconds."""
         if not self._jobs or time.monotonic() - self._asked_at < SECONDS_BETWEEN_QUESTIONS:
             return []
+        self._cancel()
         try:
             listed = self._listed()
         except NotNowError:
@@ -175,16 +181,26 @@ class SlurmDispatcher:
         return ended
 
     def end(self, name: str) -> None:
-        """Cancel a job: Slurm asks it to stop and kills it if it does not; `poll` reports it."""
-        self._cancel([self._jobs[name].id])
+        """Have a job cancelled by the next `poll`: Slurm asks it to stop and kills it if it does not."""
+        self._jobs[name].ending = True
+        self._asked_at = float("-inf")
 
     def close(self) -> None:
-        """Cancel all jobs and wait until they have left the queue."""
+        """Cancel all jobs and wait until they have left the queue; says which have not."""
         deadline = time.monotonic() + SECONDS_TO_STOP
-        self._cancel([job.id for job in self._jobs.values()])
+        for job in self._jobs.values():
+            job.ending = True
+        self._asked_at = float("-inf")
         while self._jobs and time.monotonic() < deadline:
             self.poll()
             time.sleep(0.2)
+        if self._jobs:
+            left = " ".join(job.id for job in self._jobs.values())
+            print(
+                f"warning: Slurm has not ended these jobs within {SECONDS_TO_STOP:.0f} seconds, and they may go on: "
+                f"{left}; see `squeue --me`, and cancel them with `scancel {left}`.",
+                file=sys.stderr,
+            )
         self._jobs.clear()
 
     def _end_of(self, job: _Job, line: "_Line | None") -> Ended | None:
@@ -194,7 +210,7 @@ class SlurmDispatcher:
             job.queued = line.state in WAITING
             if job.queued and line.reason in NEVER and job.refused is None:
                 job.refused = f"job {job.id} could never start in Slurm: {line.reason}; see --resource."
-                self._cancel([job.id])
+                job.ending = True
             if line.state in WAITING | WORKING:
                 return None
         if job.refused is not None:
@@ -211,14 +227,17 @@ class SlurmDispatcher:
         why = "it is gone without a result" if line is None else ENDINGS.get(line.state, f"its state is {line.state}")
         return Ended(job.command, RUN_ERROR, f"Slurm job {job.id} ended: {why}; its log is {job.command.log_file}.")
 
-    def _cancel(self, ids: Sequence[str]) -> None:
-        if not ids:
+    def _cancel(self) -> None:
+        """Cancel what is to end; without an answer the next `poll` does it again, which hurts no job that has ended."""
+        jobs = [job for job in self._jobs.values() if job.ending and not job.cancelled]
+        if not jobs:
             return
         try:
-            _ask("scancel", *ids)
+            _ask("scancel", *(job.id for job in jobs))
         except NotNowError:
-            time.sleep(SECONDS_BETWEEN_QUESTIONS)
-            _ask("scancel", *ids)
+            return
+        for job in jobs:
+            job.cancelled = True
 
     def _listed(self) -> dict[str, "_Line"]:
         """What Slurm knows of this user's jobs, by id."""

@@ -41,8 +41,10 @@ class SplitDispatcher:
 
     def close(self) -> None:
         """End all jobs and wait for them."""
-        self._near.close()
-        self._far.close()
+        try:
+            self._near.close()
+        finally:
+            self._far.close()  # also after a second Ctrl-C: what is far away is paid for
 
     def _of(self, name: str) -> Dispatcher:
         return self._near if name in self._names else self._far
