@@ -3,25 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
-
 import numpy as np
 
 from metta.analysis.aggregates import Matrix
 from metta.analysis.file_memory import FileMemory
-from metta.analysis.results import FILE_NAME, BenchmarkResults, EnvironmentResult, RunRecord, read_results
+from metta.analysis.results import (
+    FILE_NAME,
+    Alike,
+    BenchmarkResults,
+    EnvironmentResult,
+    Key,
+    RunRecord,
+    read_results,
+)
 from metta.analysis.run_files import RunFiles, find_folder, read_run_files
 from metta.base.errors import InputError
 
 SCORE, HEARTS = "score", "hearts per agent"
-
-
-class Key(NamedTuple):
-    """Which run."""
-
-    architecture: str
-    level: str
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -36,8 +34,7 @@ class Run:
     @property
     def key(self) -> Key:
         """Which run."""
-        training = self.record.training
-        return Key(training.architecture, training.level, training.seed)
+        return self.record.training.key
 
     @property
     def failure(self) -> str | None:
@@ -58,10 +55,15 @@ class Gathered:
     runs: dict[Key, Run]
     references: dict[str, dict[str, dict[str, EnvironmentResult]]]
     """Level -> reference player -> evaluation environment -> result."""
-    missing: list[Key]
-    """Planned runs of which nothing is recorded."""
+    planned: list[Key]
+    """Every run of the plan, each once."""
     measure: str
     """What the matrices hold: `SCORE`, or `HEARTS` where a scripted player is missing."""
+
+    @property
+    def missing(self) -> list[Key]:
+        """Planned runs of which nothing is recorded."""
+        return [key for key in self.planned if key not in self.runs]
 
     @property
     def evaluated(self) -> list[Run]:
@@ -77,6 +79,7 @@ class Gathered:
                 "architectures": self.architectures,
                 "levels": self.levels,
                 "seeds": self.seeds,
+                "planned": self.planned,
                 "references": self.references,
                 "runs": [run.record for run in self.runs.values()],
             }
@@ -152,7 +155,7 @@ def combine(sources: dict[Path, BenchmarkResults], memory: FileMemory | None = N
     """
     memory = memory or FileMemory()
     runs: dict[Key, Run] = {}
-    hashes: dict[tuple[str, str], tuple[Path, str]] = {}
+    alike = Alike()
     budgets: dict[int, Path] = {}
     references: dict[str, dict[str, dict[str, EnvironmentResult]]] = {}
     for source, results in sources.items():
@@ -166,9 +169,6 @@ def combine(sources: dict[Path, BenchmarkResults], memory: FileMemory | None = N
         for level, players in results.references.items():
             for player, found in players.items():
                 references.setdefault(level, {}).setdefault(player, {}).update(found)
-                for environment, result in found.items():
-                    field = f"references.{level}.{player}.{environment}"
-                    _same_episodes(hashes, level, environment, result.worlds_hash, source, field)
         for index, record in enumerate(results.runs):
             run = _run(record, source, memory)
             if run.key in runs:
@@ -177,17 +177,8 @@ def combine(sources: dict[Path, BenchmarkResults], memory: FileMemory | None = N
                     f"which stands in {runs[run.key].source} as well; give each run once."
                 )
             runs[run.key] = run
-            for environment, result in record.evaluation.results.items():
-                field = f"runs.{index}.evaluation.results.{environment}"
-                _same_episodes(hashes, run.key.level, environment, result.worlds_hash, source, field)
-    planned = [
-        Key(architecture, level, seed)
-        for results in sources.values()
-        for architecture in results.architectures
-        for level in results.levels
-        for seed in results.seeds
-    ]
-    keys = list(dict.fromkeys([*planned, *runs]))
+        alike.check_all(results, source)
+    keys = list(dict.fromkeys(key for results in sources.values() for key in results.planned_runs))
     results_ = [result for run in runs.values() for result in run.record.evaluation.results.values()]
     scored = all(result.normalised_score is not None for result in results_)
     return Gathered(
@@ -197,7 +188,7 @@ def combine(sources: dict[Path, BenchmarkResults], memory: FileMemory | None = N
         seeds=sorted({key.seed for key in keys}),
         runs=runs,
         references=references,
-        missing=[key for key in keys if key not in runs],
+        planned=keys,
         measure=SCORE if scored else HEARTS,
     )
 
@@ -205,20 +196,3 @@ def combine(sources: dict[Path, BenchmarkResults], memory: FileMemory | None = N
 def _run(record: RunRecord, source: Path, memory: FileMemory) -> Run:
     folder = find_folder(source, record.training.run_name, record.training.run_folder)
     return Run(record, source, read_run_files(folder, set(record.evaluation.results), memory))
-
-
-def _same_episodes(
-    hashes: dict[tuple[str, str], tuple[Path, str]],
-    level: str,
-    environment: str,
-    worlds_hash: str,
-    source: Path,
-    field: str,
-) -> None:
-    """Refuse results from other episodes than the first ones seen of this level and environment."""
-    first, known = hashes.setdefault((level, environment), (source, worlds_hash))
-    if known != worlds_hash:
-        raise InputError(
-            f"{source}: '{field}.worlds_hash' is {worlds_hash}, but others on {level} {environment} (first in {first}) "
-            f"have {known}; results on different evaluation maps are not compared, evaluate them alike."
-        )

@@ -1,8 +1,11 @@
 """`benchmark_results.json`: the record of a benchmark, versioned, read and written as a whole (docs/interface.md)."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
+
+from pydantic import AfterValidator, Field, model_validator
 
 from metta.base.addresses import RANDOM, SCRIPTED
 from metta.base.config import Config
@@ -13,75 +16,138 @@ FORMAT = 1
 FILE_NAME = "benchmark_results.json"
 REPORT_NAME = "report.html"
 
+LARGEST = 1e9
+"""Of rewards, hearts and scores; real ones stay far below, and sums of squares of these far below what floats hold."""
+LONGEST_SENTENCE = 600
+"""Characters of a fault's sentence; longer ones quote a damaged value at length."""
+
+Plain = TypeVar("Plain")
+
+
+def _encodable(value: Plain) -> Plain:
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be text that can be written as UTF-8") from None
+    return value
+
+
+def _printable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("must be printable characters on one line")
+    return name
+
+
+Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
+"""Of something that may become the name of a file."""
+Text = Annotated[str, Field(max_length=1_000_000), AfterValidator(_encodable)]
+Place = Annotated[str, Field(max_length=4096), AfterValidator(_encodable)]
+"""The path of a folder, as long as the system takes it."""
+Measured = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Seconds = Annotated[float, Field(ge=0, le=1e10)]
+Count = Annotated[int, Field(ge=0, le=10**15)]
+Seed = Annotated[int, Field(ge=0, lt=2**64)]
+
+
+class Key(NamedTuple):
+    """Which run."""
+
+    architecture: Name
+    level: Name
+    seed: Seed
+
 
 class TrainingRecord(Config):
     """How the training of one run went."""
 
-    architecture: str
-    level: str
-    seed: int
-    run_name: str
-    command: str
+    architecture: Name
+    level: Name
+    seed: Seed
+    run_name: Name
+    command: Text
     """The command that does this run, as it can be typed."""
-    start_time: str | None
+    start_time: Name | None
     """ISO 8601, UTC; null if training was skipped."""
     status: Literal["success", "failed"]
     """With --skip-training: whether there is a checkpoint to evaluate."""
-    duration_seconds: float | None
+    duration_seconds: Seconds | None
     """Time in training, over all starts of the run."""
-    error: str | None
+    error: Text | None
     """What went wrong, in a sentence."""
-    timesteps: int | None
+    timesteps: Count | None
     """Agent-steps trained."""
-    run_folder: str
+    run_folder: Place
     """Where configuration, metrics, checkpoints and log lie."""
+
+    @property
+    def key(self) -> Key:
+        """Which run."""
+        return Key(self.architecture, self.level, self.seed)
 
 
 class Spread(Config):
     """How far episodes differ."""
 
-    standard_deviation: float
+    standard_deviation: Annotated[float, Field(ge=0, le=2 * LARGEST)]
     """Sample standard deviation."""
-    minimum: float
-    maximum: float
+    minimum: Measured
+    maximum: Measured
 
 
 class EnvironmentResult(Config):
     """Results in one evaluation environment."""
 
-    reward: float
+    reward: Measured
     """Shaped reward per agent and episode, mean over agents and episodes."""
-    hearts_per_agent: float
+    hearts_per_agent: Measured
     """Hearts an agent holds at the end of an episode, mean over agents and episodes."""
-    normalised_score: float | None
+    normalised_score: Measured | None
     """(hearts - random) / (scripted - random); null where no scripted player has been evaluated."""
-    episodes: int
+    episodes: Annotated[int, Field(ge=1, le=10**6)]
     """Number of episodes."""
-    spread: dict[str, Spread]
+    spread: dict[Name, Spread]
     """Spread over episodes of reward and hearts_per_agent."""
-    hearts_of_episodes: list[float]
+    hearts_of_episodes: list[Measured]
     """Hearts per agent of each episode; episodes are the same for everybody, so they can be compared in pairs."""
-    worlds_hash: str
+    worlds_hash: Name
     """Hash of the maps played; results compare only where it is the same."""
+    rules: Name | None = None
+    """Mark of the settings of evaluation and environment; results compare only where it is the same. Null where files
+    of older versions do not tell them."""
+
+    @model_validator(mode="after")
+    def _every_episode_has_hearts(self) -> Self:
+        if len(self.hearts_of_episodes) != self.episodes:
+            raise ValueError(
+                f"'hearts_of_episodes' must hold a number for each of the {self.episodes} episodes, but holds "
+                f"{len(self.hearts_of_episodes)}"
+            )
+        return self
+
+    def same_episodes(self, other: "EnvironmentResult") -> bool:
+        """Whether both were played on the same maps, and under the same rules as far as both tell them."""
+        same = (self.worlds_hash, self.episodes) == (other.worlds_hash, other.episodes)
+        return same and (None in (self.rules, other.rules) or self.rules == other.rules)
 
 
 class EvaluationRecord(Config):
     """How the evaluation of one run went."""
 
     status: Literal["success", "failed", "skipped"]
-    duration_seconds: float | None
-    results: dict[str, EnvironmentResult]
+    duration_seconds: Seconds | None
+    results: dict[Name, EnvironmentResult]
     """By evaluation environment; empty unless successful."""
-    error: str | None
+    error: Text | None
     """What went wrong, in a sentence."""
 
 
 class RunRecord(Config):
     """One run of the plan that has been worked on."""
 
-    run_number: int
+    run_number: Count
     """Place in the plan, from 1."""
-    total_runs: int
+    total_runs: Count
+    """Number of planned runs."""
     training: TrainingRecord
     evaluation: EvaluationRecord
 
@@ -90,24 +156,43 @@ class BenchmarkResults(Config):
     """A finished or half-finished benchmark."""
 
     format: Literal[1] = 1
-    start_time: str
-    end_time: str | None
+    start_time: Name
+    end_time: Name | None
     """Null while runs are left."""
-    max_timesteps: int
+    max_timesteps: Count
     """Agent-steps per run."""
-    architectures: list[str]
-    levels: list[str]
-    seeds: list[int]
-    command: str
-    references: dict[str, dict[str, dict[str, EnvironmentResult]]]
+    architectures: list[Name]
+    levels: list[Name]
+    seeds: list[Seed]
+    planned: list[Key] | None = None
+    """Architecture, level and seed of every run of every call; null in files of older versions (see
+    `planned_runs`)."""
+    command: Text
+    references: dict[Name, dict[Name, dict[Name, EnvironmentResult]]]
     """Results of the reference players by level, player and evaluation environment."""
     runs: list[RunRecord]
-    provenance: dict[str, Any]
+    provenance: Annotated[dict[str, Any], AfterValidator(_encodable)]
     """Code version, package versions, machine of the last start."""
 
+    @property
+    def planned_runs(self) -> list[Key]:
+        """Every run that was planned, each once, also those of which nothing is recorded yet.
 
-def environment_result(evaluated: dict[str, Any]) -> EnvironmentResult:
-    """The record of one evaluation environment, from a run's evaluation.json."""
+        Files of older versions do not name them: there it is every combination of architecture, level and seed.
+        """
+        planned = self.planned
+        if planned is None:
+            planned = [
+                Key(architecture, level, seed)
+                for architecture in self.architectures
+                for level in self.levels
+                for seed in self.seeds
+            ]
+        return list(dict.fromkeys([*planned, *(record.training.key for record in self.runs)]))
+
+
+def environment_result(evaluated: dict[str, Any], rules: str | None = None) -> EnvironmentResult:
+    """The record of one evaluation environment, from a run's evaluation.json, with the mark of its rules."""
     return EnvironmentResult.parse(
         {
             "reward": evaluated["reward"],
@@ -119,8 +204,43 @@ def environment_result(evaluated: dict[str, Any]) -> EnvironmentResult:
                 sum(episode["hearts"]) / len(episode["hearts"]) for episode in evaluated["per_episode"]
             ],
             "worlds_hash": evaluated["worlds_hash"],
+            "rules": rules,
         }
     )
+
+
+class Alike:
+    """Refuses results of other episodes or under other rules than the first ones of the same level and environment."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, str, str], tuple[object, str]] = {}
+
+    def check(self, level: str, environment: str, result: EnvironmentResult, source: object, field: str) -> None:
+        """Raises `InputError`, which names what differs, `field` of `source`, and where the first one stands."""
+        for what, kind in (("worlds_hash", "on different evaluation maps"), ("rules", "under different rules")):
+            mark = getattr(result, what)
+            first, known = self._first.setdefault((level, environment, what), (source, mark)) if mark else (source, mark)
+            if known != mark:
+                raise InputError(
+                    f"{source}: '{field}.{what}' is {mark}, but others on {level} {environment} (first in {first}) "
+                    f"have {known}; results {kind} are not compared, evaluate them alike."
+                )
+
+    def check_all(self, results: "BenchmarkResults", source: object) -> None:
+        """`check` every result, also those of the reference players."""
+        for field, level, environment, result in _all_results(results):
+            self.check(level, environment, result, source, field)
+
+
+def _all_results(results: "BenchmarkResults") -> Iterator[tuple[str, str, str, EnvironmentResult]]:
+    """Where each stands, its level, its environment, itself."""
+    for level, players in results.references.items():
+        for player, found in players.items():
+            for environment, result in found.items():
+                yield f"references.{level}.{player}.{environment}", level, environment, result
+    for index, record in enumerate(results.runs):
+        for environment, result in record.evaluation.results.items():
+            yield f"runs.{index}.evaluation.results.{environment}", record.training.level, environment, result
 
 
 def scored(
@@ -134,12 +254,14 @@ def scored(
         references: the level's reference players: name -> environment -> result.
     """
     low, high = (references.get(player, {}).get(environment) for player in (RANDOM, SCRIPTED))
-    if low is None or high is None or not result.worlds_hash == low.worlds_hash == high.worlds_hash:
+    if low is None or high is None:
         return result
     span = high.hearts_per_agent - low.hearts_per_agent
-    if span <= 0:
-        return result
-    score = (result.hearts_per_agent - low.hearts_per_agent) / span
+    score = None
+    if span > 0 and low.same_episodes(result) and high.same_episodes(result) and high.same_episodes(low):
+        score = (result.hearts_per_agent - low.hearts_per_agent) / span
+    if score is not None and abs(score) > LARGEST:  # the two are equal but for rounding
+        score = None
     return result.model_copy(update={"normalised_score": score})
 
 
@@ -151,7 +273,14 @@ def read_results(path: Path) -> BenchmarkResults:
     try:
         return BenchmarkResults.parse(record)
     except InputError as error:
-        raise InputError(f"{path} is damaged: {error}") from None
+        raise InputError(f"{path} is damaged: {_shortened(str(error))}") from None
+
+
+def _shortened(sentence: str) -> str:
+    if len(sentence) <= LONGEST_SENTENCE:
+        return sentence
+    half = LONGEST_SENTENCE // 2
+    return f"{sentence[:half]} ... {sentence[-half:]}"
 
 
 def write_results(path: Path, results: BenchmarkResults) -> None:

@@ -5,6 +5,7 @@ A folder that is missing or damaged costs the report these parts only; `RunFiles
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ CURRICULUM = "curriculum/"
 
 Content = TypeVar("Content")
 
+LARGEST_NUMBER = 1e15
+"""In metrics and counters; a larger one is damage, and its square could overflow."""
 LARGEST_HEADER = 16 * 2**20
 """Bytes; a longer header of a weights file is damage."""
 
@@ -75,7 +78,7 @@ class RunFiles:
 def find_folder(results_file: Path, run_name: str, run_folder: str) -> Path:
     """Where the run lies: beside the results, which may have been moved together, or where it was made."""
     beside = results_file.parent / run_name
-    return beside if beside.is_dir() or not run_folder else Path(run_folder)
+    return beside if os.path.isdir(beside) or not run_folder else Path(run_folder)
 
 
 def read_run_files(folder: Path, environments: set[str], memory: FileMemory) -> RunFiles:
@@ -86,7 +89,7 @@ def read_run_files(folder: Path, environments: set[str], memory: FileMemory) -> 
         environments: evaluation environments that the results file has; behaviour is expected if there are any.
         memory: what was read before.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # also for a path that cannot be one
         return RunFiles(folder, faults=(f"there is no run folder {folder}.",))
     faults: list[str] = []
 
@@ -136,8 +139,8 @@ def read_curves(file: Path) -> dict[str, Curve]:
 
 
 def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise TypeError(f"{value!r} is no number")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST_NUMBER:
+        raise TypeError(f"{value!r} is no number, or too large")
     return float(value)
 
 
@@ -165,7 +168,7 @@ def read_evaluation(file: Path) -> Evaluated:
                 if all("map_hash" in episode for episode in episodes)
             },
         )
-    except (KeyError, TypeError, AttributeError, IndexError, ZeroDivisionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
         raise InputError(f"{file} is damaged: {type(error).__name__} {error}.") from None
 
 

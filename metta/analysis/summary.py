@@ -114,7 +114,7 @@ def verdict(seeds: Sequence[EnvironmentResult], random: EnvironmentResult) -> st
 
 
 def _above_on_same_episodes(result: EnvironmentResult, random: EnvironmentResult) -> bool:
-    if result.worlds_hash != random.worlds_hash:
+    if not result.same_episodes(random):
         return False
     pairs = zip(result.hearts_of_episodes, random.hearts_of_episodes, strict=True)
     low = mean_interval([own - floor for own, floor in pairs]).low
@@ -124,11 +124,11 @@ def _above_on_same_episodes(result: EnvironmentResult, random: EnvironmentResult
 def summary_markdown(results: BenchmarkResults) -> str:
     """The whole summary: what was run, the table, failed runs, how to read it."""
     done = sum(run.evaluation.status == "success" for run in results.runs)
-    planned = len(results.architectures) * len(results.levels) * len(results.seeds)
+    planned = len(results.planned_runs)
     head = [
         "# Architecture benchmark",
         "",
-        f"{len(results.architectures)} architectures x {len(results.levels)} levels x {len(results.seeds)} seeds, "
+        f"{len(results.architectures)} architectures, {len(results.levels)} levels, {len(results.seeds)} seeds, "
         f"{results.max_timesteps:,} agent-steps each; {done} of {planned} runs evaluated"
         f"{'' if results.end_time else ' so far'}.",
         "",

@@ -1,7 +1,7 @@
 """Results of several machines as one: `uv run python -m metta.lab.merge A B --into C`; conflicts are refused.
 
 A, B and C are folders as run_benchmark.py and adaptive.py write them, or their benchmark_results.json. The run folders
-stay where they are; the merged file names them. C may exist: then A and B are added to it.
+stay where they are, beside A's or B's results or where they were made; the merged file names them. C may exist: then A and B are added to it.
 """
 
 import sys
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metta.analysis.results import FILE_NAME, BenchmarkResults, EnvironmentResult, RunRecord, read_results
+from metta.analysis.run_files import find_folder
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder
@@ -116,6 +117,17 @@ def results_file(text: str) -> Path:
     return path if path.suffix == ".json" else path / FILE_NAME
 
 
+def _with_folders(file: Path) -> BenchmarkResults:
+    """The results with the run folders as they are found from here; they may have been moved with the file."""
+    results = read_results(file)
+    runs = []
+    for record in results.runs:
+        training = record.training
+        folder = str(find_folder(file, training.run_name, training.run_folder))
+        runs.append(record.model_copy(update={"training": training.model_copy(update={"run_folder": folder})}))
+    return results.model_copy(update={"runs": runs})
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line (default: this process's) and return the exit status."""
     return report_errors(lambda: _merge(list(sys.argv[1:] if arguments is None else arguments)))
@@ -128,7 +140,7 @@ def _merge(words: list[str]) -> int:
     given = parser.parse_args(words)
     target = results_file(given.into)
     names = [*([given.into] if target.exists() else []), *given.sources]
-    sources = [(name, read_results(results_file(name))) for name in names]
+    sources = [(name, _with_folders(results_file(name))) for name in names]
     merged = merge(sources)
     make_folder(target.parent)
     with locked(target.parent / ".lock", f"the benchmark in {target.parent}"):

@@ -5,22 +5,35 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-RULES = ("evaluation", "evaluation_environments")
+EVALUATION, ENVIRONMENTS = RULES = ("evaluation", "evaluation_environments")
 """Keys of run configurations, evaluation configurations and evaluation records alike."""
 
 
-def rules_of(record: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The rules in a record as plain JSON data, or None in one of an older version that does not name them."""
-    return {key: record[key] for key in RULES} if all(key in record for key in RULES) else None
+def rules_in(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The rules that a record names, as plain JSON data; those of older versions lack the environments."""
+    return {key: record[key] for key in RULES if key in record}
+
+
+def differ(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether two records name different rules; what an older version left unnamed counts as the same."""
+    found, needed = rules_in(record), rules_in(wanted)
+    return any(found[key] != needed[key] for key in found if key in needed)
 
 
 def mark_of(rules: Mapping[str, Any]) -> str:
     """A short name of rules: the same for the same settings, in hexadecimal digits."""
     text = json.dumps(rules, sort_keys=True)
-    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def differ(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether two records name different rules; what an older version left unnamed counts as the same."""
-    found, needed = rules_of(record), rules_of(wanted)
-    return found is not None and needed is not None and found != needed
+def marks_by_environment(rules: Mapping[str, Any]) -> dict[str, str]:
+    """Evaluation environment -> mark of its settings and those of the evaluation; nothing where either is unnamed.
+
+    An environment that is added later does not change the marks of the others.
+    """
+    if not all(key in rules for key in RULES):
+        return {}
+    return {
+        name: mark_of({EVALUATION: rules[EVALUATION], "environment": environment})
+        for name, environment in rules[ENVIRONMENTS].items()
+    }

@@ -123,3 +123,15 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "there is no file E/benchmark_results.json" in capsys.readouterr().err
     assert main(["A"]) == 2
     assert Path("C/benchmark_results.json").read_bytes() == before
+
+
+def test_run_folders_that_were_moved_with_their_results_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    record = run("vit", 0, 1.0)
+    (Path("brought/A") / record.training.run_name).mkdir(parents=True)
+    write_results(Path("brought/A/benchmark_results.json"), results(record, run("fast", 0, 1.0)))
+    assert main(["brought/A", "--into", "C"]) == 0
+    folders = [r.training.run_folder for r in read_results(Path("C/benchmark_results.json")).runs]
+    assert folders == [f"brought/A/{record.training.run_name}", "x"]
