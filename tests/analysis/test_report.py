@@ -194,6 +194,22 @@ def test_verdicts_and_provenance_are_in_words(wide: tuple[Path, Page]) -> None:
         assert fact in text
 
 
+def test_settings_that_should_agree_and_do_not_are_shown(tmp_path: Path) -> None:
+    file = write_benchmark(tmp_path, architectures=("vit", "fast"), levels=LEVELS[:2], seeds=2)
+    for folder in tmp_path.glob("wide.*"):
+        place = folder / "config.json"
+        record = json.loads(place.read_text())
+        record["configuration"]["sim"] = {
+            "num_agents": 16 if "level_2" in folder.name else 12,
+            "max_steps": 500 if folder.name == f"wide.vit.{LEVELS[0]}.s1" else 1000,
+        }
+        place.write_text(json.dumps(record))
+    made(file)
+    values = {row["setting"]: row["value"] for row in table(file, "settings")}
+    assert set(values[f"sim.max_steps ({LEVELS[0]})"].split(" | ")) == {"1000", "500"}
+    assert [name for name in values if name.startswith("sim.")] == [f"sim.max_steps ({LEVELS[0]})"]
+
+
 def test_the_seed_decides_the_intervals(tmp_path: Path) -> None:
     file = write_benchmark(tmp_path, architectures=("vit", "fast"), levels=LEVELS[:2], seeds=4)
     made(file)

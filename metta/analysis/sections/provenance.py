@@ -46,15 +46,24 @@ def provenance(benchmark: Gathered) -> list[Block]:
 
 
 SHARED_SETTINGS = ("trainer", "evaluation", "system")
+"""The same for all runs of a sound comparison."""
+LEVEL_SETTINGS = ("sim", "evaluation_environments", "curriculum")
+"""The same for all runs of a level."""
 
 
 def _settings(benchmark: Gathered) -> Block:
-    """Settings of trainer, evaluation and system: one value where all runs agree, else all values."""
+    """Shared settings, one value where all runs agree, else all; of the others those that should agree and do not."""
     found: dict[str, dict[str, None]] = {}
+    own: dict[str, dict[str, None]] = {}
     for run in benchmark.runs.values():
         for part in SHARED_SETTINGS:
             for name, text in flat(run.files.settings.get(part, {}), part):
                 found.setdefault(name, {})[text] = None
+        for part in (*LEVEL_SETTINGS, "policy"):
+            of = run.key.architecture if part == "policy" else run.key.level
+            for name, text in flat(run.files.settings.get(part, {}), part):
+                own.setdefault(f"{name} ({of})", {})[text] = None
+    found |= {name: values for name, values in own.items() if len(values) > 1}
     if not found:
         return paragraph("No run folder with a configuration was found.")
     return Table(
