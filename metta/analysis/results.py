@@ -219,7 +219,9 @@ class Alike:
         """Raises `InputError`, which names what differs, `field` of `source`, and where the first one stands."""
         for what, kind in (("worlds_hash", "on different evaluation maps"), ("rules", "under different rules")):
             mark = getattr(result, what)
-            first, known = self._first.setdefault((level, environment, what), (source, mark)) if mark else (source, mark)
+            first, known = (
+                self._first.setdefault((level, environment, what), (source, mark)) if mark else (source, mark)
+            )
             if known != mark:
                 raise InputError(
                     f"{source}: '{field}.{what}' is {mark}, but others on {level} {environment} (first in {first}) "

@@ -128,8 +128,8 @@ def summary_markdown(results: BenchmarkResults) -> str:
     head = [
         "# Architecture benchmark",
         "",
-        f"{len(results.architectures)} architectures, {len(results.levels)} levels, {len(results.seeds)} seeds, "
-        f"{results.max_timesteps:,} agent-steps each; {done} of {planned} runs evaluated"
+        f"Architectures: {len(results.architectures)}, levels: {len(results.levels)}, seeds: {len(results.seeds)}, "
+        f"agent-steps per run: {results.max_timesteps:,}; {done} of {planned} runs evaluated"
         f"{'' if results.end_time else ' so far'}.",
         "",
     ]

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
-from metta.analysis.results import FILE_NAME, REPORT_NAME, BenchmarkResults, RunRecord, read_results, write_results
+from metta.analysis.results import (
+    FILE_NAME,
+    REPORT_NAME,
+    BenchmarkResults,
+    Key,
+    RunRecord,
+    read_results,
+    write_results,
+)
 from metta.base.addresses import CHECKPOINTS_FOLDER, REFERENCES_FOLDER
 from metta.base.errors import InputError, RunError
 from metta.base.files import locked, make_folder, write_atomically
@@ -20,8 +28,10 @@ from metta.lab.dispatch.contract import Dispatcher
 from metta.lab.display import Display
 from metta.lab.log import duration_text
 from metta.lab.provenance import cores, now
-from metta.lab.records import References, benchmark_results, reference_results, run_record
+from metta.lab.records import References, benchmark_results, reference_results, run_record, with_rules
 from metta.lab.report_writer import ReportWriter
+from metta.lab.rules import RULES, marks_by_environment
+from metta.lab.run import RunFolder
 from metta.lab.tasks import EvaluationTask, PlannedReference, PlannedRun, ReferenceTask, RunTask
 
 ATTEMPTS_NAME = "attempts.json"
@@ -82,6 +92,8 @@ class Benchmark:
     _send_at: float = 0.0
     _kept: list[RunRecord] = field(default_factory=list)
     _kept_references: References = field(default_factory=dict)
+    _planned: list[Key] = field(default_factory=list)
+    """The runs of this call, then those of earlier ones."""
     _start_time: str = ""
     _faults: dict[str, str] = field(default_factory=dict)
     _worked_on: set[str] = field(default_factory=set)
@@ -100,7 +112,8 @@ class Benchmark:
         """Do all that is not done yet; returns 0 if every run succeeded, else 1.
 
         Raises:
-            InputError: the output folder cannot be written, is in use, or holds runs with other settings.
+            InputError: the output folder cannot be written, is in use, or holds runs with other settings or results
+                under other rules.
         """
         if self.bucket is None:
             return self._execute(dispatcher)
@@ -145,8 +158,9 @@ class Benchmark:
         return [EvaluationTask(run, self.threads) for run in self.runs]
 
     def _continue_from_file(self) -> None:
-        """Take over the start time and the runs of other architectures, levels and seeds from an earlier call."""
+        """Take over what an earlier call did and planned besides the runs of this one, and its start time."""
         self._start_time = now()
+        self._planned = [Key(run.spec.architecture, run.spec.level, run.spec.seed) for run in self.runs]
         if not self.results_file.exists():
             return
         earlier = read_results(self.results_file)
@@ -159,9 +173,41 @@ class Benchmark:
             )
         self._start_time = earlier.start_time
         planned = {run.spec.id for run in self.runs}
-        self._kept = [record for record in earlier.runs if record.training.run_name not in planned]
+        self._kept = [
+            with_rules(record, self._folder_of(record))
+            for record in earlier.runs
+            if record.training.run_name not in planned
+        ]
+        self._refuse_other_rules()
+        # Files of older versions do not name what was planned: of those, only what was done is known.
+        before = [*(earlier.planned or ()), *(record.training.key for record in self._kept)]
+        self._planned = list(dict.fromkeys([*self._planned, *before]))
         here = {item.level for item in self.references}
         self._kept_references = {level: found for level, found in earlier.references.items() if level not in here}
+
+    def _folder_of(self, record: RunRecord) -> RunFolder:
+        from metta.analysis.run_files import find_folder
+
+        return RunFolder(find_folder(self.results_file, record.training.run_name, record.training.run_folder))
+
+    def _refuse_other_rules(self) -> None:
+        """Raise `InputError` if earlier results were made under other rules than those of this call on their level."""
+        wanted: dict[str, dict[str, str]] = {}
+        for run in self.runs:
+            if run.spec.level not in wanted:
+                rules = run.job.config.model_dump(mode="json", include=set(RULES))
+                wanted[run.spec.level] = marks_by_environment(rules)
+        for record in self._kept:
+            level = record.training.level
+            for environment, result in record.evaluation.results.items():
+                mark = wanted.get(level, {}).get(environment)
+                if None not in (mark, result.rules) and mark != result.rules:
+                    raise InputError(
+                        f"{self.results_file} holds {record.training.run_name}, evaluated on {level} {environment} "
+                        "with other evaluation settings or environments than these runs; such results are not "
+                        "compared. Give the same settings, or another folder; or evaluate all of its runs alike with "
+                        "--skip-training."
+                    )
 
     def started(self, task: Task, rank: Rank) -> None:
         """Say so."""
@@ -232,15 +278,15 @@ class Benchmark:
         return f"[{run.number}/{len(self.runs)}] {spec.architecture} on {spec.level}, seed {spec.seed}"
 
     def _results(self, end_time: str | None) -> BenchmarkResults:
-        planned = [self._records[run.spec.id] for run in self.runs if run.spec.id in self._records]
-        total = len(self.runs) + len(self._kept)
+        own = [self._records[run.spec.id] for run in self.runs if run.spec.id in self._records]
+        total = len(self._planned)
         kept = [
             record.model_copy(update={"run_number": len(self.runs) + index + 1})
             for index, record in enumerate(self._kept)
         ]
         return benchmark_results(
-            [record.model_copy(update={"total_runs": total}) for record in planned + kept],
-            self.runs,
+            [record.model_copy(update={"total_runs": total}) for record in own + kept],
+            self._planned,
             {**self._kept_references, **reference_results(self.references)},
             self._start_time,
             end_time,

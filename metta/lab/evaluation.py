@@ -13,7 +13,7 @@ from metta.lab.bucket import Bucket, is_bucket
 from metta.lab.job import Job
 from metta.lab.player import Chosen, PlayerConfig, choose, fixed_by_path
 from metta.lab.provenance import now, provenance
-from metta.lab.rules import RULES, differ, mark_of
+from metta.lab.rules import RULES, differ, mark_of, rules_in
 from metta.lab.run import RunFolder
 from metta.lab.stopping import ending_with_the_runner
 
@@ -23,8 +23,8 @@ class EvaluateConfig(PlayerConfig):
 
     output: str | None = None
     """File for the results; none: evaluation.json in the run's folder (for another checkpoint than the newest, or
-    another level than the run's own, evaluation.<level>.<checkpoint>.json; with other settings than the run's,
-    evaluation.<level>.<checkpoint>.<mark of the settings>.json), and nowhere for reference players."""
+    another level than the run's own, evaluation.<level>.<checkpoint>.json; on the run's level with other settings than
+    the run's, evaluation.<level>.<checkpoint>.<mark of the settings>.json), and nowhere for reference players."""
 
 
 @dataclass(frozen=True)
@@ -78,11 +78,12 @@ class EvaluateJob(Job):
         run = RunFolder(address.folder.parent)
         configuration = run.configuration() or {}
         name = f"evaluation.{self.config.level}.{address.name}"
-        if configuration.get("level") == self.config.level and address.name == NEWEST:
-            own = self.config.model_dump(mode="json")
-            if not differ(configuration, own):
+        if configuration.get("level") == self.config.level:
+            rules = rules_in(self.config.model_dump(mode="json"))
+            if differ(configuration, rules):
+                name += f".{mark_of(rules)}"
+            elif address.name == NEWEST:
                 return run.evaluation_file
-            name += f".{mark_of({key: own[key] for key in RULES})}"
         return run.path / f"{name}.json"
 
 

@@ -1,14 +1,23 @@
 """Results of several machines as one: `uv run python -m metta.lab.merge A B --into C`; conflicts are refused.
 
 A, B and C are folders as run_benchmark.py and adaptive.py write them, or their benchmark_results.json. The run folders
-stay where they are, beside A's or B's results or where they were made; the merged file names them. C may exist: then A and B are added to it.
+stay where they are, beside A's or B's results or where they were made; the merged file names them. C may exist: then A
+and B are added to it.
 """
 
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from metta.analysis.results import FILE_NAME, BenchmarkResults, EnvironmentResult, RunRecord, read_results
+from metta.analysis.results import (
+    FILE_NAME,
+    Alike,
+    BenchmarkResults,
+    EnvironmentResult,
+    Key,
+    RunRecord,
+    read_results,
+)
 from metta.analysis.run_files import find_folder
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
@@ -17,9 +26,6 @@ from metta.base.flags import Parser
 from metta.lab.benchmark import write_with_tables
 from metta.lab.records import with_scores
 from metta.lab.report_writer import ReportWriter
-
-Key = tuple[str, str, int]
-"""Architecture, level and seed."""
 
 
 def merge(sources: Sequence[tuple[str, BenchmarkResults]]) -> BenchmarkResults:
@@ -32,11 +38,13 @@ def merge(sources: Sequence[tuple[str, BenchmarkResults]]) -> BenchmarkResults:
         sources: name for messages, and results; at least one.
 
     Raises:
-        InputError: the sources differ in agent-steps, in a run that both did, or in a reference player's result.
+        InputError: the sources differ in agent-steps, in a run that both did, in a reference player's result, or in
+            the maps or rules of an evaluation.
     """
     first_name, first = sources[0]
     references: dict[str, dict[str, dict[str, EnvironmentResult]]] = {}
     runs: dict[Key, tuple[str, RunRecord]] = {}
+    alike = Alike()
     for name, results in sources:
         if results.max_timesteps != first.max_timesteps:
             raise InputError(
@@ -46,20 +54,26 @@ def merge(sources: Sequence[tuple[str, BenchmarkResults]]) -> BenchmarkResults:
         _add_references(references, name, results)
         for record in results.runs:
             _add_run(runs, name, record)
+        alike.check_all(results.model_copy(update={"runs": []}), name)
+    for name, record in runs.values():
+        for environment, result in record.evaluation.results.items():
+            alike.check(record.training.level, environment, result, name, f"{record.training.run_name}.{environment}")
     ordered = [runs[key][1] for key in sorted(runs, key=lambda key: (key[2], key[1]))]
     everything = [results for _, results in sources]
+    planned = list(dict.fromkeys(key for results in everything for key in results.planned_runs))
     ends = [results.end_time for results in everything]
     return first.model_copy(
         update={
             "start_time": min(results.start_time for results in everything),
             "end_time": None if None in ends else max(end for end in ends if end is not None),
-            "architectures": list(dict.fromkeys(name for results in everything for name in results.architectures)),
-            "levels": sorted({level for results in everything for level in results.levels}),
-            "seeds": sorted({seed for results in everything for seed in results.seeds}),
+            "architectures": list(dict.fromkeys(key.architecture for key in planned)),
+            "levels": sorted({key.level for key in planned}),
+            "seeds": sorted({key.seed for key in planned}),
+            "planned": planned,
             "command": " && ".join(dict.fromkeys(results.command for results in everything)),
             "references": references,
             "runs": [
-                with_scores(record.model_copy(update={"run_number": number, "total_runs": len(ordered)}), references)
+                with_scores(record.model_copy(update={"run_number": number, "total_runs": len(planned)}), references)
                 for number, record in enumerate(ordered, start=1)
             ],
             "provenance": {"merged": {name: results.provenance for name, results in sources}},
@@ -84,7 +98,7 @@ def _add_references(
 
 def _add_run(runs: dict[Key, tuple[str, RunRecord]], name: str, record: RunRecord) -> None:
     training = record.training
-    key = (training.architecture, training.level, training.seed)
+    key = training.key
     there = runs.get(key)
     if there is None or _rank(record) > _rank(there[1]):
         runs[key] = (name, record)

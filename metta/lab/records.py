@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from metta.analysis.results import (
     BenchmarkResults,
     EnvironmentResult,
     EvaluationRecord,
+    Key,
     RunRecord,
     TrainingRecord,
     environment_result,
@@ -16,7 +18,8 @@ from metta.base.errors import InputError
 from metta.base.files import read_json
 from metta.lab.dispatch.contract import command_text
 from metta.lab.provenance import provenance
-from metta.lab.rules import differ
+from metta.lab.rules import marks_by_environment, rules_in
+from metta.lab.run import RunFolder
 from metta.lab.tasks import PlannedReference, PlannedRun
 
 References = Mapping[str, Mapping[str, Mapping[str, EnvironmentResult]]]
@@ -70,28 +73,52 @@ def _evaluation_record(run: PlannedRun, trained: bool, fault: str | None) -> Eva
     try:
         if fault:
             raise InputError(fault)
-        record = read_json(file)
-        if differ(record, run.job.config.model_dump(mode="json")):
-            raise InputError(
-                f"{file} was made with other evaluation settings or environments than this "
-                "benchmark's; evaluate the run again (--skip-training does)."
-            )
-        return EvaluationRecord(
-            status="success",
-            duration_seconds=record.get("duration_seconds"),
-            results=results_in(file),
-            error=None,
+        return EvaluationRecord.parse(
+            {
+                "status": "success",
+                "duration_seconds": read_json(file).get("duration_seconds"),
+                "results": results_in(file, run.job.config.model_dump(mode="json")),
+                "error": None,
+            },
+            where=str(file),
         )
     except InputError as error:
         return EvaluationRecord(status="failed", duration_seconds=None, results={}, error=str(error))
 
 
-def results_in(file: Path) -> dict[str, EnvironmentResult]:
-    """The results of an evaluation file by environment. Raises `InputError` if it is missing or damaged."""
+def results_in(file: Path, own: Mapping[str, Any]) -> dict[str, EnvironmentResult]:
+    """The results of an evaluation file by environment, with the marks of their rules.
+
+    Args:
+        file: an evaluation's record.
+        own: where the file of an older version does not name its rules, they are these.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    record = read_json(file)
+    marks = marks_by_environment({**rules_in(own), **rules_in(record)})
     try:
-        return {name: environment_result(result) for name, result in read_json(file)["results"].items()}
-    except (KeyError, TypeError, AttributeError, ZeroDivisionError) as error:
+        return {name: environment_result(result, marks.get(name)) for name, result in record["results"].items()}
+    except InputError as error:
+        raise InputError(f"{file} is damaged: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise InputError(f"{file} is damaged: {type(error).__name__} {error}.") from None
+
+
+def with_rules(record: RunRecord, folder: RunFolder) -> RunRecord:
+    """`record`, if of an older version, with the marks of the run's own configuration where its folder is there."""
+    results = record.evaluation.results
+    if all(result.rules is not None for result in results.values()):
+        return record
+    try:
+        marks = marks_by_environment(folder.configuration() or {})
+    except InputError:
+        return record
+    marked = {
+        name: result.model_copy(update={"rules": result.rules or marks.get(name)}) for name, result in results.items()
+    }
+    return record.model_copy(update={"evaluation": record.evaluation.model_copy(update={"results": marked})})
 
 
 def reference_results(references: Sequence[PlannedReference]) -> References:
@@ -99,13 +126,13 @@ def reference_results(references: Sequence[PlannedReference]) -> References:
     found: dict[str, dict[str, dict[str, EnvironmentResult]]] = {}
     for item in references:
         if item.is_done():
-            found.setdefault(item.level, {})[item.player] = results_in(item.file)
+            found.setdefault(item.level, {})[item.player] = results_in(item.file, item.rules)
     return found
 
 
 def benchmark_results(
     records: Sequence[RunRecord],
-    planned: Sequence[PlannedRun],
+    planned: Sequence[Key],
     references: References,
     start_time: str,
     end_time: str | None,
@@ -115,23 +142,23 @@ def benchmark_results(
     """The record of the whole benchmark.
 
     Args:
-        records: runs that have been worked on, those of the plan first; they are numbered as they stand there.
-        planned: the plan, whose architectures, levels and seeds count also before a run has ended.
+        records: runs that have been worked on, those of this call first; they are numbered as they stand there.
+        planned: every run that was planned, those of this call first, also before it has ended.
         references: what normalises the scores.
         start_time: of the first call; ISO 8601.
-        end_time: None while runs are left.
+        end_time: None while this call goes on; runs that an earlier one left undone are left, too.
         max_timesteps: agent-steps per run.
         command: the call as typed.
     """
-    named = [(run.spec.architecture, run.spec.level, run.spec.seed) for run in planned]
-    named += [(record.training.architecture, record.training.level, record.training.seed) for record in records]
+    done = {record.training.key for record in records}
     return BenchmarkResults(
         start_time=start_time,
-        end_time=end_time,
+        end_time=end_time if done.issuperset(planned) else None,
         max_timesteps=max_timesteps,
-        architectures=list(dict.fromkeys(architecture for architecture, _, _ in named)),
-        levels=sorted({level for _, level, _ in named}),
-        seeds=sorted({seed for _, _, seed in named}),
+        architectures=list(dict.fromkeys(key.architecture for key in planned)),
+        levels=sorted({key.level for key in planned}),
+        seeds=sorted({key.seed for key in planned}),
+        planned=list(planned),
         command=command,
         references={
             level: {player: _all_scored(results, found) for player, results in found.items()}

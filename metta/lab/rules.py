@@ -31,9 +31,10 @@ def marks_by_environment(rules: Mapping[str, Any]) -> dict[str, str]:
 
     An environment that is added later does not change the marks of the others.
     """
-    if not all(key in rules for key in RULES):
+    environments = rules.get(ENVIRONMENTS)
+    if EVALUATION not in rules or not isinstance(environments, Mapping):
         return {}
     return {
         name: mark_of({EVALUATION: rules[EVALUATION], "environment": environment})
-        for name, environment in rules[ENVIRONMENTS].items()
+        for name, environment in environments.items()
     }

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from metta.analysis.results import Count, Name, Seconds, Text
 from metta.base.addresses import CHECKPOINTS_FOLDER, check_run_name
 from metta.base.config import Config
 from metta.base.errors import InputError, RunError
 from metta.base.files import make_folder, read_json, write_atomically, write_json
 from metta.lab.provenance import now, provenance
+from metta.lab.rules import differ
 from metta.lab.stopping import runner_is_gone, stop_this_process
 
 FORMAT = 1
@@ -29,7 +31,7 @@ class RunStatus(Config):
     state: State
     """trained: evaluation was left to another job; stopped: ended on request, to be continued; failed: `error` says
     why."""
-    started: str
+    started: Name
     """Time of the first start."""
     heartbeat: str
     """Last sign of life."""
@@ -37,21 +39,21 @@ class RunStatus(Config):
     """Process of the last start."""
     host: str
     """Machine of the last start."""
-    starts: int
+    starts: Count
     """How often the run was started."""
-    timesteps: int = 0
+    timesteps: Count = 0
     """Agent-steps done."""
-    total_timesteps: int
+    total_timesteps: Count
     """Agent-steps wanted."""
     steps_per_second: float | None = None
     """Agent-steps per second in training since the last start."""
     seconds_left: float | None = None
     """Expected time to the end of training."""
-    training_seconds: float = 0.0
+    training_seconds: Seconds = 0.0
     """Time in training over all starts."""
     trained: bool = False
     """Whether training reached its end."""
-    error: str | None = None
+    error: Text | None = None
     """What ended the run, if it failed."""
 
 
@@ -78,7 +80,7 @@ class RunFolder:
 
     @property
     def evaluation_file(self) -> Path:
-        """Results of the newest checkpoint on the run's own level."""
+        """Results of the newest checkpoint on the run's own level with the run's own settings."""
         return self.path / "evaluation.json"
 
     @property
@@ -115,10 +117,17 @@ class RunFolder:
             return None
         return RunStatus.parse(read_json(self.status_file), where=str(self.status_file))
 
+    def is_evaluated(self) -> bool:
+        """Whether evaluation.json is there, can be read, and was made with the run's own settings."""
+        try:
+            return not differ(read_json(self.evaluation_file), self.configuration() or {})
+        except InputError:
+            return False  # evaluating again repairs it
+
     def is_finished(self) -> bool:
         """Whether training and evaluation are both done."""
         status = self.status()
-        return status is not None and status.state == "finished" and self.evaluation_file.exists()
+        return status is not None and status.state == "finished" and self.is_evaluated()
 
     def check_same(self, configuration: dict[str, Any]) -> None:
         """Raise `InputError` naming the first differing key if the folder belongs to another configuration."""

@@ -19,7 +19,7 @@ from metta.lab.controller import Look
 from metta.lab.decide import Rank
 from metta.lab.dispatch.contract import Command
 from metta.lab.plan import RunSpec
-from metta.lab.rules import differ
+from metta.lab.rules import ENVIRONMENTS, EVALUATION, differ
 from metta.lab.run import RunFolder
 from metta.lab.training import TrainJob
 
@@ -70,7 +70,9 @@ class PlannedReference:
         if not self.file.exists():
             return False
         record = read_json(self.file)
-        return record.get("evaluation") == self.rules["evaluation"] and not differ(record, self.rules)
+        if ENVIRONMENTS not in record and any(word.startswith(f"{ENVIRONMENTS}.") for word in self.words):
+            return False  # an older version's, which counts as played in the level's own environments
+        return EVALUATION in record and not differ(record, self.rules)
 
 
 class _RemoteRecords:
@@ -119,7 +121,7 @@ class RunTask:
         if status is None:
             return Look(Rank.TRAIN, None, held)
         beat = (status.heartbeat, status.timesteps, status.starts)
-        if status.state == "finished" and folder.evaluation_file.exists():
+        if status.state == "finished" and folder.is_evaluated():
             return Look(None, beat, held)
         return Look(Rank.EVALUATE if status.trained else Rank.TRAIN, beat, held)
 

@@ -211,12 +211,11 @@ def test_hearts_have_no_optimality_gap(tmp_path: Path) -> None:
     assert "optimality gap" not in table.header
 
 
-@pytest.mark.parametrize("seconds", [0.0, -5.0])
-def test_times_that_are_none_have_no_place_on_an_axis_of_cost(tmp_path: Path, seconds: float) -> None:
+def test_no_time_has_no_place_on_an_axis_of_cost(tmp_path: Path) -> None:
     def odd(record: Any) -> None:
         for run in record["runs"]:
             if run["training"]["architecture"] == "vit":
-                run["training"]["duration_seconds"] = seconds
+                run["training"]["duration_seconds"] = 0.0
 
     found = changed(write_benchmark(tmp_path, architectures=TWO, levels=LEVELS[:1]), odd)[1]
     assert found.cost["vit"].seconds is None

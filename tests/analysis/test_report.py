@@ -323,13 +323,16 @@ def test_wrong_flags(tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: 
     assert capsys.readouterr().err.count("\n") == 1
 
 
-EVIL = "</title></svg><script>alert(1)</script><img src=x onerror=alert(2)>\"'&\x00\x1b[31m=1+1|`*"
+EVIL_NAME = "</title></svg><script>alert(1)</script><img src=x onerror=alert(2)>\"'&=1+1|`*"
+"""Names must be printable."""
+EVIL = EVIL_NAME.replace("=1", "\x00\x1b[31m=1")
 
 
 def test_text_from_results_does_no_harm(tmp_path: Path) -> None:
     file = write_benchmark(tmp_path, **SMALL, failed=[("vit", LEVELS[0], 1)])
-    text = file.read_text().replace('"vit"', json.dumps(EVIL)).replace('"level_1_basic"', json.dumps("level_1_" + EVIL))
-    text = text.replace('"the loss became NaN."', json.dumps(EVIL)).replace('"basic"', json.dumps(EVIL))
+    text = file.read_text().replace('"vit"', json.dumps(EVIL_NAME))
+    text = text.replace('"level_1_basic"', json.dumps("level_1_" + EVIL_NAME))
+    text = text.replace('"the loss became NaN."', json.dumps(EVIL)).replace('"basic"', json.dumps(EVIL_NAME))
     record = json.loads(text)
     record["provenance"] = {EVIL: [EVIL, {EVIL: EVIL}]}
     record["command"] = EVIL
@@ -337,11 +340,11 @@ def test_text_from_results_does_no_harm(tmp_path: Path) -> None:
         run["training"]["command"] = EVIL
     folders = {run["training"]["run_name"]: run for run in record["runs"]}
     for number, (name, run) in enumerate(folders.items()):
-        new = f"{EVIL.replace('/', '').replace(chr(0), '')}{number}"
+        new = f"{EVIL_NAME.replace('/', '')}{number}"
         (tmp_path / name).rename(tmp_path / new)
         run["training"]["run_name"] = new
         evaluation = (tmp_path / new / "evaluation.json").read_text()
-        (tmp_path / new / "evaluation.json").write_text(evaluation.replace('"basic"', json.dumps(EVIL)))
+        (tmp_path / new / "evaluation.json").write_text(evaluation.replace('"basic"', json.dumps(EVIL_NAME)))
     file.write_text(json.dumps(record))
     page = made(file)
     assert not {"script", "img"} & {tag for tag, _ in page.elements}

@@ -3,13 +3,17 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from metta.analysis.gather import gather
 from metta.analysis.results import (
+    FILE_NAME,
     BenchmarkResults,
     EnvironmentResult,
     EvaluationRecord,
+    Key,
     RunRecord,
     TrainingRecord,
     environment_result,
@@ -90,6 +94,11 @@ def test_read_back(tmp_path: Path) -> None:
     assert read_results(tmp_path / "r.json") == results()
 
 
+def random_in(record: Any) -> Any:
+    """The random player's result in a record."""
+    return record["references"]["level_1_basic"]["random"]["basic"]
+
+
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
@@ -97,14 +106,99 @@ def test_read_back(tmp_path: Path) -> None:
         (lambda record: record.update(format=99), r"'format' is 99; this version reads format 1"),
         (lambda record: record["runs"][0]["training"].update(status="odd"), r"runs\.0\.training\.status"),
         (lambda record: record["runs"][0]["training"].update(extra=1), r"unknown key 'runs\.0\.training\.extra'"),
+        (
+            lambda record: random_in(record).update(hearts_of_episodes=[]),
+            r"basic: .* each of the 4 episodes, .* holds 0",
+        ),
+        (lambda record: random_in(record)["hearts_of_episodes"].pop(), r"basic: .* each of the 4 episodes, .* holds 3"),
+        (
+            lambda record: random_in(record).update(hearts_per_agent=1e308),
+            r"random\.basic\.hearts_per_agent: .*equal to 1000000000",
+        ),
+        (lambda record: random_in(record).update(normalised_score=-1e308), r"random\.basic\.normalised_score: "),
+        (lambda record: random_in(record).update(episodes=10**400), r"random\.basic\.episodes: "),
+        (
+            lambda record: record["runs"][0]["training"].update(duration_seconds=-5),
+            r"runs\.0\.training\.duration_seconds: .*greater than or equal to 0 \(given: -5\)",
+        ),
+        (lambda record: record["runs"][0]["evaluation"].update(duration_seconds=-5), r"runs\.0\.evaluation\.duration_"),
+        (lambda record: record["runs"][0]["training"].update(timesteps=-1), r"runs\.0\.training\.timesteps"),
+        (
+            lambda record: record["runs"][0]["training"].update(run_name="n" * 5000),
+            r"run_name: .*at most 255 characters",
+        ),
+        (lambda record: record["runs"][0]["training"].update(run_folder="n" * 5000), r"run_folder: .*at most 4096"),
+        (lambda record: record["runs"][0]["training"].update(run_name="a\0b"), r"run_name: must be printable"),
+        (
+            lambda record: record["runs"][0]["training"].update(architecture="\ud800"),
+            r"training\.architecture: .*unicode",
+        ),
+        (lambda record: record["runs"][0]["training"].update(error="\ud800"), r"runs\.0\.training\.error: .*unicode"),
+        (lambda record: record["references"].update({"\ud800": {}}), r"references\..*unicode"),
+        (lambda record: record["provenance"].update(machine=["\ud800"]), r"provenance: .*UTF-8"),
+        (lambda record: record.update(planned=[["vit", "level_1_basic"]]), r"planned\.0"),
+        (lambda record: record.update(seeds=[-1]), r"seeds\.0: "),
     ],
 )
 def test_damage_is_named_by_file_and_field(tmp_path: Path, damage: object, sentence: str) -> None:
     record = results().model_dump(mode="json")
     damage(record)  # type: ignore[operator]
     (tmp_path / "r.json").write_text(json.dumps(record))
-    with pytest.raises(InputError, match=sentence):
+    with pytest.raises(InputError, match=sentence) as found:
         read_results(tmp_path / "r.json")
+    assert len(str(found.value)) < 1000
+    assert str(found.value).count("\n") == 0
+
+
+def test_an_older_file_is_read_as_every_combination(tmp_path: Path) -> None:
+    record = results().model_dump(mode="json")
+    del record["planned"]
+    for result in (
+        random_in(record),
+        *(own for run in record["runs"] for own in run["evaluation"]["results"].values()),
+    ):
+        del result["rules"]
+    (tmp_path / "r.json").write_text(json.dumps(record))
+    read = read_results(tmp_path / "r.json")
+    assert read == results()
+    assert read.planned_runs == [(name, "level_1_basic", seed) for name in ("vit", "fast") for seed in (0, 1)]
+
+
+def test_planned_runs_are_counted_by_name(tmp_path: Path) -> None:
+    planned = [Key("vit", "level_1_basic", seed) for seed in (0, 1, 7)]
+    some = results().model_copy(update={"planned": planned, "levels": ["level_1_basic", "level_2_easy"]})
+    write_results(tmp_path / FILE_NAME, some)
+    assert "3 of 5 runs evaluated" in summary_markdown(read_results(tmp_path / FILE_NAME))
+    assert gather([tmp_path]).missing == [("vit", "level_1_basic", 7)]
+    assert gather([tmp_path]).merged.planned_runs == gather([tmp_path]).planned
+
+
+def test_results_under_other_rules_are_not_compared(tmp_path: Path) -> None:
+    one, other = (evaluated([1.0, 1.2, 1.1, 0.9]).model_copy(update={"rules": mark}) for mark in ("one", "other"))
+    some = results().model_copy(update={"runs": [run("vit", 0, one), run("fast", 0, other)]})
+    write_results(tmp_path / FILE_NAME, some)
+    with pytest.raises(
+        InputError, match=r"runs\.1\..*rules' is other, but others .* have one; .* under different rules"
+    ):
+        gather([tmp_path])
+    older = results().model_copy(update={"runs": [run("vit", 0, one), run("fast", 0, evaluated([1.0] * 4))]})
+    write_results(tmp_path / FILE_NAME, older)
+    assert len(gather([tmp_path]).evaluated) == 2
+    scripted = evaluated([4.0, 4.2, 4.1, 4.1])
+    assert scored(one, "basic", {"random": {"basic": RANDOM}, "scripted": {"basic": scripted}}).normalised_score
+    scripted = scripted.model_copy(update={"rules": "other"})
+    assert scored(one, "basic", {"random": {"basic": RANDOM}, "scripted": {"basic": scripted}}).normalised_score is None
+
+
+def test_a_score_that_is_only_rounding_is_none() -> None:
+    low, high = evaluated([0.1 + 0.2] * 4), evaluated([0.3] * 4)
+    references = {"random": {"basic": high}, "scripted": {"basic": low}}
+    assert low.hearts_per_agent > high.hearts_per_agent
+    assert scored(evaluated([5.0] * 4), "basic", references).normalised_score is None
+
+
+def test_episodes_that_do_not_pair_are_no_evidence() -> None:
+    assert verdict([evaluated([2.0, 2.2])], RANDOM) == "not distinguishable from random with 1 seed"
 
 
 def test_rows_best_first_with_the_floor_last() -> None:

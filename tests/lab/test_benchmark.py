@@ -1,6 +1,7 @@
 """A benchmark writes the documented results after every run, survives failed runs, and continues when repeated."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 
 from experiments.recipes.benchmark_architectures import run_benchmark
 from experiments.recipes.benchmark_architectures.run_benchmark import main
+from metta.analysis.gather import gather
 from metta.analysis.results import read_results
 from metta.cli.main import resolve
 from metta.lab import benchmark as lab_benchmark
+from metta.lab.dispatch.contract import Command
 from tests.lab.stand_ins import Bench, Here, environment_result
 
 OUTPUT = Path("train_dir/benchmark")
@@ -117,13 +120,132 @@ def test_reference_players_are_evaluated_again_under_other_rules(here: Here) -> 
     assert [name for name in here.done if "random" in name or "scripted" in name]
 
 
-def test_results_under_other_rules_do_not_count(here: Here) -> None:
+def episodes() -> set[int]:
+    """Of all runs and reference players in the results."""
+    found = read_results(RESULTS)
+    return {run.evaluation.results["basic"].episodes for run in found.runs} | {
+        result.episodes for players in found.references.values() for by in players.values() for result in by.values()
+    }
+
+
+def test_evaluations_under_other_rules_are_made_anew(here: Here) -> None:
     main(SMALL)
-    main([*SMALL, "--skip-training", "evaluation.worlds=3"])
-    assert {run.evaluation.status for run in read_results(RESULTS).runs} == {"success"}
+    assert main([*SMALL, "--skip-training", "evaluation.worlds=3"]) == 0
+    assert episodes() == {3}
+    here.done.clear()
+    assert main(SMALL) == 0
+    assert episodes() == {16}
+    assert len(here.done) == 6  # four runs, two reference players
+    here.done.clear()
+    assert main(SMALL) == 0
+    assert here.done == []
+
+
+@pytest.mark.parametrize(
+    "overwritten",
+    [
+        {"evaluation": {"worlds": 1, "seed": 20_260_101}},
+        {"evaluation_environments": {}},
+        b"{",
+    ],
+)
+def test_an_evaluation_that_was_overwritten_or_damaged_is_made_anew(here: Here, overwritten: Any) -> None:
     main(SMALL)
-    for run in read_results(RESULTS).runs:
-        assert "was made with other evaluation settings" in str(run.evaluation.error)
+    before = read_results(RESULTS)
+    file = OUTPUT / "benchmark.vit.level_1_basic.s0" / "evaluation.json"
+    if isinstance(overwritten, dict):
+        record = {**json.loads(file.read_text()), **overwritten, "results": {"basic": environment_result(9.0, 1)}}
+        if "evaluation" in overwritten:
+            del record["evaluation_environments"]  # older versions did not name them
+        overwritten = json.dumps(record).encode()
+    file.write_bytes(overwritten)
+    here.done.clear()
+    assert main(SMALL) == 0
+    assert here.done == ["benchmark.vit.level_1_basic.s0"]
+    again = read_results(RESULTS)
+    assert [run.evaluation.results for run in again.runs] == [run.evaluation.results for run in before.runs]
+
+
+def test_files_of_older_versions_count_as_made_with_the_run_s_own_settings(here: Here) -> None:
+    main(SMALL)
+    before = read_results(RESULTS)
+    for file in (*OUTPUT.glob("*/evaluation.json"), *OUTPUT.glob("references/*.json")):
+        record = json.loads(file.read_text())
+        del record["evaluation_environments"]
+        file.write_text(json.dumps(record))
+    record = json.loads(RESULTS.read_text())
+    del record["planned"]
+    for run in record["runs"]:
+        del run["evaluation"]["results"]["basic"]["rules"]
+    RESULTS.write_text(json.dumps(record))
+    here.done.clear()
+    assert main(SMALL) == 0
+    assert here.done == []
+    assert read_results(RESULTS).runs == before.runs
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_other_rules_beside_earlier_results_are_refused(
+    here: Here, capsys: pytest.CaptureFixture[str], older: bool
+) -> None:
+    main(SMALL)
+    if older:
+        record = json.loads(RESULTS.read_text())
+        for run in record["runs"]:
+            del run["evaluation"]["results"]["basic"]["rules"]
+        RESULTS.write_text(json.dumps(record))
+    before = RESULTS.read_bytes()
+    here.done.clear()
+    other = ["--architectures", "memory_free", *SMALL[2:], "evaluation_environments.basic.max_steps=20"]
+    assert main(other) == 2
+    error = capsys.readouterr().err
+    assert "benchmark.vit.level_1_basic.s0, evaluated on level_1_basic basic with other evaluation settings" in error
+    assert error.count("\n") == 1
+    assert (here.done, RESULTS.read_bytes()) == ([], before)
+
+
+def test_references_of_an_older_version_were_played_in_the_level_s_own_environments(here: Here) -> None:
+    main(SMALL)
+    for file in OUTPUT.glob("references/*.json"):
+        record = json.loads(file.read_text())
+        del record["evaluation_environments"]
+        file.write_text(json.dumps(record))
+    here.done.clear()
+    main([*SMALL, "--skip-training", "evaluation_environments.basic.max_steps=7"])
+    assert {"random on level_1_basic", "scripted on level_1_basic"} <= set(here.done)
+
+
+def test_what_was_planned_is_counted_and_no_product(here: Here) -> None:
+    words = ["--max-timesteps", "300", "--seeds", "1", "--architectures"]
+    main([*words, "vit,fast", "--levels", "level_1_basic"])
+    main([*words, "fast", "--levels", "level_2_easy"])
+    results = read_results(RESULTS)
+    assert (results.architectures, results.levels) == (["fast", "vit"], ["level_1_basic", "level_2_easy"])
+    assert sorted(results.planned_runs) == [
+        ("fast", "level_1_basic", 0),
+        ("fast", "level_2_easy", 0),
+        ("vit", "level_1_basic", 0),
+    ]
+    assert "3 of 3 runs evaluated." in (OUTPUT / "benchmark_results.md").read_text()
+    assert gather([OUTPUT]).missing == []
+    assert {run.total_runs for run in results.runs} == {3}
+    assert results.end_time is not None
+
+
+def test_a_run_that_an_interrupted_call_planned_stays_planned(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(command: Command) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(here, "start", interrupted)
+        main(["--architectures", "vit", *SMALL[2:]])
+    main(["--architectures", "fast", *SMALL[2:]])
+    results = read_results(RESULTS)
+    assert [key.architecture for key in gather([OUTPUT]).missing] == ["vit", "vit"]
+    assert results.end_time is None
+    main(SMALL)
+    assert gather([OUTPUT]).missing == []
+    assert read_results(RESULTS).end_time is not None
 
 
 def test_other_settings_in_the_same_folder_are_refused(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
@@ -155,13 +277,40 @@ def test_skip_training_evaluates_what_is_there(here: Here, capsys: pytest.Captur
     assert "no checkpoint" in str(runs["benchmark.fast.level_1_basic.s0"].training.error)
 
 
-def test_a_failed_evaluation_is_told_from_a_failed_training(here: Here, bench: Bench) -> None:
+def test_a_failed_evaluation_is_told_from_a_failed_training(here: Here) -> None:
     main(SMALL)
-    (OUTPUT / "benchmark.vit.level_1_basic.s0" / "evaluation.json").write_text("{")
+    (OUTPUT / "benchmark.vit.level_1_basic.s0" / "evaluation.json").unlink()
+    here.faults["benchmark.vit.level_1_basic.s0"] = "out of memory."
     assert main([*SMALL]) == 1
     run = read_results(RESULTS).runs[0]
     assert (run.training.status, run.evaluation.status) == ("success", "failed")
-    assert "evaluation.json is damaged" in str(run.evaluation.error)
+    assert run.evaluation.error == "out of memory."
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"duration_seconds": -5}, r"evaluation\.json\.duration_seconds: .*greater than or equal to 0"),
+        ({"results": {"basic": {**environment_result(1.0, 16), "reward": 1e308}}}, r"is damaged: reward: "),
+        ({"results": {"basic": {**environment_result(1.0, 16), "episodes": 17}}}, "each of the 17 episodes"),
+        ({"results": {"\ud800": environment_result(1.0, 16)}}, "unicode"),
+    ],
+)
+def test_an_evaluation_with_numbers_that_cannot_be_is_named(here: Here, change: Any, sentence: str) -> None:
+    main(SMALL)
+    file = OUTPUT / "benchmark.vit.level_1_basic.s0" / "evaluation.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
+    assert main(SMALL) == 1
+    assert re.search(sentence, str(read_results(RESULTS).runs[0].evaluation.error))
+
+
+def test_a_status_with_numbers_that_cannot_be_is_named(here: Here) -> None:
+    main(SMALL)
+    file = OUTPUT / "benchmark.vit.level_1_basic.s0" / "status.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "training_seconds": -5}))
+    assert main(SMALL) == 1
+    run = read_results(RESULTS).runs[0]
+    assert re.search(r"status\.json\.training_seconds: .*greater than or equal to 0", str(run.training.error))
 
 
 def test_a_full_disk_between_runs_costs_nothing(

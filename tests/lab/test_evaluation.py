@@ -58,6 +58,14 @@ def test_other_settings_than_the_run_s_go_to_a_file_of_their_own(run: Path, word
     assert (run / "evaluation.json").read_bytes() == own
 
 
+def test_other_settings_do_not_replace_what_another_checkpoint_got_either(run: Path) -> None:
+    evaluate(f"{CHECKPOINTS}:best")
+    own = (run / "evaluation.level_1_basic.best.json").read_bytes()
+    evaluate(f"{CHECKPOINTS}:best", "evaluation.worlds=2")
+    assert len(list(run.glob("evaluation.level_1_basic.best.*.json"))) == 1
+    assert (run / "evaluation.level_1_basic.best.json").read_bytes() == own
+
+
 def test_random_is_written_only_where_asked(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     evaluate("random")
     assert "random on level_1_basic basic: 0.000 hearts per agent" in capsys.readouterr().out

@@ -8,6 +8,7 @@ import pytest
 from metta.analysis.results import (
     BenchmarkResults,
     EvaluationRecord,
+    Key,
     RunRecord,
     TrainingRecord,
     environment_result,
@@ -42,6 +43,12 @@ def run(architecture: str, seed: int, hearts: float | None, start: str = "2026-0
     return RunRecord(run_number=1, total_runs=1, training=training, evaluation=evaluation)
 
 
+def under_rules(record: RunRecord, rules: str) -> RunRecord:
+    """The record with the mark of some evaluation settings."""
+    marked = {name: found.model_copy(update={"rules": rules}) for name, found in record.evaluation.results.items()}
+    return record.model_copy(update={"evaluation": record.evaluation.model_copy(update={"results": marked})})
+
+
 def results(*runs: RunRecord, **changes: Any) -> BenchmarkResults:
     """One machine's results; the reference players hold 0 and 4 hearts."""
     players = {"random": 0.0, "scripted": 4.0}
@@ -52,6 +59,7 @@ def results(*runs: RunRecord, **changes: Any) -> BenchmarkResults:
         "architectures": list(dict.fromkeys(run.training.architecture for run in runs)),
         "levels": ["level_1_basic"],
         "seeds": sorted({run.training.seed for run in runs}),
+        "planned": [run.training.key for run in runs],
         "command": "uv run ...",
         "references": {
             "level_1_basic": {
@@ -100,11 +108,27 @@ def test_merging_again_changes_nothing() -> None:
             ),
             "B has another result of the player random on level_1_basic basic",
         ),
+        (
+            results(under_rules(run("fast", 0, 1.0), "other")),
+            r"B: 'x\.fast\.level_1_basic\.s0\.basic\.rules' is other, but others on level_1_basic basic \(first in A\)",
+        ),
     ],
 )
 def test_conflicts_are_refused(other: BenchmarkResults, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        merge([("A", results(run("vit", 0, 1.0))), ("B", other)])
+        merge([("A", results(under_rules(run("vit", 0, 1.0), "some"))), ("B", other)])
+
+
+def test_what_was_planned_on_either_machine_stays_planned() -> None:
+    one = results(run("vit", 0, 1.0), planned=[Key("vit", "level_1_basic", 0), Key("vit", "level_1_basic", 1)])
+    two = results(run("fast", 7, 2.0), planned=[Key("fast", "level_1_basic", 7)])
+    merged = merge([("A", one), ("B", two)])
+    assert sorted(merged.planned_runs) == [
+        ("fast", "level_1_basic", 7),
+        ("vit", "level_1_basic", 0),
+        ("vit", "level_1_basic", 1),
+    ]
+    assert {record.total_runs for record in merged.runs} == {3}
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,12 +75,9 @@ def with_threads(settings: Sequence[str], output: Path, otherwise: int) -> tuple
     """
     if any(word.startswith("system.threads=") for word in settings):
         return 0, list(settings)
-    threads = otherwise
-    for file in output.glob("*/config.json"):
-        configuration = RunFolder(file.parent).configuration()
-        if configuration is not None:
-            threads = int(configuration["system"]["threads"])
-            break
+    folders = [RunFolder(file.parent) for file in sorted(output.glob("*/config.json"))]
+    found = [(folder.configuration() or {}).get("system", {}).get("threads") for folder in folders[:1]]
+    threads = found[0] if found and isinstance(found[0], int) else otherwise
     return threads, [*settings, f"system.threads={threads}"] if threads else list(settings)
 
 
