@@ -52,10 +52,7 @@ def compare_maps(address: str, output: Path | None = None) -> tuple[dict[str, An
 
 
 def table(record: Mapping[str, Any]) -> str:
-    """One row per evaluation environment: hearts per agent on both kinds of map, and the gap.
-
-    The gap has an interval only if both sides have the spread of two episodes or more.
-    """
+    """One row per evaluation environment: hearts per agent on both kinds of map, and the gap."""
     rows = []
     for name, result in record["results"].items():
         sides = [
@@ -63,8 +60,8 @@ def table(record: Mapping[str, Any]) -> str:
             for side in (result["training"], result["evaluation"])
         ]
         gap = result["gap"]["hearts_per_agent"]
-        single = min(result[side]["episodes"] for side in ("training", "evaluation")) < 2
-        interval = "(one episode gives no interval)" if single else f"± {1.96 * gap['standard_error']:.3f}"
+        error = gap["standard_error"]
+        interval = "(one episode gives no interval)" if error is None else f"± {1.96 * error:.3f}"
         rows.append([name, *sides, f"{gap['difference']:+.3f} {interval}"])
     head = ["environment", "training maps (episodes)", "evaluation maps (episodes)", "gap, 95 %"]
     return "\n".join(aligned_table(head, rows))

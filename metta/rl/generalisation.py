@@ -75,9 +75,14 @@ def rooms(sim: SimConfig) -> tuple[object, ...]:
     return sim.world, sim.num_agents, [(name, thing.type) for name, thing in sim.objects.items()]
 
 
-def gap(training: Mapping[str, Any], evaluation: Mapping[str, Any], measure: str) -> dict[str, float]:
-    """Mean on training maps minus mean on evaluation maps, and the standard error of that difference over episodes."""
-    variance = sum(
-        side["spread"][measure]["standard_deviation"] ** 2 / side["episodes"] for side in (training, evaluation)
-    )
-    return {"difference": training[measure] - evaluation[measure], "standard_error": math.sqrt(variance)}
+def gap(training: Mapping[str, Any], evaluation: Mapping[str, Any], measure: str) -> dict[str, float | None]:
+    """Mean on training maps minus mean on evaluation maps, and the standard error of that difference over episodes.
+
+    The error is None if either side has a single episode, which has no spread.
+    """
+    sides = (training, evaluation)
+    variance = sum(side["spread"][measure]["standard_deviation"] ** 2 / side["episodes"] for side in sides)
+    return {
+        "difference": training[measure] - evaluation[measure],
+        "standard_error": math.sqrt(variance) if all(side["episodes"] > 1 for side in sides) else None,
+    }

@@ -95,7 +95,11 @@ def test_other_rooms_and_missing_runs_are_refused(run, tmp_path):
 
 @pytest.mark.parametrize(("episodes", "ending"), [(1, "+0.500 (one episode gives no interval)"), (4, "+0.500 ± 0.196")])
 def test_one_episode_gives_no_interval(episodes, ending):
-    side = {"hearts_per_agent": 1.0, "episodes": 4}
-    gap = {"hearts_per_agent": {"difference": 0.5, "standard_error": 0.1}}
-    result = {"training": side | {"episodes": episodes}, "evaluation": side, "gap": gap}
+    def side(mean, episodes):
+        spread = {"hearts_per_agent": {"standard_deviation": 0.2 / 2**0.5}}
+        return {"hearts_per_agent": mean, "spread": spread, "episodes": episodes}
+
+    training, evaluation = side(1.5, episodes), side(1.0, 4)
+    found = {"hearts_per_agent": gap(training, evaluation, "hearts_per_agent")}
+    result = {"training": training, "evaluation": evaluation, "gap": found}
     assert ending in table({"results": {"basic": result}})
