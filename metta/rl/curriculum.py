@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from metta.base.seeding import derive_seed
 from metta.rl.config import CurriculumConfig
-from metta.rl.learning_progress import ProgressState, initial_state, learn, means, relative_progress, task_weights
+from metta.rl.learning_progress import ProgressState, initial_state, learn, learning_progress, means, task_weights
 from metta.rl.tasks import Task, make_tasks
 from metta.sim.config import SimConfig
 from metta.sim.constants import HEART
@@ -46,23 +46,25 @@ class Curriculum:
     def metrics(self) -> dict[str, float]:
         """What is known and chosen now.
 
-        Episodes and tasks known, means over the known tasks of their success and over the drawn ones of their
-        relative progress, and for each value of each axis the probability that the next episode has it.
+        Whole episodes learned from, and tasks that had one; means of success over these tasks, and of learning progress
+        over those that are drawn and had two; for each value of each axis the whole episodes that had it, and the
+        probability that the next one has it.
         """
         probabilities = self.weights / self.weights.sum()
-        known = self.state.episodes > 0
+        episodes = self.state.episodes
         fast, _ = means(self.state, self.settings.time_scale)
-        progress = relative_progress(self.state, self.settings.time_scale)
+        progress = learning_progress(self.state, self.settings.time_scale)
         values: dict[str, float] = {}
-        for task, probability in zip(self.tasks, probabilities.tolist(), strict=True):
+        for task, count, probability in zip(self.tasks, episodes.tolist(), probabilities.tolist(), strict=True):
             for axis, choice in task.choices.items():
-                key = f"curriculum/probability_{axis}_{choice}"
-                values[key] = values.get(key, 0.0) + probability
+                for name, value in (("episodes", float(count)), ("probability", probability)):
+                    key = f"curriculum/{name}_{axis}_{choice}"
+                    values[key] = values.get(key, 0.0) + value
         return {
-            "curriculum/episodes": float(self.state.episodes.sum()),
-            "curriculum/tasks_known": float(known.sum()),
-            "curriculum/success": float(fast[known].mean()) if known.any() else 0.0,
-            "curriculum/progress": float(progress[probabilities > 0].mean()),
+            "curriculum/episodes": float(episodes.sum()),
+            "curriculum/tasks_known": float((episodes > 0).sum()),
+            "curriculum/success": _mean(fast[episodes > 0]),
+            "curriculum/progress": _mean(progress[(probabilities > 0) & (episodes >= 2)]),
             **dict(sorted(values.items())),
         }
 
@@ -95,5 +97,10 @@ def start_curriculum(sim: SimConfig, settings: CurriculumConfig, seed: int, epis
     if not tasks:
         return None
     generator = np.random.Generator(np.random.Philox(key=derive_seed(seed, "curriculum turns")))
-    state = initial_state(generator.permutation(len(tasks)), settings.active_tasks)
-    return Curriculum(settings, tasks, state)
+    active_tasks = len(tasks) if settings.sampler == "uniform" else settings.active_tasks
+    return Curriculum(settings, tasks, initial_state(generator.permutation(len(tasks)), active_tasks))
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    """The mean, 0 of nothing."""
+    return float(values.mean()) if values.size else 0.0

@@ -8,9 +8,10 @@ Minecraft", arXiv 2106.14876 (2021); Zhang et al., "OMNI", arXiv 2306.01711 (202
   more than one from 0.51 to 0.52; learning progress is the distance of the two, whichever is larger.
 
 Differs in: the means are corrected for their start (as in Adam), because a task here has tens of episodes rather than
-thousands; progress is divided by the largest of the active tasks, instead of z-scores and a sigmoid; a task with fewer
-than two successes known counts as the largest; and only some tasks are active at a time, the others taking turns with
-the active ones that progress least.
+thousands; successes are those of training episodes, not of separate evaluations, and what a random player reaches is
+not subtracted from them (OMNI does both); progress is divided by the largest of the active tasks, instead of z-scores
+and a sigmoid; a task with fewer than two successes known counts as the largest; and only some tasks are active at a
+time, the others taking turns with the active ones that progress least.
 
 K tasks.
 """
@@ -78,17 +79,22 @@ def learn(state: ProgressState, results: Sequence[tuple[int, float]], time_scale
         new.episodes[task] += 1
         new.tries[task] += 1
         new.fast[task] += time_scale * (success - new.fast[task])
-        corrected = new.fast[task] / (1.0 - (1.0 - time_scale) ** new.episodes[task])
+        corrected = new.fast[task] / known_share(new.episodes[task], time_scale)
         new.slow[task] += time_scale * (corrected - new.slow[task])
     return take_turns(new, time_scale) if results else new
 
 
 def take_turns(state: ProgressState, time_scale: float) -> ProgressState:
-    """Active tasks with enough tries and at most the active tasks' median progress make room for waiting ones."""
+    """Active tasks with enough tries and at most the active tasks' median progress make room for waiting ones.
+
+    The one with the largest progress stays, unless it is the only one active; the median alone would let it go while
+    most active tasks are unknown and count as the largest, too.
+    """
     waiting = np.flatnonzero(~state.active)
     progress = relative_progress(state, time_scale)
     active = np.flatnonzero(state.active)
-    low = active[(state.tries[active] >= TRIES) & (progress[active] <= np.median(progress[active]))]
+    stays = (progress[active] == 1.0) & (len(active) > 1)
+    low = active[(state.tries[active] >= TRIES) & (progress[active] <= np.median(progress[active])) & ~stays]
     low = low[np.argsort(progress[low], kind="stable")]
     waiting = waiting[np.lexsort((state.turn[waiting], state.episodes[waiting]))]
     count = min(len(low), len(waiting))
@@ -101,8 +107,18 @@ def take_turns(state: ProgressState, time_scale: float) -> ProgressState:
 
 def means(state: ProgressState, time_scale: float) -> tuple[Floats, Floats]:
     """[K] fast and slow means, corrected for their start; 0 for tasks without episodes."""
-    weight = np.where(state.episodes > 0, 1.0 - (1.0 - time_scale) ** state.episodes, 1.0)
+    weight = known_share(np.maximum(state.episodes, 1), time_scale)
     return state.fast / weight, state.slow / weight
+
+
+def known_share(episodes: NDArray[np.int64], time_scale: float) -> Floats:
+    """Weight of so many successes, at least one, in a mean that starts from 0; the rest is the start's.
+
+    It is 1 - (1 - time_scale)^episodes, written so that a tiny time scale loses no digits.
+    """
+    log_kept = np.log1p(-time_scale) if time_scale < 1 else -np.inf
+    weight: Floats = -np.expm1(episodes * log_kept)
+    return weight
 
 
 def reweighted(probability: Floats) -> Floats:
@@ -111,15 +127,19 @@ def reweighted(probability: Floats) -> Floats:
     return result
 
 
-def relative_progress(state: ProgressState, time_scale: float) -> Floats:
-    """[K] learning progress divided by the largest of the active tasks; 1 for tasks with fewer than two episodes."""
+def learning_progress(state: ProgressState, time_scale: float) -> Floats:
+    """[K] distance of the reweighted means, in [0, 1]; 0 for tasks with fewer than two episodes."""
     fast, slow = means(state, time_scale)
     distance = np.abs(reweighted(fast) - reweighted(slow))
-    progress = np.where(distance > ROUNDING, distance, 0.0)
-    known = state.episodes >= 2
-    largest = progress[known & state.active].max(initial=0.0)
-    scaled: Floats = np.minimum(progress / largest, 1.0) if largest > 0 else np.zeros_like(progress)
-    return np.where(known, scaled, 1.0)
+    return np.where((distance > ROUNDING) & (state.episodes >= 2), distance, 0.0)
+
+
+def relative_progress(state: ProgressState, time_scale: float) -> Floats:
+    """[K] learning progress divided by the largest of the active tasks; 1 for tasks with fewer than two episodes."""
+    progress = learning_progress(state, time_scale)
+    largest = progress[state.active].max(initial=0.0)
+    scaled: Floats = np.minimum(progress / largest, 1.0) if largest > 0 else progress
+    return np.where(state.episodes >= 2, scaled, 1.0)
 
 
 def task_weights(state: ProgressState, time_scale: float, exploration_bonus: float) -> Floats:

@@ -1,6 +1,7 @@
 """A run's curriculum: its tasks, its choices in metrics and worlds, and exact continuation after a stop."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from metta.base.errors import InputError
 from metta.rl.checkpoint import newest_sound, read_trainer_files
 from metta.rl.config import CurriculumConfig
 from metta.rl.curriculum import start_curriculum
-from metta.rl.learning_progress import ProgressState
+from metta.rl.learning_progress import ProgressState, learn
 from metta.rl.tasks import make_tasks
 from metta.rl.trainer import train
 from metta.sim.constants import HEART
@@ -20,6 +21,7 @@ from tests.rl.test_trainer import finish, killed_and_finished, metrics, weights
 
 PROGRESS = CurriculumConfig(sampler="learning_progress")
 CONVERTERS = ("altar", "mine_red", "generator_red", "lasery", "armory")
+AXES = {"laser_cost": (1, 100), **{f"initial_{name}": (0, 1) for name in CONVERTERS}}
 
 
 def test_tasks_are_every_combination_of_costs_and_counts():
@@ -101,17 +103,42 @@ def test_learns_from_whole_episodes_under_their_own_task():
     shares = [
         curriculum.tasks[episode.variant].success(float(episode.final_inventory[:, HEART].mean())) for episode in whole
     ]
-    assert after.metrics()["curriculum/episodes"] == len(whole)
+    shown = after.metrics()
+    assert shown["curriculum/episodes"] == len(whole)
+    for axis, values in AXES.items():
+        for value in values:
+            of_value = [episode for episode in whole if curriculum.tasks[episode.variant].choices[axis] == value]
+            assert shown[f"curriculum/episodes_{axis}_{value}"] == len(of_value)
     assert 0 <= after.metrics()["curriculum/success"] <= max(shares)
 
 
 def test_probabilities_per_axis_add_up_to_one_and_uniform_is_uniform():
     for sampler, spread in (("uniform", 0.0), ("learning_progress", 0.5)):
         shown = start_curriculum(SIM, PROGRESS.model_copy(update={"sampler": sampler}), 3, SIM.max_steps).metrics()
-        for axis, values in {"laser_cost": (1, 100), **{f"initial_{name}": (0, 1) for name in CONVERTERS}}.items():
+        for axis, values in AXES.items():
             pair = [shown[f"curriculum/probability_{axis}_{value}"] for value in values]
             assert sum(pair) == pytest.approx(1.0)
             assert abs(pair[0] - 0.5) <= spread + 1e-12
+
+
+def progress_shown(sampler: str, successes: dict[int, list[float]]) -> float:
+    """`curriculum/progress` after these successes of tasks, of a curriculum with two active tasks."""
+    settings = PROGRESS.model_copy(update={"sampler": sampler, "active_tasks": 2})
+    start = start_curriculum(SIM, settings, 0, SIM.max_steps)
+    results = [(task, success) for task, values in successes.items() for success in values]
+    return replace(start, state=learn(start.state, results, settings.time_scale)).metrics()["curriculum/progress"]
+
+
+def test_progress_shown_is_of_the_drawn_tasks_and_near_zero_when_all_stand_still():
+    first, second, *waiting = np.argsort(start_curriculum(SIM, PROGRESS, 0, SIM.max_steps).state.turn).tolist()
+    assert progress_shown("learning_progress", {first: [0.5, 0.5], second: [0.2, 0.2]}) == 0.0
+    # f of 0.3 and 0.25 against f of 0.2 and 0.2: the mean over the two tasks.
+    change = progress_shown("learning_progress", {first: [0.2, 0.3], second: [0.2, 0.2]})
+    assert change == pytest.approx((0.9 * 0.25 / 0.3 - 0.9 * 0.225 / 0.28) / 2, rel=1e-3)
+    assert progress_shown("learning_progress", {first: [0.5, 0.5], waiting[0]: [0.1, 0.9]}) == 0.0
+    # Uniformly all tasks are drawn: f of 0.5 and 0.3 counts, too.
+    change = progress_shown("uniform", {first: [0.5, 0.5], waiting[0]: [0.1, 0.9]})
+    assert change == pytest.approx((0.9 - 0.27 / 0.34) / 2, rel=2e-3)
 
 
 def test_only_another_number_of_tasks_is_another_curriculum():
@@ -143,6 +170,8 @@ def test_a_stopped_run_continues_as_if_never_stopped(tmp_path):
     # Learned from whole episodes only: those that the metrics of episodes are means of.
     assert last["curriculum/episodes"] == sum(line.get("episode/count", 0) for line in metrics(whole))
     assert last["curriculum/tasks_known"] > 2
+    for axis, values in AXES.items():
+        assert sum(last[f"curriculum/episodes_{axis}_{value}"] for value in values) == last["curriculum/episodes"]
 
 
 def known_of_tasks(folder):

@@ -15,9 +15,10 @@ CURRICULUM_CURVES = {
         "easy ones alike, so this says more about learning than the reward does.",
     ),
     "curriculum/progress": (
-        "relative progress of the drawn tasks",
-        "How far success has moved lately, up or down, on the tasks that are drawn. Near zero: nothing is learned or "
-        "forgotten on them any more.",
+        "learning progress of the drawn tasks",
+        "How far success has moved, up or down, on the tasks that are drawn: the distance of its fast and its slow "
+        "mean. Zero: nothing was learned or forgotten on them; chance alone leaves a little while a task has few "
+        "episodes.",
     ),
 }
 """Metric -> what it is, and what to read from its figure."""
@@ -64,8 +65,8 @@ def curriculum(found: Findings, numbers: Mapping[str, int]) -> list[Block]:
                     (0.0, 1.0),
                 ),
                 "Probability that the next training episode has this value, mean over seeds; the values of one axis "
-                "add up to 1. Far from even: the curriculum saw progress, in either direction, on the tasks with the "
-                "darker value.",
+                "add up to 1. Far from even over many seeds: the curriculum saw progress, in either direction, on the "
+                "tasks with the darker value. One run is uneven by chance, because few tasks are active at a time.",
                 Table(
                     name,
                     f"Curriculum on {level} at the end of training",
