@@ -191,8 +191,8 @@ def curriculum_metrics(update: int) -> dict[str, float]:
         "curriculum/tasks_known": 4.0,
         "curriculum/success": update / 40,
         "curriculum/progress": 1 / update,
-        "curriculum/probability_laser_cost_1": 0.75,
-        "curriculum/probability_laser_cost_100": 0.25,
-        "curriculum/probability_initial_altar_0": 0.5,
-        "curriculum/probability_initial_altar_1": 0.5,
+        "curriculum/episodes_laser_cost_1": 7.5 * update,
+        "curriculum/episodes_laser_cost_100": 2.5 * update,
+        "curriculum/episodes_initial_altar_0": 5.0 * update,
+        "curriculum/episodes_initial_altar_1": 5.0 * update,
     }

@@ -9,12 +9,12 @@ from metta.analysis.findings.curves import trained_to_the_end
 from metta.analysis.gather import Gathered
 from metta.analysis.run_files import CURRICULUM
 
-CHOICE = "probability_"
-"""Begin of a curriculum metric's name that is the probability of a value of an axis."""
+CHOICE = "episodes_"
+"""Begin of a curriculum metric's name that counts the training episodes with a value of an axis."""
 
 
 class Lesson(NamedTuple):
-    """What the curriculum chose for an architecture on a level at the end of training; means over seeds."""
+    """What the curriculum chose for an architecture on a level, and what came of it; means over seeds."""
 
     architecture: str
     level: str
@@ -24,7 +24,7 @@ class Lesson(NamedTuple):
     success: float
     """Mean over the known tasks, as a share of each task's limit."""
     choices: dict[str, float]
-    """`<axis>_<value>` -> probability that the next episode has it."""
+    """`<axis>_<value>` -> share of the training episodes that had it."""
 
 
 def lessons_of(benchmark: Gathered) -> list[Lesson]:
@@ -47,7 +47,7 @@ def lessons_of(benchmark: Gathered) -> list[Lesson]:
             _over(own, "episodes"),
             _over(own, "success"),
             {
-                name.removeprefix(CHOICE): _over(own, name)
+                name.removeprefix(CHOICE): float(np.mean([last[name] / max(last["episodes"], 1.0) for last in own]))
                 for name in own[0]
                 if name.startswith(CHOICE) and all(name in last for last in own)
             },

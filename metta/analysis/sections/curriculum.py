@@ -25,7 +25,7 @@ CURRICULUM_CURVES = {
 
 
 def curriculum(found: Findings, numbers: Mapping[str, int]) -> list[Block]:
-    """Success and progress over training, and the choices at its end."""
+    """Success and progress over training, and the choices."""
     if not found.lessons:
         return [paragraph("No run that trained to its end has the metrics of a curriculum.")]
     blocks: list[Block] = []
@@ -55,7 +55,7 @@ def curriculum(found: Findings, numbers: Mapping[str, int]) -> list[Block]:
         blocks.append(
             Figure(
                 name,
-                f"{level}: what the curriculum chose at the end of training",
+                f"{level}: what the curriculum chose",
                 charts.heat_map(
                     f"Curriculum choices on {level}",
                     "Rows are architectures, columns are values of an axis of the tasks; darker is chosen more often.",
@@ -64,9 +64,9 @@ def curriculum(found: Findings, numbers: Mapping[str, int]) -> list[Block]:
                     {(lesson.architecture, column): lesson.choices[column] for lesson in own for column in columns},
                     (0.0, 1.0),
                 ),
-                "Probability that the next training episode has this value, mean over seeds; the values of one axis "
-                "add up to 1. Far from even over many seeds: the curriculum saw progress, in either direction, on the "
-                "tasks with the darker value. One run is uneven by chance, because few tasks are active at a time.",
+                "Share of the training episodes that had this value, mean over seeds; the values of one axis add up "
+                "to 1. Far from even over many seeds: the curriculum saw progress, in either direction, on the tasks "
+                "with the darker value. One run is uneven by chance, because few tasks are active at a time.",
                 Table(
                     name,
                     f"Curriculum on {level} at the end of training",
