@@ -19,12 +19,15 @@ from metta.play.table import Table
 ADDRESS = "127.0.0.1"
 LARGEST_REQUEST = 4096
 """Bytes of a request's body."""
+SECONDS_TO_ASK = 2.0
+"""How long a connection may say nothing; browsers open some in advance."""
 
 
 class PlayServer(ThreadingHTTPServer):
     """Serves one table; `url` is its address."""
 
-    daemon_threads = True
+    daemon_threads = False
+    """Closing waits for answers on their way: a thread that Python's end cuts off can abort the process."""
 
     def __init__(self, table: Table, page: str, port: int) -> None:
         """Listen.
@@ -49,7 +52,7 @@ class PlayServer(ThreadingHTTPServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say nothing of a browser that has gone away; everything else is a fault of ours and is shown."""
-        if not isinstance(sys.exception(), ConnectionError):
+        if not isinstance(sys.exception(), ConnectionError | TimeoutError):
             super().handle_error(request, client_address)
 
     @property
@@ -62,6 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
     """GET the page and the episode so far, POST a step or another episode."""
 
     server: PlayServer
+    timeout = SECONDS_TO_ASK
     server_version = "metta-play"
     sys_version = ""
 

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -246,3 +247,39 @@ def test_a_browser_that_goes_away_is_no_news(server: PlayServer, capfd: pytest.C
 def test_a_taken_port_is_one_sentence(server: PlayServer) -> None:
     with pytest.raises(InputError, match="cannot be listened on: address already in use"):
         PlayServer(server.table, "", server.server_port)
+
+
+class SlowTable:
+    """Stands in for a table whose answer takes until `go`."""
+
+    def __init__(self) -> None:
+        self.asked, self.go = threading.Event(), threading.Event()
+        self.rows: list[Any] = []
+        self.ended = False
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """Nothing, late."""
+        self.asked.set()
+        assert self.go.wait(60)
+        return {}
+
+
+def test_closing_waits_for_an_answer_and_not_for_a_connection_that_says_nothing() -> None:
+    table, answers = SlowTable(), []
+    server = PlayServer(table, "", 0)  # type: ignore[arg-type]
+    serving = threading.Thread(target=server.serve_forever, args=(0.01,))
+    asking = threading.Thread(target=lambda: answers.append(ask(server, "episode")))
+    closing = threading.Thread(target=server.server_close)
+    with socket.create_connection(("127.0.0.1", server.server_port)):
+        serving.start()
+        asking.start()
+        assert table.asked.wait(60)
+        server.shutdown()
+        closing.start()
+        closing.join(0.1)
+        assert closing.is_alive()
+        table.go.set()
+        for thread in (closing, asking, serving):
+            thread.join()
+    assert [status for status, _ in answers] == [200]
