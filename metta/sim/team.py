@@ -28,6 +28,8 @@ PATIENCE = 1_000_000
 """How often one looks for news before giving up, which takes about 0.3 ms: longer than the end of an episode."""
 NAP_SECONDS = 2e-5
 """Between looks at a thread that is late: it has probably lost its core to somebody else."""
+SECONDS_TO_END = 5.0
+"""Longest wait for a thread that is to end; it needs the rest of a step at most."""
 
 
 def read_news(notes: Any, index: int) -> int:
@@ -65,7 +67,7 @@ class Team:
             thread.start()
             threads.append(thread)
         self._threads = threads
-        self._end = weakref.finalize(self, _stop, self._notes, self._alarms)
+        self._end = weakref.finalize(self, _stop, self._notes, self._alarms, threads)
 
     def step(self, actions: NDArray[np.int32]) -> int:
         """One step of all worlds; returns how many episodes ended.
@@ -104,9 +106,13 @@ def _wake(notes: NDArray[np.int64], alarms: Sequence[threading.Event]) -> None:
             alarm.set()
 
 
-def _stop(notes: NDArray[np.int64], alarms: Sequence[threading.Event]) -> None:
+def _stop(notes: NDArray[np.int64], alarms: Sequence[threading.Event], threads: Sequence[threading.Thread]) -> None:
+    """End the threads and wait for it: one that Python's end cuts off in compiled code can abort the process."""
     notes[NUMBER] = STOP
     _wake(notes, alarms)
+    for thread in threads:
+        if thread is not threading.current_thread():
+            thread.join(SECONDS_TO_END)
 
 
 def _make_entries(digest: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
