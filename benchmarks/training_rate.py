@@ -11,13 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
+from torch.profiler import ProfilerActivity
+from torch.profiler import profile as torch_profile
 
 import metta  # noqa: F401  sets the OpenMP wait policy before torch is imported
 from metta.agent.ledger import forward_flops
 from metta.agent.policies.config import PolicyConfig
 from metta.base.seeding import derive_seed
 from metta.rl.config import SystemConfig, TrainerConfig
-from metta.rl.devices import choose_device
+from metta.rl.devices import choose_device, choose_shares
+from metta.rl.recording import recorder
 from metta.rl.rollout import Collector
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
@@ -28,25 +31,27 @@ from metta.sim.vector_env import VectorEnv
 
 WARM_UP = 2
 """Updates before the first that counts: they compile and fill caches."""
+PROFILE_ROWS = 25
 
 
 def training_rate(
-    policy: PolicyConfig, sim: SimConfig, trainer: TrainerConfig, threads: int, repeats: int
+    policy: PolicyConfig, sim: SimConfig, trainer: TrainerConfig, threads: int, repeats: int, profile: bool = False
 ) -> dict[str, Any]:
     """Agent-steps per second of rollout and update together (median), shares of the time, operations per agent-step.
 
     The collector and the update are the trainer's own, on the device that it would choose. The share of the simulation
-    is the longest of the threads'.
+    is the longest of the threads'. With `profile` also the table of one more update's operations.
     """
-    device = choose_device(SystemConfig())
-    shards = Shards(threads if device.type == "cpu" else 1)
+    system = SystemConfig(threads=threads)
+    device = choose_device(system)
+    acting_shards, shards = (Shards(count) for count in choose_shares(threads, device, "cpu"))
     worlds = max(1, round(trainer.num_streams / sim.num_agents))
     env = VectorEnv(sim, num_worlds=worlds, seed=derive_seed(0, "worlds"), desynchronise=True)
     env.reset()
     simulated = _time_steps(env)
     spec = spec_of(sim, trainer.front_view)
     learner = make_learner(policy.build(spec, derive_seed(0, "weights")).to(device), trainer)
-    collector = Collector(env, learner.policy, trainer.rollout_steps, device, shards)
+    collector = Collector(env, learner.policy, trainer.rollout_steps, device, acting_shards, recorder(device, system))
     index = 0
 
     def one_update() -> tuple[float, float, float]:
@@ -62,10 +67,24 @@ def training_rate(
 
     try:
         result = measured(one_update, env.num_streams * trainer.rollout_steps, repeats)
+        if profile:
+            result["profile"] = profile_of(one_update, device)
     finally:
+        acting_shards.close()
         shards.close()
     # Once forward to act, and thrice per pass to learn: forward, and twice as much backward.
     return result | {"flops_per_step": forward_flops(policy, spec, compiled=True) * (1 + 3 * trainer.epochs)}
+
+
+def profile_of(work: Callable[[], Any], device: torch.device) -> str:
+    """torch's table of the operations that take the most time in `work`."""
+    on_gpu = device.type == "cuda"
+    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if on_gpu else [])
+    with torch_profile(activities=activities) as recorded:
+        work()
+    key = "self_device_time_total" if on_gpu else "self_cpu_time_total"
+    table: str = recorded.key_averages().table(sort_by=key, row_limit=PROFILE_ROWS, max_name_column_width=50)
+    return table
 
 
 def _time_steps(env: VectorEnv) -> dict[int, float]:

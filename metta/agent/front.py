@@ -9,10 +9,14 @@ make room for them where an observation is full. The environment's observations 
 Axes: n observations, M tokens of an observation.
 """
 
+from functools import cache
+
+import numpy as np
 import torch
 from torch import Tensor
 
 from metta.agent.spec import EnvironmentSpec
+from metta.agent.table import Table
 
 NUM_GLOBAL_TOKENS = 4
 """The first rows of every observation: completion, last action, its argument, last reward."""
@@ -43,7 +47,7 @@ def _with_a_loop(observations_nM3: Tensor, spec: EnvironmentSpec) -> Tensor:
     repeat_front(
         observations_nM3.numpy(),
         _centre(spec),
-        _places_in_front(spec).numpy(),
+        _places_in_front(spec).numbers,
         ORIENTATION_FEATURE,
         NUM_GLOBAL_TOKENS,
         spec.num_features,
@@ -61,7 +65,7 @@ def with_tensor_operations(observations_nM3: Tensor, spec: EnvironmentSpec) -> T
     first = own.to(torch.uint8).argmax(1, keepdim=True)
     orientation = value.gather(1, first)[:, 0].long()
     sees = own.any(1) & (orientation < len(_STEPS))
-    places = _places_in_front(spec).to(observations_nM3.device)
+    places = _places_in_front(spec).on(observations_nM3.device, torch.uint8)
     in_front = (location == places[orientation.clamp(max=len(_STEPS) - 1)].unsqueeze(1)) & sees.unsqueeze(1)
     in_front &= feature < spec.num_features
     in_front[:, :NUM_GLOBAL_TOKENS] = False
@@ -82,7 +86,8 @@ def _centre(spec: EnvironmentSpec) -> int:
     return (spec.obs_height // 2 << 4) | spec.obs_width // 2
 
 
-def _places_in_front(spec: EnvironmentSpec) -> Tensor:
+@cache
+def _places_in_front(spec: EnvironmentSpec) -> Table:
     """Locations of the cell in front, uint8 [4] by orientation; 255 where the window does not show it."""
     centre_row, centre_column = spec.obs_height // 2, spec.obs_width // 2
     places = []
@@ -90,4 +95,4 @@ def _places_in_front(spec: EnvironmentSpec) -> Tensor:
         row, column = centre_row + down, centre_column + right
         inside = 0 <= row < spec.obs_height and 0 <= column < spec.obs_width
         places.append((row << 4) | column if inside else 255)
-    return torch.tensor(places, dtype=torch.uint8)
+    return Table(np.asarray(places, np.uint8))

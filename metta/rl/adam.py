@@ -31,9 +31,12 @@ class Adam:
         self.means = [torch.zeros_like(parameter.data) for parameter in self.parameters]
         self.squares = [torch.zeros_like(parameter.data) for parameter in self.parameters]
 
-    def step(self, gradients: Sequence[Tensor], learning_rate: float) -> None:
-        """Move the parameters by their gradients, P contiguous tensors of the parameters' shapes."""
-        torch._foreach_add_(self.steps, 1)
+    def step(self, gradients: Sequence[Tensor], learning_rate: float, stop: Tensor | None = None) -> None:
+        """Move the parameters by their gradients, P contiguous tensors of the parameters' shapes.
+
+        Nothing changes if `stop` (float32, a scalar on their device) is 1; nobody has to wait for the device to know.
+        """
+        torch._foreach_add_(self.steps, 1 if stop is None else 1 - stop)
         torch._fused_adam_(
             [parameter.data for parameter in self.parameters],
             list(gradients),
@@ -48,6 +51,7 @@ class Adam:
             eps=self.config.adam_eps,
             amsgrad=False,
             maximize=False,
+            found_inf=stop,
         )
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -118,6 +118,8 @@ class SystemConfig(Config):
     """`auto` takes a GPU if torch sees one."""
     threads: int = Field(default=0, ge=0, le=1024)
     """CPU threads, each with its own share of the streams; 0 means all cores given to this process."""
+    cuda_graphs: bool = Field(default=True, exclude_if=lambda recorded: recorded)
+    """On a GPU, acting is recorded once and played back (CUDA graphs), with the same numbers; false: it is not."""
 
 
 class TrainingSimConfig(SimConfig):

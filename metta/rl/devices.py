@@ -8,6 +8,9 @@ from metta.base.errors import InputError
 from metta.rl.config import RunConfig, SystemConfig
 from metta.sim.devices import check_cuda
 
+MOST_ACTING_SHARES = 4
+"""Threads that act on one GPU; all of them need Python's lock to tell it what to do."""
+
 
 def choose_device(system: SystemConfig) -> torch.device:
     """The device to compute on. Raises InputError when a GPU is asked for and torch sees none."""
@@ -22,6 +25,22 @@ def check_devices(config: RunConfig) -> None:
     choose_device(config.system)
     if config.sim.device == "cuda":
         check_cuda("sim.device=cuda")
+
+
+def choose_shares(threads: int, device: torch.device, worlds: str) -> tuple[int, int]:
+    """How many threads share the worlds, to step and to act in them, and how many share learning.
+
+    With a GPU and worlds on the CPU some threads step worlds while the GPU acts in those of others; learning, and
+    worlds on a GPU, are shared out by the GPU itself.
+
+    Args:
+        threads: CPU threads to use.
+        device: where the policy acts and learns.
+        worlds: where the worlds are, "cpu" or "cuda".
+    """
+    if worlds != "cpu":
+        return 1, 1
+    return (threads, threads) if device.type == "cpu" else (min(threads, MOST_ACTING_SHARES), 1)
 
 
 def choose_threads(system: SystemConfig) -> int:

@@ -5,6 +5,7 @@ The reset flag at (stream, t) says that the observation at t is the first of an 
 with that observation, in acting and in learning alike.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,7 +13,8 @@ import torch
 from torch import Tensor
 
 from metta.agent.policy import Policy
-from metta.agent.state import State, concatenate, map_state, rows
+from metta.agent.state import State, concatenate, leaves, map_state, rows, with_leaves
+from metta.rl.recording import Function
 from metta.rl.sampling import sample_actions
 from metta.rl.shards import Shards, split
 
@@ -60,12 +62,49 @@ class Shown(NamedTuple):
     final_observations: Tensor
 
 
+Record = Callable[[Function, Sequence[Tensor]], Function]
+
+
+def acting_step(policy: Policy, like: State) -> Function:
+    """One step of acting as a function of tensors alone; `like` tells how the leaves make up a state.
+
+    observations uint8 [n, M, 3], resets bool [n], uniforms float32 [n], each leaf of the state in front ->
+    what memory made of the step [n, 1, D], actions int64 [n], their log-probabilities [n], each leaf of the new state.
+    """
+
+    def step(observations: Tensor, resets: Tensor, uniforms_n: Tensor, *before: Tensor) -> tuple[Tensor, ...]:
+        with torch.no_grad():
+            state = with_leaves(like, before)
+            _, memory_n1D, state = policy.remember(observations.unsqueeze(1), resets.unsqueeze(1), state)
+            actions, log_probs = sample_actions(policy.actor(memory_n1D)[:, 0], uniforms_n)
+            return memory_n1D, actions, log_probs, *leaves(state)
+
+    return step
+
+
 class Collector:
     """Runs a policy in the worlds, a segment at a time; worlds and recurrent state go on between calls."""
 
     def __init__(
-        self, env: "VectorEnv | CudaVectorEnv", policy: Policy, steps: int, device: torch.device, shards: Shards
+        self,
+        env: "VectorEnv | CudaVectorEnv",
+        policy: Policy,
+        steps: int,
+        device: torch.device,
+        shards: Shards,
+        record: Record | None = None,
     ) -> None:
+        """Stand in front of the first step.
+
+        Args:
+            env: worlds that have been reset.
+            policy: on `device`.
+            steps: T.
+            device: where the policy acts and the segments are kept.
+            shards: threads that share the worlds.
+            record: makes a recording of acting that is played back in every step (`metta.rl.recording.Recorded`);
+                from then on parameters may change in place only. None: every operation is told to the device.
+        """
         self.env, self.policy, self.steps, self.device, self.shards = env, policy, steps, device, shards
         self.worlds = split(env.num_worlds, shards.threads)
         self.streams = [(low * env.num_agents, high * env.num_agents) for low, high in self.worlds]
@@ -91,6 +130,14 @@ class Collector:
             next_values=new(torch.float32, env.num_streams),
             state=(),
         )
+        self._recorded = record is not None
+        self._steps: list[Function] = []
+        for (low, high), state in zip(self.streams, self.states, strict=True):
+            step = acting_step(policy, state)
+            if record is not None:
+                seen = self._segments.observations[low:high, 0], self._segments.resets[low:high, 0]
+                step = record(step, (*seen, new(torch.float32, high - low), *leaves(state)))
+            self._steps.append(step)
 
     @property
     def state(self) -> State:
@@ -123,14 +170,17 @@ class Collector:
         given: Any = self._actions if self._actions.is_cuda else self._actions.numpy()
         uniforms_TN = uniforms_TN[:, here].to(self.device)
         # The critic reads what memory made of each step; all steps at once, which is faster than one by one.
-        remembered_n1D = []
+        remembered_n1D: list[Tensor] = []
         with torch.no_grad():
             for t in range(self.steps):
                 observations = shown.observations.to(self.device)
                 resets = shown.resets.to(self.device)
-                _, memory_n1D, state = self.policy.remember(observations.unsqueeze(1), resets.unsqueeze(1), state)
-                remembered_n1D.append(memory_n1D)
-                actions, log_probs = sample_actions(self.policy.actor(memory_n1D)[:, 0], uniforms_TN[t])
+                memory_n1D, actions, log_probs, *after = self._steps[index](
+                    observations, resets, uniforms_TN[t], *leaves(state)
+                )
+                state = with_leaves(state, after)
+                # A recording writes to the same place again.
+                remembered_n1D.append(memory_n1D.clone() if self._recorded else memory_n1D)
                 segments.observations[here, t] = observations
                 segments.resets[here, t] = resets
                 segments.actions[here, t] = actions

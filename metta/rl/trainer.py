@@ -30,8 +30,9 @@ from metta.rl.checkpoint import (
 )
 from metta.rl.config import RunConfig
 from metta.rl.curriculum import Curriculum, start_curriculum
-from metta.rl.devices import choose_device, choose_threads
+from metta.rl.devices import choose_device, choose_shares, choose_threads
 from metta.rl.metrics import MetricsFile, Progress, best_record, episode_metrics, write_best
+from metta.rl.recording import recorder
 from metta.rl.rollout import Collector
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
@@ -73,10 +74,11 @@ def train(
         RunError: a loss became non-finite, or the disk refused a file. The last good checkpoint is kept.
     """
     device = choose_device(config.system)
-    on_cpu = device.type == "cpu" and config.sim.device == "cpu"
-    shards = Shards(choose_threads(config.system) if on_cpu else 1)
+    acting, learning = choose_shares(choose_threads(config.system), device, config.sim.device)
+    shards = Shards(learning)
+    acting_shards = shards if acting == learning else Shards(acting)
     try:
-        training = _start(config, device, shards)
+        training = _start(config, device, acting_shards)
         remove_leftovers(folder / "checkpoints")
         checkpoint = newest_sound(folder / "checkpoints")
         if checkpoint is not None:
@@ -130,6 +132,7 @@ def train(
                 _save(training, folder)
             on_update(progress)
     finally:
+        acting_shards.close()
         shards.close()
 
 
@@ -222,8 +225,10 @@ def _start(config: RunConfig, device: torch.device, shards: Shards) -> Training:
     policy = initial_policy(config).to(device)
     curriculum = start_curriculum(config.sim, config.curriculum, config.seed, config.episode_length)
     env = device_worlds(config, curriculum)
-    collector = Collector(env, policy, config.trainer.rollout_steps, device, shards)
-    return Training(config, env, policy, make_learner(policy, config.trainer), collector, curriculum)
+    learner = make_learner(policy, config.trainer)  # before acting is recorded: it moves parameters in memory
+    record = recorder(device, config.system)
+    collector = Collector(env, policy, config.trainer.rollout_steps, device, shards, record)
+    return Training(config, env, policy, learner, collector, curriculum)
 
 
 def _checkpoint_is_due(training: Training) -> bool:

@@ -3,6 +3,8 @@
 Axes: N streams, B streams of a minibatch, T steps.
 """
 
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -68,23 +70,33 @@ def update(
     )
     num_streams = advantages_NT.shape[0]
     device = advantages_NT.device
-    metrics: dict[str, list[float]] = {}
-    first_deviation: float | None = None
+    stop = torch.zeros((), device=device)
+    names: tuple[str, ...] = ()
+    measured: list[Tensor] = []
     learning_rate, entropy_weight = config.learning_rate_at(timesteps), config.entropy_weight_at(timesteps)
     for epoch in range(config.epochs):
         order_N = permutation(seed, "minibatches", index * config.epochs + epoch, num_streams).to(device)
         for low, high in split(num_streams, config.minibatches):
             chosen_B = order_N[low:high]
-            parts = _step(
-                learner, segments, advantages_NT, returns_NT, chosen_B, config, shards, entropy_weight, learning_rate
+            names, losses_SK, stop = _step(
+                learner,
+                segments,
+                advantages_NT,
+                returns_NT,
+                chosen_B,
+                config,
+                shards,
+                entropy_weight,
+                learning_rate,
+                stop,
             )
-            deviation = parts.pop("ratio_deviation")
-            if first_deviation is None:
-                first_deviation = deviation
-            for name, value in parts.items():
-                metrics.setdefault(name, []).append(value)
-    means = {name: sum(values) / len(values) for name, values in metrics.items()}
-    means["loss/first_ratio_deviation"] = first_deviation or 0.0
+            measured.append(losses_SK)
+    # Asked for once, at the end: a GPU need not be waited for after every minibatch.
+    rows = [_metrics(names, losses_SK) for losses_SK in torch.stack(measured).tolist()]
+    for row in rows:
+        _check_finite(row)
+    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0] if name != DEVIATION}
+    means["loss/first_ratio_deviation"] = rows[0][DEVIATION]
     means["loss/explained_variance"] = _explained_variance(segments.values, returns_NT)
     return means
 
@@ -99,8 +111,13 @@ def _step(
     shards: Shards,
     entropy_weight: float,
     learning_rate: float,
-) -> dict[str, float]:
-    """One minibatch: every thread differentiates its share, the gradients are added in a fixed order, Adam steps."""
+    stop: Tensor,
+) -> tuple[tuple[str, ...], Tensor, Tensor]:
+    """One minibatch: every thread differentiates its share, the gradients are added in a fixed order, Adam steps.
+
+    Adam does not step if `stop` (float32, on the device) is 1, and `stop` becomes 1 for good with the first loss or
+    gradient that is not finite. Returns names of K losses, the losses float32 [S, K] of S shares, and `stop`.
+    """
     count = chosen_B.numel() * advantages_NT.shape[1]
     advantages_BT = advantages_NT[chosen_B]
     if config.normalise_advantages:
@@ -132,17 +149,35 @@ def _step(
     ]
     norm = torch.nn.utils.get_total_norm(gradients)
     torch._foreach_mul_(gradients, (config.max_gradient_norm / (norm + 1e-6)).clamp(max=1.0))
-    parts = {name: sum(float(loss.parts[name]) for loss in losses) for name in losses[0].parts}
-    parts["loss/total"] = sum(float(loss.total.detach()) for loss in losses)
-    parts["loss/gradient_norm"] = float(norm)
-    bad = [name for name, value in parts.items() if value != value or value in (float("inf"), float("-inf"))]
+    columns = [
+        {**loss.parts, "loss/total": loss.total.detach(), "loss/gradient_norm": norm, DEVIATION: loss.ratio_deviation}
+        for loss in losses
+    ]
+    losses_SK = torch.stack([torch.stack(list(column.values())).float() for column in columns])
+    stop = torch.maximum(stop, (~losses_SK.isfinite().all()).float())
+    learner.optimizer.step(gradients, learning_rate, stop)
+    return tuple(columns[0]), losses_SK, stop
+
+
+DEVIATION = "ratio_deviation"
+_OF_THE_WHOLE = {"loss/gradient_norm", DEVIATION}
+"""Not sums over the shares: every share has the same norm, and the largest deviation counts."""
+
+
+def _metrics(names: Sequence[str], losses_SK: Sequence[Sequence[float]]) -> dict[str, float]:
+    """The metrics of a minibatch from those of its shares."""
+    columns = zip(names, zip(*losses_SK, strict=True), strict=True)
+    return {name: max(values) if name in _OF_THE_WHOLE else sum(values) for name, values in columns}
+
+
+def _check_finite(metrics: Mapping[str, float]) -> None:
+    """Raise `RunError` naming the first metric of a minibatch that is not a finite number."""
+    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
     if bad:
         raise RunError(
-            f"{bad[0]} became {parts[bad[0]]}: training stopped before the update that would have spread it; "
+            f"{bad[0]} became {metrics[bad[0]]}: training stopped before the update that would have spread it; "
             "the last checkpoint is kept (a lower trainer.learning_rate usually helps)."
         )
-    learner.optimizer.step(gradients, learning_rate)
-    return parts | {"ratio_deviation": max(float(loss.ratio_deviation) for loss in losses)}
 
 
 def _with_auxiliary(

@@ -45,6 +45,17 @@ def test_it_is_torchs() -> None:
             assert torch.equal(adam.state_dict()[f"{index}/{name}"], moment)
 
 
+def test_it_can_be_told_on_the_device_not_to_step() -> None:
+    own, other = parameters(), parameters()
+    adam, plain = Adam(own, CONFIG), Adam(other, CONFIG)
+    for step in range(3):
+        adam.step(gradients(step), CONFIG.learning_rate, torch.zeros(()))
+        plain.step(gradients(step), CONFIG.learning_rate)
+    adam.step(gradients(3), CONFIG.learning_rate, torch.ones(()))
+    assert all(torch.equal(a, b) for a, b in zip(own, other, strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(adam.state_dict().values(), plain.state_dict().values(), strict=True))
+
+
 def test_it_continues_where_it_was() -> None:
     whole, parts = parameters(), parameters()
     first, second = Adam(whole, CONFIG), Adam(parts, CONFIG)

@@ -18,6 +18,7 @@ from metta.agent.encoders import tokens as token_rows
 from metta.agent.init import initialise
 from metta.agent.lanes import WIDTH
 from metta.agent.spec import EnvironmentSpec
+from metta.agent.table import Table
 from metta.base.errors import InputError
 
 FIRST_KERNEL, FIRST_STRIDE, SECOND_KERNEL = 5, 3, 3
@@ -29,6 +30,7 @@ class BoxGeometry:
     def __init__(self, spec: EnvironmentSpec) -> None:
         self.spec = spec
         self.reciprocals_F: np.ndarray = token_rows.scale_reciprocals(spec)
+        self.reciprocals = Table(self.reciprocals_F)
         self.grid = tuple((size - FIRST_KERNEL) // FIRST_STRIDE + 1 for size in (spec.obs_height, spec.obs_width))
         if min(self.grid) < SECOND_KERNEL:
             smallest = FIRST_KERNEL + FIRST_STRIDE * (SECOND_KERNEL - 1)
@@ -47,7 +49,7 @@ def fill_box(observations_nM3: Tensor, geometry: BoxGeometry, dtype: torch.dtype
     """The box [n, F, Y, X]."""
     spec = geometry.spec
     row, column, feature, value, counts = token_rows.split(observations_nM3, spec)
-    reciprocals_F = torch.as_tensor(geometry.reciprocals_F, device=value.device, dtype=dtype)
+    reciprocals_F = geometry.reciprocals.on(value.device, dtype)
     scaled_nM = value.to(dtype) * reciprocals_F[feature] * counts
     box = torch.zeros(
         len(value), spec.num_features * spec.obs_height * spec.obs_width, device=value.device, dtype=dtype
@@ -62,7 +64,7 @@ def centre_features(observations_nM3: Tensor, geometry: BoxGeometry, dtype: torc
     observations_nM3 = observations_nM3[:, : spec.num_features]
     row, column, feature, value, counts = token_rows.split(observations_nM3, spec)
     counts = counts & (row == spec.obs_height // 2) & (column == spec.obs_width // 2)
-    reciprocals_F = torch.as_tensor(geometry.reciprocals_F, device=value.device, dtype=dtype)
+    reciprocals_F = geometry.reciprocals.on(value.device, dtype)
     centre = torch.zeros(len(value), spec.num_features, device=value.device, dtype=dtype)
     return centre.scatter_add_(1, feature, value.to(dtype) * reciprocals_F[feature] * counts)
 

@@ -15,6 +15,7 @@ from torch.nn import functional
 from metta.agent.encoders import tokens as token_rows
 from metta.agent.lanes import WIDTH
 from metta.agent.spec import EnvironmentSpec
+from metta.agent.table import Table
 
 
 class TokenGeometry:
@@ -27,14 +28,12 @@ class TokenGeometry:
         self.reciprocals_F = token_rows.scale_reciprocals(spec)
         self.rows32_RP = self.rows_RP.astype(np.float32)
         self.columns32_CP = self.columns_CP.astype(np.float32)
+        self._tables = [Table(numbers) for numbers in (self.rows_RP, self.columns_CP, self.reciprocals_F)]
 
     def vectors(self, tokens_nM3: Tensor, embedding_FE: Tensor) -> tuple[Tensor, Tensor]:
         """Token vectors [n, M, K] and whether each counts, bool [n, M]."""
         row, column, feature, value, counts = token_rows.split(tokens_nM3, self.spec)
-        rows_RP, columns_CP, reciprocals_F = (
-            torch.as_tensor(table, device=tokens_nM3.device, dtype=embedding_FE.dtype)
-            for table in (self.rows_RP, self.columns_CP, self.reciprocals_F)
-        )
+        rows_RP, columns_CP, reciprocals_F = (table.on(tokens_nM3.device, embedding_FE.dtype) for table in self._tables)
         scaled = value.to(embedding_FE.dtype) * reciprocals_F[feature]
         parts = [embedding_FE[feature], rows_RP[row], columns_CP[column], scaled.unsqueeze(-1)]
         return torch.cat(parts, -1), counts

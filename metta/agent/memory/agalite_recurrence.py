@@ -3,14 +3,17 @@
 Axes: B batch, T time, H heads, d head width, E eta, X = E * d expanded width (eta the slow index), F frequencies.
 """
 
+from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from metta.agent.memory.agalite_kernels import EPSILON, segment_backward, segment_forward
 from metta.agent.memory.scan import linear_scan
+from metta.agent.table import Table
 
 LayerState = tuple[Tensor, Tensor]
 
@@ -24,11 +27,18 @@ def distinct_frequencies(oscillations: int) -> tuple[list[int], list[float]]:
     return [2 * i - n for i in range((n + 2) // 2)], [1.0 if 2 * i == n else 2.0 for i in range((n + 2) // 2)]
 
 
+@cache
+def frequency_tables(oscillations: int) -> tuple[Table, Table]:
+    """`distinct_frequencies` as tables."""
+    multiples, counts = distinct_frequencies(oscillations)
+    return Table(np.asarray(multiples, np.int64)), Table(np.asarray(counts))
+
+
 def cosines_at(ticks: Tensor, oscillations: int, dtype: torch.dtype) -> Tensor:
     """cos(omega t) of the distinct frequencies at integer ticks [B, T], [B, T, F]; the period is taken on integers."""
     n = oscillations - 1
-    multiples, _ = distinct_frequencies(oscillations)
-    phase = (ticks.unsqueeze(2) * torch.tensor(multiples, device=ticks.device)).remainder(2 * n)
+    multiples, _ = frequency_tables(oscillations)
+    phase = (ticks.unsqueeze(2) * multiples.on(ticks.device, ticks.dtype)).remainder(2 * n)
     exact = torch.float64 if dtype == torch.float64 else torch.float32
     return torch.cos(phase.to(exact) * (torch.pi / n)).to(dtype)
 
@@ -49,8 +59,8 @@ def recurrence(
     Returns:
         read-out [B, T, H, d], new state.
     """
-    _, counts = distinct_frequencies(oscillations)
-    weights = torch.tensor(counts, dtype=main.dtype, device=main.device)
+    _, counts = frequency_tables(oscillations)
+    weights = counts.on(main.device, main.dtype)
     arguments = (main, expansion, cosines, keep, weights, *state)
     if main.device.type == "cpu" and main.dtype in (torch.float32, torch.float64):
         read, keys, values = _Recurrence.apply(*arguments)

@@ -12,7 +12,7 @@ from torch.autograd.function import once_differentiable
 
 from metta.agent.init import initialise_lstm
 from metta.agent.memory.lstm_kernels import step_backward, step_forward
-from metta.agent.memory.lstm_packed import packed_lstm
+from metta.agent.memory.lstm_packed import one_step, packed_lstm
 
 if TYPE_CHECKING:
     from metta.agent.memory.config import LSTMConfig
@@ -66,9 +66,12 @@ class LSTM(nn.Module):
     def forward(self, x: Tensor, resets: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """x [B, T, D], resets bool [B, T], state -> outputs of the last layer [B, T, H], new state."""
         hidden, cell = state
+        compiled = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
+        weights = [part for layer in range(self.num_layers) for part in self.layer_parameters(layer)]
+        if not compiled and x.shape[1] == 1:
+            return one_step(x, resets if self.honour_resets else None, hidden, cell, weights)
         cuts = resets if self.honour_resets and bool(resets.any()) else None
-        if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
-            weights = [part for layer in range(self.num_layers) for part in self.layer_parameters(layer)]
+        if not compiled:
             return packed_lstm(x, cuts, hidden, cell, weights)
         keep_TB = None if cuts is None else (~cuts).t().to(x.dtype).contiguous()
         stream = x.transpose(0, 1).contiguous()

@@ -1,4 +1,4 @@
-"""LSTM over segments with resets in one call of torch's kernels (cuDNN on a GPU): rows are cut at resets and packed.
+"""LSTM with resets by torch's kernels (cuDNN on a GPU): segments in one call, rows cut at resets and packed; one step.
 
 Axes: B batch, T time, D input width, H hidden width, L layers, P pieces (runs of steps of one row without a reset).
 """
@@ -49,3 +49,18 @@ def packed_lstm(
     final = piece[:, -1]
     last_hidden, last_cell = (part[:, packed.unsorted_indices][:, final].transpose(0, 1) for part in last)
     return padded[piece, within], (last_hidden, last_cell)
+
+
+def one_step(
+    x: Tensor, cuts: Tensor | None, hidden: Tensor, cell: Tensor, weights: Sequence[Tensor]
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """What `packed_lstm` returns for T = 1, without asking the device which rows are cut: nothing waits for a GPU."""
+    keep = 1.0 if cuts is None else (~cuts).to(x.dtype)
+    stream = x[:, 0]
+    hiddens, cells = [], []
+    for layer in range(hidden.shape[1]):
+        before = [part[:, layer].to(x.dtype) * keep for part in (hidden, cell)]
+        stream, after = torch.lstm_cell(stream, before, *weights[4 * layer : 4 * layer + 4])
+        hiddens.append(stream)
+        cells.append(after)
+    return stream.unsqueeze(1), (torch.stack(hiddens, 1), torch.stack(cells, 1))
