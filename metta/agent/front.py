@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metta.agent.path import at_hand
 from metta.agent.spec import EnvironmentSpec
 from metta.agent.table import Table
 
@@ -34,7 +35,7 @@ def add_front_tokens(observations: Tensor, spec: EnvironmentSpec) -> Tensor:
     nothing stands in front, nothing is added.
     """
     flat_nM3 = observations.reshape(-1, *observations.shape[-2:])
-    if flat_nM3.device.type == "cpu":
+    if at_hand(flat_nM3):
         return _with_a_loop(flat_nM3, spec).view(observations.shape)
     return with_tensor_operations(flat_nM3, spec).view(observations.shape)
 

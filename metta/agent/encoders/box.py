@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from metta.agent.encoders import tokens as token_rows
 from metta.agent.init import initialise
 from metta.agent.lanes import WIDTH
+from metta.agent.path import at_hand
 from metta.agent.spec import EnvironmentSpec
 from metta.agent.table import Table
 from metta.base.errors import InputError
@@ -71,7 +72,7 @@ def centre_features(observations_nM3: Tensor, geometry: BoxGeometry, dtype: torc
 
 def first_convolution(observations_nM3: Tensor, weight_OFYX: Tensor, bias_O: Tensor, geometry: BoxGeometry) -> Tensor:
     """relu(convolution of the box, kernel 5, stride 3), channels last: [n, G, g, O]."""
-    if weight_OFYX.device.type == "cpu" and weight_OFYX.dtype == torch.float32 and len(weight_OFYX) % WIDTH == 0:
+    if at_hand(weight_OFYX) and weight_OFYX.dtype == torch.float32 and len(weight_OFYX) % WIDTH == 0:
         return first_convolution_from_tokens(observations_nM3, weight_OFYX, bias_O, geometry)
     return first_convolution_of_box(observations_nM3, weight_OFYX, bias_O, geometry)
 

@@ -29,6 +29,7 @@ from metta.agent.encoders.config import PerceiverConfig
 from metta.agent.encoders.token_attention import TokenGeometry, attend
 from metta.agent.encoders.tokens import rows_in_use
 from metta.agent.init import initialise
+from metta.agent.path import at_hand
 from metta.agent.spec import FRONT_GAIN, EnvironmentSpec
 
 OBSERVATIONS_AT_ONCE = 512
@@ -94,7 +95,7 @@ class Perceiver(nn.Module):
         """The perception vectors of any number of observations."""
         leading = observations.shape[:-2]
         observations_nM3 = observations.flatten(0, -3)
-        if observations_nM3.device.type != "cpu":
+        if not at_hand(observations_nM3):
             return self.perceive(observations_nM3).unflatten(0, leading)
         pieces = [self.perceive(piece_nM3) for piece_nM3 in observations_nM3.split(OBSERVATIONS_AT_ONCE)]
         return torch.cat(pieces).unflatten(0, leading)

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from metta.agent.encoders import tokens as token_rows
 from metta.agent.lanes import WIDTH
+from metta.agent.path import at_hand
 from metta.agent.spec import EnvironmentSpec
 from metta.agent.table import Table
 
@@ -41,7 +42,7 @@ class TokenGeometry:
 
 def attend(u_nLKH: Tensor, tokens_nM3: Tensor, embedding_FE: Tensor, geometry: TokenGeometry) -> Tensor:
     """Attention-weighted sums of token vectors, [n, L, K, H]; differentiable in u and the embedding."""
-    if u_nLKH.device.type != "cpu" or u_nLKH.dtype != torch.float32:
+    if not at_hand(u_nLKH) or u_nLKH.dtype != torch.float32:
         return attend_plainly(u_nLKH, tokens_nM3, embedding_FE, geometry)
     num_latents, num_heads = u_nLKH.shape[1], u_nLKH.shape[3]
     missing = -num_latents % (WIDTH // math.gcd(WIDTH, num_heads))  # latents that fill up the kernels' lanes

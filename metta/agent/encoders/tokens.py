@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metta.agent.path import at_hand
 from metta.agent.spec import EnvironmentSpec
 
 
@@ -17,7 +18,7 @@ def rows_in_use(observations_nM3: Tensor, spec: EnvironmentSpec, max_tokens: int
     have to wait for the answer.
     """
     observations_nM3 = observations_nM3[:, :max_tokens]
-    if observations_nM3.device.type != "cpu":
+    if not at_hand(observations_nM3):
         return observations_nM3
     features_in_row_M = observations_nM3[:, :, 1].amin(0)  # padding is 255, beyond every feature id
     used = torch.nonzero(features_in_row_M < spec.num_features)
