@@ -58,29 +58,24 @@ def _with_a_loop(observations_nM3: Tensor, spec: EnvironmentSpec) -> Tensor:
 
 
 def with_tensor_operations(observations_nM3: Tensor, spec: EnvironmentSpec) -> Tensor:
-    """The same for any device."""
-    _, rows, _ = observations_nM3.shape
+    """The same for any device, by few operations whose shapes depend on no value."""
+    n, M, _ = observations_nM3.shape
+    device = observations_nM3.device
     location, feature, value = observations_nM3.unbind(-1)
-    centre = _centre(spec)
-    own = (location == centre) & (feature == ORIENTATION_FEATURE)
-    first = own.to(torch.uint8).argmax(1, keepdim=True)
-    orientation = value.gather(1, first)[:, 0].long()
-    sees = own.any(1) & (orientation < len(_STEPS))
-    places = _places_in_front(spec).on(observations_nM3.device, torch.uint8)
-    in_front = (location == places[orientation.clamp(max=len(_STEPS) - 1)].unsqueeze(1)) & sees.unsqueeze(1)
-    in_front &= feature < spec.num_features
-    in_front[:, :NUM_GLOBAL_TOKENS] = False
+    # Row and value as one number, so that the least of the rows that tell the orientation is the first one's.
+    numbers_M, least_ids_M, most_ids_M, late_M = (table.on(device, dtype) for table, dtype in _by_row(M, spec))
+    own = (location == _centre(spec)) & (feature == ORIENTATION_FEATURE)
+    first_n1 = torch.where(own, numbers_M + value, 256 * M + 255).amin(1, keepdim=True)
+    moves_n14 = _moves(spec).on(device, torch.uint8)[first_n1.bitwise_and(255)]
+    in_front = (location == moves_n14[..., 0]) & (feature < most_ids_M)
 
-    repeats = torch.stack([torch.full_like(location, centre), feature + spec.num_features, value], 2)
     number = in_front.cumsum(1)
-    end = 2 * rows - 1  # of a wider copy: where rows go that are not wanted
-    index = torch.arange(rows, device=observations_nM3.device)
-    moved = index + number[:, -1:] * (index >= NUM_GLOBAL_TOKENS)
-    copied = torch.where(in_front, NUM_GLOBAL_TOKENS + number - 1, end)
-    wide = observations_nM3.new_full((len(observations_nM3), 2 * rows, 3), 255)
+    moved = torch.addcmul(least_ids_M, number[:, -1:], late_M)
+    copied = torch.where(in_front, number + (NUM_GLOBAL_TOKENS - 1), 2 * M - 1)
+    wide = observations_nM3.new_full((n, 2 * M, 3), 255)  # the end is where rows go that are not wanted
     wide.scatter_(1, moved.unsqueeze(-1).expand(-1, -1, 3), observations_nM3)
-    wide.scatter_(1, copied.unsqueeze(-1).expand(-1, -1, 3), repeats)
-    return wide[:, :rows].contiguous()
+    wide.scatter_(1, copied.unsqueeze(-1).expand(-1, -1, 3), observations_nM3 + moves_n14[..., 1:])
+    return wide[:, :M]
 
 
 def _centre(spec: EnvironmentSpec) -> int:
