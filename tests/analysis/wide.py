@@ -161,7 +161,7 @@ def _write_folder(folder: Path, hearts: float, level: str, architecture: str) ->
     counters = {name: [hearts, hearts + 1] for name in COUNTERS}
     record = {
         "checkpoint": CHECKPOINT,
-        "acting_latency": {"median_milliseconds": len(architecture) / 10},
+        "acting_latency": {"median_milliseconds": len(architecture) / 10, "busy": False},
         "evaluation": {"worlds": EPISODES},
         "results": {
             name: {
