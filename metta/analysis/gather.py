@@ -15,9 +15,10 @@ from metta.analysis.results import (
     EnvironmentResult,
     Key,
     RunRecord,
+    find_folder,
     read_results,
 )
-from metta.analysis.run_files import RunFiles, find_folder, read_run_files
+from metta.analysis.run_files import RunFiles, read_run_files
 from metta.base.errors import InputError
 
 SCORE, HEARTS = "score", "hearts per agent"

@@ -225,6 +225,7 @@ def trial(number: int, scores: dict[str, list[float]], planned: int = 2) -> Tria
                 "error": None,
                 "timesteps": 1,
                 "run_folder": "x",
+                "settings": "x",
             }
         )
         results = {
@@ -236,6 +237,7 @@ def trial(number: int, scores: dict[str, list[float]], planned: int = 2) -> Tria
                 "spread": {},
                 "hearts_of_episodes": [10 * value],
                 "worlds_hash": "x",
+                "rules": "x",
             }
             for place, value in enumerate(values)
         }
