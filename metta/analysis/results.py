@@ -76,7 +76,9 @@ class TrainingRecord(Config):
     error: Text | None
     """What went wrong, in a sentence."""
     timesteps: Count | None
-    """Agent-steps trained."""
+    """Agent-steps that the evaluated policy was trained for, or the run so far; null where it was never started."""
+    total_timesteps: Count
+    """Agent-steps that the run is to be trained for."""
     run_folder: Place
     """Where configuration, metrics, checkpoints and log lie, seen from the folder of the results file."""
     settings: Name
@@ -87,6 +89,15 @@ class TrainingRecord(Config):
     def key(self) -> Key:
         """Which run."""
         return Key(self.architecture, self.level, self.seed)
+
+    def is_whole(self, steps: int) -> bool:
+        """Whether it was trained to its end in a benchmark of so many agent-steps per run; only whole runs compare."""
+        return self.status == "success" and self.total_timesteps == steps and (self.timesteps or 0) >= steps
+
+    @property
+    def trained_words(self) -> str:
+        """How far it was trained, for people."""
+        return f"trained {self.timesteps or 0:,} of {self.total_timesteps:,} steps"
 
 
 class Spread(Config):
@@ -179,6 +190,15 @@ class BenchmarkResults(Config):
     def planned_runs(self) -> list[Key]:
         """Every run that was planned, each once, also those of which nothing is recorded yet."""
         return list(dict.fromkeys([*self.planned, *(record.training.key for record in self.runs)]))
+
+    @property
+    def partly_trained(self) -> list[RunRecord]:
+        """Runs that have a result and were not trained to their end, so that nothing compares with them."""
+        return [
+            record
+            for record in self.runs
+            if record.evaluation.results and not record.training.is_whole(self.max_timesteps)
+        ]
 
     @model_validator(mode="after")
     def _each_run_once(self) -> Self:

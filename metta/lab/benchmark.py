@@ -164,6 +164,8 @@ class Benchmark:
         self._start_time = now()
         self._planned = [Key(run.spec.architecture, run.spec.level, run.spec.seed) for run in self.runs]
         if not self.results_file.exists():
+            if not self.train:
+                self._take_steps_of_runs()
             return
         earlier = read_results(self.results_file)
         if not self.train:
@@ -181,6 +183,16 @@ class Benchmark:
         self._planned = list(dict.fromkeys([*self._planned, *earlier.planned_runs]))
         levels = {item.level for item in self.references}
         self._kept_references = {level: found for level, found in earlier.references.items() if level not in levels}
+
+    def _take_steps_of_runs(self) -> None:
+        """The runs that are there say how many steps a run has, where they agree."""
+        found = {
+            configuration.get("trainer", {}).get("total_timesteps")
+            for run in self.runs
+            if (configuration := run.folder.configuration())
+        }
+        if len(found) == 1 and isinstance(steps := found.pop(), int):
+            self.max_timesteps = steps
 
     def _refuse_other_rules(self) -> None:
         """Raise `InputError` if earlier results were made under other rules than those of this call on their level."""
@@ -270,8 +282,12 @@ class Benchmark:
             self._display.say(f"{label}: failed: {fault}")
         elif run.spec.id in self._worked_on:
             hearts = ", ".join(f"{r.hearts_per_agent:.3f} ({name})" for name, r in record.evaluation.results.items())
-            took = duration_text(record.training.duration_seconds or 0.0)
-            self._display.say(f"{label}: trained in {took}, hearts per agent {hearts}")
+            done = f"trained in {duration_text(record.training.duration_seconds or 0.0)}"
+            if not record.training.is_whole(self.max_timesteps):
+                done = f"{record.training.trained_words} and not compared"
+            elif not self.train:
+                done = "evaluated"
+            self._display.say(f"{label}: {done}, hearts per agent {hearts}")
 
     def _say_what_was_done(self) -> None:
         """Once, before the first job starts."""

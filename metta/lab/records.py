@@ -51,6 +51,7 @@ def run_record(run: PlannedRun, home: Path, total: int, trained_here: bool, faul
         configuration = folder.configuration() or configuration
     except InputError as error:
         fault = fault or str(error)
+    evaluation, evaluated_steps = _evaluation_record(run, trained, fault)
     training = TrainingRecord(
         architecture=run.spec.architecture,
         level=run.spec.level,
@@ -61,7 +62,8 @@ def run_record(run: PlannedRun, home: Path, total: int, trained_here: bool, faul
         status="success" if trained else "failed",
         duration_seconds=status.training_seconds if status else None,
         error=None if trained else fault or "the run ended before its training did.",
-        timesteps=status.timesteps if status else None,
+        timesteps=evaluated_steps if evaluated_steps is not None else status.timesteps if status else None,
+        total_timesteps=configuration.get("trainer", {}).get("total_timesteps", run.job.config.trainer.total_timesteps),
         run_folder=folder_from(home, folder.path),
         settings=training_mark(configuration),
     )
@@ -69,28 +71,32 @@ def run_record(run: PlannedRun, home: Path, total: int, trained_here: bool, faul
         run_number=run.number,
         total_runs=total,
         training=training,
-        evaluation=_evaluation_record(run, trained, fault),
+        evaluation=evaluation,
     )
 
 
-def _evaluation_record(run: PlannedRun, trained: bool, fault: str | None) -> EvaluationRecord:
+def _evaluation_record(run: PlannedRun, trained: bool, fault: str | None) -> tuple[EvaluationRecord, int | None]:
+    """And the agent-steps that the evaluated policy was trained for, where there is one."""
     file = run.folder.evaluation_file
     if not trained:
-        return EvaluationRecord(status="skipped", duration_seconds=None, results={}, error=None)
+        return EvaluationRecord(status="skipped", duration_seconds=None, results={}, error=None), None
     try:
         if fault:
             raise InputError(fault)
-        return EvaluationRecord.parse(
+        record = read_json(file)
+        evaluation = EvaluationRecord.parse(
             {
                 "status": "success",
-                "duration_seconds": read_json(file).get("duration_seconds"),
+                "duration_seconds": record.get("duration_seconds"),
                 "results": results_in(file),
                 "error": None,
             },
             where=str(file),
         )
+        steps = record.get("timesteps")
+        return evaluation, steps if isinstance(steps, int) else None
     except InputError as error:
-        return EvaluationRecord(status="failed", duration_seconds=None, results={}, error=str(error))
+        return EvaluationRecord(status="failed", duration_seconds=None, results={}, error=str(error)), None
 
 
 def results_in(file: Path) -> dict[str, EnvironmentResult]:

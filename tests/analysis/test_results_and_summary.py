@@ -55,6 +55,7 @@ def run(architecture: str, seed: int, result: EnvironmentResult | None) -> RunRe
         duration_seconds=10.0 + seed,
         error=None if result else "the loss became NaN.",
         timesteps=1000,
+        total_timesteps=1000,
         run_folder="x",
         settings="settings",
     )

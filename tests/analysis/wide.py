@@ -131,6 +131,7 @@ def _run(
         duration_seconds=100.0 + 10 * len(architecture),
         error="the loss became NaN." if failed else None,
         timesteps=1_000_000,
+        total_timesteps=1_000_000,
         run_folder=name,
         settings="settings",
     )

@@ -1,5 +1,7 @@
 """A benchmark writes the documented results after every run, survives failed runs, and continues when repeated."""
 
+import contextlib
+import csv
 import json
 import re
 import shutil
@@ -319,6 +321,56 @@ def test_skip_training_evaluates_what_is_there(here: Here, capsys: pytest.Captur
     assert runs["benchmark.vit.level_1_basic.s0"].evaluation.status == "success"
     assert runs["benchmark.fast.level_1_basic.s0"].evaluation.status == "skipped"
     assert "no checkpoint" in str(runs["benchmark.fast.level_1_basic.s0"].training.error)
+
+
+@pytest.fixture
+def half_trained(here: Here, bench: Bench) -> Here:
+    """vit, seed 0, was stopped after a third of its steps."""
+
+    def stop(timesteps: int) -> None:
+        if timesteps == 100 and not stopped:
+            stopped.append(timesteps)
+            raise KeyboardInterrupt
+
+    stopped: list[int] = []
+    bench.on_step = stop
+    with contextlib.suppress(KeyboardInterrupt):
+        main(SMALL)
+    return here
+
+
+@pytest.mark.parametrize("results_file", [True, False])
+def test_half_trained_runs_are_shown_and_not_compared(
+    half_trained: Here, capsys: pytest.CaptureFixture[str], results_file: bool
+) -> None:
+    """Also where no results file says how many steps a run has."""
+    words = [*SMALL[:4], "--seeds", "2", "--skip-training"]
+    if results_file:
+        words += SMALL[4:6]
+    else:
+        RESULTS.unlink(missing_ok=True)
+    main(words)
+    results = read_results(RESULTS)
+    record = next(run for run in results.runs if run.training.key == ("vit", "level_1_basic", 0))
+    assert (record.training.timesteps, record.training.total_timesteps) == (100, 300)
+    assert (results.max_timesteps, results.partly_trained) == (300, [record])
+    output = capsys.readouterr().out
+    assert "vit on level_1_basic, seed 0: trained 100 of 300 steps and not compared" in output
+    rows = list(csv.DictReader((OUTPUT / "benchmark_results.csv").read_text().splitlines()))
+    row = next(row for row in rows if row["agent_steps"] == "100.0")
+    assert (row["architecture"], row["verdict"]) == ("vit", "trained 100 of 300 steps: not compared")
+    assert row is rows[-1]
+    benchmark = gather([OUTPUT])
+    assert record not in [run.record for run in benchmark.evaluated]
+    assert not benchmark.of("vit", "level_1_basic") or all(
+        run.key.seed == 1 for run in benchmark.of("vit", "level_1_basic")
+    )
+    show([str(OUTPUT)])
+    sentence = "Not compared, because their training did not reach its end: vit on level_1_basic, seed 0 (trained 100"
+    assert sentence in capsys.readouterr().out
+    page = (OUTPUT / "report.html").read_text()
+    assert sentence in page
+    assert "every planned run has a result" not in page
 
 
 def test_a_failed_evaluation_is_told_from_a_failed_training(here: Here) -> None:

@@ -36,6 +36,7 @@ def run(architecture: str, seed: int, hearts: float | None, start: str = "2026-0
         duration_seconds=1.0,
         error=None if good else "killed.",
         timesteps=1000,
+        total_timesteps=1000,
         run_folder="x",
         settings="one",
     )

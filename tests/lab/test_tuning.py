@@ -224,6 +224,7 @@ def trial(number: int, scores: dict[str, list[float]], planned: int = 2) -> Tria
                 "duration_seconds": 1.0,
                 "error": None,
                 "timesteps": 1,
+                "total_timesteps": 1,
                 "run_folder": "x",
                 "settings": "x",
             }
