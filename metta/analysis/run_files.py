@@ -76,12 +76,6 @@ class RunFiles:
     """What could not be read, a sentence each."""
 
 
-def find_folder(results_file: Path, run_name: str, run_folder: str) -> Path:
-    """Where the run lies: beside the results, which may have been moved together, or where it was made."""
-    beside = results_file.parent / run_name
-    return beside if os.path.isdir(beside) or not run_folder else Path(run_folder)
-
-
 def read_run_files(folder: Path, environments: set[str], memory: FileMemory) -> RunFiles:
     """Read what is there of a run.
 
