@@ -55,7 +55,7 @@ def test_the_documented_structure(here: Here, capsys: pytest.CaptureFixture[str]
     output = capsys.readouterr().out
     table = (OUTPUT / "benchmark_results.md").read_text()
     assert table.strip() in output
-    assert "above random" in table
+    assert "above blind" in table
     assert (OUTPUT / "benchmark_results.csv").read_text().count("\n") == 5
 
 
