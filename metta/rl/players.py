@@ -22,6 +22,9 @@ from metta.sim.scripted.reflex import ReflexPlayer as Reflexes
 from metta.sim.vector_env import VectorEnv
 
 Actions = NDArray[np.int32]
+WORLDS_AT_ONCE = {"cpu": 4, "cuda": 16}
+"""Worlds that a policy acts in at once in an evaluation: on a CPU few, so that threads share them; a GPU takes as long
+for one as for all."""
 
 
 class Decision(NamedTuple):
@@ -39,6 +42,11 @@ class Decision(NamedTuple):
 
 class Player(Protocol):
     """Acts in a range of worlds, one step at a time."""
+
+    @property
+    def worlds_at_once(self) -> int:
+        """Worlds that it acts in at once in an evaluation; only with this number are its results the evaluation's."""
+        ...
 
     def initial_state(self, worlds: int) -> Any:
         """The state in front of the first step of so many worlds."""
@@ -66,6 +74,7 @@ class PolicyPlayer:
 
     def __init__(self, policy: Policy, sim: SimConfig, device: torch.device) -> None:
         self._policy, self._sim, self._device = policy.to(device), sim, device
+        self.worlds_at_once = WORLDS_AT_ONCE[device.type]
 
     def initial_state(self, worlds: int) -> Any:
         return self._policy.initial_state(worlds * self._sim.num_agents, device=self._device)
@@ -100,6 +109,8 @@ class PolicyPlayer:
 class FixedPlayer:
     """Draws every action with the same probabilities in every step."""
 
+    worlds_at_once = 1
+
     def __init__(self, probabilities: NDArray[np.float64]) -> None:
         """`probabilities` [K] add up to 1."""
         self._probabilities = probabilities
@@ -120,6 +131,8 @@ class FixedPlayer:
 class ReflexPlayer:
     """Sees its own window and remembers nothing: the most that needs no memory."""
 
+    worlds_at_once = 1
+
     def __init__(self, sim: SimConfig) -> None:
         """Raises InputError if the environment does not hold the arena's chain of mine, generator and altar."""
         self._reflexes = Reflexes(sim)
@@ -138,6 +151,8 @@ class ReflexPlayer:
 
 class ScriptedPlayer:
     """Sees the whole map and runs the resource chain: the 1 of the score. It uses no randomness."""
+
+    worlds_at_once = 1
 
     def __init__(self, sim: SimConfig) -> None:
         """Raises InputError if the environment does not hold the arena's chain of mine, generator and altar."""
