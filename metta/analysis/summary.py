@@ -43,9 +43,9 @@ def summary_rows(results: BenchmarkResults) -> list[Row]:
             ]
             rows += sorted((row for row in found if row is not None), key=lambda row: -row.hearts.mean)
             rows += [
-                _reference_row(player, level, environment, found[environment])
+                _reference_row(player, level, environment, references[player][environment])
                 for player in reversed(PLAYERS)
-                if environment in (found := references.get(player, {}))
+                if environment in references.get(player, {})
             ]
     return rows
 

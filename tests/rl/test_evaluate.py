@@ -49,7 +49,7 @@ def test_an_episode_depends_on_the_seed_and_its_world_alone(name):
     """Not on the number of worlds, nor on the threads."""
     device = torch.device("cpu")
     policy = None if name == RANDOM else ARCHITECTURES[name].build(spec_of(SIM), seed=1)
-    player = RandomPlayer() if policy is None else PolicyPlayer(policy, SIM, device)
+    player = REFERENCE_PLAYERS[RANDOM](SIM) if policy is None else PolicyPlayer(policy, SIM, device)
     played = {}
     for worlds, threads in ((9, 1), (9, 2), (1, 1), (3, 2), (4, 1)):
         shards = Shards(threads)
