@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_ARCHIVES = 20.0
 ON_ONE_CORE = ("system.device=cpu", "system.threads=1")
+TRAINED_ON_ONE_CORE = (*ON_ONE_CORE, "sim.device=cpu")
 
 Place = Literal["gpu", "cpu"]
 State = Literal["waiting", "training", "trained", "evaluating", "finished", "failed", "stopped", "not started"]
@@ -286,7 +287,8 @@ def train_run(planned: PlannedRun, check: Callable[[], None], say: Callable[[str
             stopped = isinstance(error, _TimeIsUp)
             heartbeat.update(state="stopped" if stopped else "failed", error=None if stopped else repr(error))
             raise
-        heartbeat.update(state="trained", trained=True)
+        heartbeat.update(trained=True, seconds_left=0.0)
+        heartbeat.update(state="trained")
 
 
 @contextmanager

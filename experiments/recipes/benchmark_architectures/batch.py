@@ -25,7 +25,7 @@ from metta.base.endings import STOPPED, report_errors
 from metta.base.errors import InputError
 from metta.base.files import make_folder, reason
 from metta.base.flags import Parser
-from metta.lab.batch import ON_ONE_CORE, Batch, BatchRun, Place
+from metta.lab.batch import TRAINED_ON_ONE_CORE, Batch, BatchRun, Place
 from metta.lab.plan import RunSpec
 from metta.lab.provenance import cores, now
 from metta.lab.stopping import terminable
@@ -58,7 +58,7 @@ def read_plan(lines: Iterable[str], work: Path, settings: Sequence[str], gpu: bo
             spec = spec.model_copy(update={"experiment": f"{experiment}-cpu"})
         if any(run.planned.spec == spec for run in runs):
             raise InputError(f"line {number} of the plan repeats {spec.id}; give one of them experiment=<name>.")
-        every = [*settings, *own, *(ON_ONE_CORE if place == "cpu" else ())]
+        every = [*settings, *own, *(TRAINED_ON_ONE_CORE if place == "cpu" else ())]
         latest = {word.split("=")[0]: word for word in every}
         try:
             (planned,) = planned_runs([spec], work, list(latest.values()))
