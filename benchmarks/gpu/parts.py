@@ -242,7 +242,7 @@ def profiles(session: Session, part: Part) -> None:
             (kernels, seconds, wall), (fewer, _, _) = (_profiled(config, extent.rehearsal) for config in (many, few))
             per_minibatch = (kernels.total() - fewer.total()) / (many.trainer.minibatches - few.trainer.minibatches)
             rest = kernels.total() - per_minibatch * many.trainer.minibatches
-            row = {
+            row: dict[str, Any] = {
                 "architecture": name,
                 "kernels_per_update": kernels.total(),
                 "kernels_per_minibatch": per_minibatch,
@@ -281,7 +281,8 @@ def _profiled(config: RunConfig, on_cpu: bool) -> tuple[Counter[str], dict[str, 
     brief_run(config, 0.0, WARM_UP + 1, WARM_UP + 1, hook)
     counts: Counter[str] = Counter()
     seconds: dict[str, float] = {}
-    for event in recording.events() or ():  # type: ignore[attr-defined]
+    events: Any = recording.events()
+    for event in events:
         if on_cpu or event.device_type == DeviceType.CUDA:
             counts[event.name] += 1
             taken = event.self_cpu_time_total if on_cpu else event.self_device_time_total
