@@ -10,6 +10,7 @@ from metta.base.errors import InputError
 from metta.lab.archive import CURVE_POINTS, read_archive, write_archive
 from metta.lab.batch import Batch
 from metta.lab.provenance import REPOSITORY
+from metta.lab.run import RunFolder
 
 SMALL = (
     *("trainer.total_timesteps=64", "trainer.num_streams=1", "trainer.rollout_steps=4", "trainer.minibatches=1"),
@@ -58,9 +59,9 @@ def test_side_by_side_here_and_on_cores_and_not_twice(tmp_path: Path, capsys: py
 
 
 def test_without_time_nothing_starts_and_the_archive_says_so(tmp_path: Path) -> None:
-    assert command(tmp_path, PLAN, "--minutes", "0") == 0
+    assert command(tmp_path, PLAN, "--minutes", "0", "--at-once", "1") == 0
     states = [record["state"] for record in read_archive(tmp_path / "runs.tar.gz").values()]
-    assert states == ["not started"]
+    assert states == ["not started"] * 2
 
 
 def test_a_run_that_would_not_end_in_time_is_left_for_a_shorter_one(tmp_path: Path) -> None:
@@ -72,13 +73,12 @@ def test_a_run_that_would_not_end_in_time_is_left_for_a_shorter_one(tmp_path: Pa
 
 
 def test_a_run_that_fails_is_named_and_the_others_go_on(tmp_path: Path) -> None:
-    plan = "fast level_1_basic 0 trainer.learning_rate=1 trainer.adam_eps=1e-30 trainer.max_gradient_norm=1e30\n"
-    (tmp_path / "work" / "batch.fast.level_1_basic.s0").mkdir(parents=True)
-    (tmp_path / "work" / "batch.fast.level_1_basic.s0" / "metrics.jsonl").mkdir()
-    assert command(tmp_path, plan + "fast level_1_basic 1", "--at-once", "1", "system.device=cpu") == 1
+    RunFolder(tmp_path / "work" / "batch.fast.level_1_basic.s0").record_start({"level": "another"})
+    plan = "fast level_1_basic 0\nfast level_1_basic 1"
+    assert command(tmp_path, plan, "--at-once", "1", "system.device=cpu") == 1
     records = read_archive(tmp_path / "runs.tar.gz")
     assert [record["state"] for record in records.values()] == ["failed", "finished"]
-    assert records["batch.fast.level_1_basic.s0"]["error"]
+    assert "exists" in records["batch.fast.level_1_basic.s0"]["error"]
 
 
 @pytest.mark.parametrize(
