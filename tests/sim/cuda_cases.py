@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.bench_cuda import main as benchmark
 from metta.base.errors import RunError
 from metta.rl.checkpoint import newest_sound
 from metta.rl.trainer import train
@@ -176,12 +175,6 @@ def test_a_map_that_cannot_be_drawn_is_reported(monkeypatch: pytest.MonkeyPatch)
     impossible = changed(world=RoomConfig(height=1, width=9, objects={"mine_red": 1, "altar": 1}))
     with pytest.raises(RunError, match="reach one of each converter"):
         CudaVectorEnv(impossible, num_worlds=1, seed=0).reset()
-
-
-def test_the_benchmark_ends_with_a_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
-    assert benchmark(["--level", "1", "--worlds", "1", "--steps", "1", "--repeats", "1"]) == 0
-    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert [row["agents"] for row in printed["results"]] == [12]
 
 
 def test_training_gives_the_same_bytes(tmp_path: Path) -> None:
