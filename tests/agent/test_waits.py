@@ -9,16 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES, LEVEL
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from metta.agent.laws import moved_policy, training_loss
 from metta.agent.path import as_on_a_gpu
+from metta.agent.spec import arena_spec
 from metta.agent.state import leaves
 from metta.agent.synthetic import synthetic_observations
 from metta.rl.config import TrainerConfig
 from metta.rl.operations import Minibatch, Operations, WaitingError, count_operations
 from metta.rl.rollout import acting_step
-from metta.rl.trainer import spec_of
 
+SPEC = arena_spec()
 META = torch.device("meta")
 STREAMS, STEPS = 6, 5
 
@@ -27,7 +28,7 @@ FRONT = pytest.mark.parametrize("front_view", [True, False])
 
 
 def build(name, front_view):
-    return ARCHITECTURES[name].build(spec_of(LEVEL.make_env(), front_view), 0)
+    return ARCHITECTURES[name].build(SPEC.model_copy(update={"front_view": front_view}), 0)
 
 
 @FRONT
@@ -66,7 +67,7 @@ def test_no_operation_waits_or_makes_a_shape_of_numbers(name: str) -> None:
 @EVERY
 def test_the_way_of_a_gpu_gives_the_same_numbers(name: str) -> None:
     """In float64, where the CPU's way is the definition of what is compiled in float32."""
-    spec = spec_of(LEVEL.make_env(), True)
+    spec = SPEC.model_copy(update={"front_view": True})
     policy = moved_policy(ARCHITECTURES[name], spec).double()
     rows, steps = 3, 24
     observations = torch.from_numpy(synthetic_observations(spec, rows * steps, seed=2))
