@@ -33,7 +33,11 @@ def distinct_frequencies(oscillations: int) -> tuple[list[int], list[float]]:
 def frequency_tables(oscillations: int) -> tuple[Table, Table, Table]:
     """`distinct_frequencies` as tables, and the counts once more with 2 r behind them."""
     multiples, counts = distinct_frequencies(oscillations)
-    return Table(np.asarray(multiples, np.int64)), Table(np.asarray(counts)), Table(np.asarray([*counts, 2.0 * oscillations]))
+    return (
+        Table(np.asarray(multiples, np.int64)),
+        Table(np.asarray(counts)),
+        Table(np.asarray([*counts, 2.0 * oscillations])),
+    )
 
 
 def cosines_at(ticks: Tensor, oscillations: int, dtype: torch.dtype) -> Tensor:
@@ -78,7 +82,7 @@ def scanned_recurrence(
     values_state: Tensor,
 ) -> tuple[Tensor, LayerState]:
     """`recurrence` by a parallel scan over T, on any device."""
-    F, d = values_state.shape[2:]
+    d = values_state.shape[3]
     kq, v, beta_gamma = main.split([2 * d, d, 2 * d], 3)
     p12, p3 = expansion.unflatten(3, (3, -1)).split([2, 1], 3)
     psi, phi = (p12.relu().unsqueeze(5) * kq.relu().unflatten(3, (2, 1, d))).flatten(4).unbind(3)

@@ -68,7 +68,7 @@ class FusedRelativeAttention(RelativeAttention):
         """As `RelativeAttention`; on a GPU by fewer operations, which leave keys and values where they are."""
         if at_hand(slots_BSD):
             return super().forward(queries_BTD, slots_BSD, context, u, w)
-        B, T, D = queries_BTD.shape
+        B, T = queries_BTD.shape[:2]
         H, d, M = self.heads, self.width // self.heads, self.memory
         weight = torch.cat([self.query.weight, self.key_value.weight])
         q_BSHd, k_BSHd, v_BSHd = functional.linear(slots_BSD, weight).unflatten(2, (3, H, d)).unbind(2)
