@@ -23,7 +23,7 @@ NUM_GLOBAL_TOKENS = 4
 
 ORIENTATION_FEATURE = 3
 
-_STEPS = ((-1, 0), (1, 0), (0, -1), (0, 1))
+STEPS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 """Rows and columns from an agent to the cell in front, by orientation: north, south, west, east."""
 
 
@@ -46,7 +46,7 @@ def _with_a_loop(observations_nM3: Tensor, spec: EnvironmentSpec) -> Tensor:
     result_nM3 = torch.empty_like(observations_nM3)
     repeat_front(
         observations_nM3.numpy(),
-        _centre(spec),
+        centre_of(spec),
         _places_in_front(spec).numbers,
         ORIENTATION_FEATURE,
         NUM_GLOBAL_TOKENS,
@@ -60,13 +60,13 @@ def with_tensor_operations(observations_nM3: Tensor, spec: EnvironmentSpec) -> T
     """The same for any device."""
     _, rows, _ = observations_nM3.shape
     location, feature, value = observations_nM3.unbind(-1)
-    centre = _centre(spec)
+    centre = centre_of(spec)
     own = (location == centre) & (feature == ORIENTATION_FEATURE)
     first = own.to(torch.uint8).argmax(1, keepdim=True)
     orientation = value.gather(1, first)[:, 0].long()
-    sees = own.any(1) & (orientation < len(_STEPS))
+    sees = own.any(1) & (orientation < len(STEPS))
     places = _places_in_front(spec).on(observations_nM3.device, torch.uint8)
-    in_front = (location == places[orientation.clamp(max=len(_STEPS) - 1)].unsqueeze(1)) & sees.unsqueeze(1)
+    in_front = (location == places[orientation.clamp(max=len(STEPS) - 1)].unsqueeze(1)) & sees.unsqueeze(1)
     in_front &= feature < spec.num_features
     in_front[:, :NUM_GLOBAL_TOKENS] = False
 
@@ -82,7 +82,8 @@ def with_tensor_operations(observations_nM3: Tensor, spec: EnvironmentSpec) -> T
     return wide[:, :rows].contiguous()
 
 
-def _centre(spec: EnvironmentSpec) -> int:
+def centre_of(spec: EnvironmentSpec) -> int:
+    """Location of the agent's own cell."""
     return (spec.obs_height // 2 << 4) | spec.obs_width // 2
 
 
@@ -91,7 +92,7 @@ def _places_in_front(spec: EnvironmentSpec) -> Table:
     """Locations of the cell in front, uint8 [4] by orientation; 255 where the window does not show it."""
     centre_row, centre_column = spec.obs_height // 2, spec.obs_width // 2
     places = []
-    for down, right in _STEPS:
+    for down, right in STEPS:
         row, column = centre_row + down, centre_column + right
         inside = 0 <= row < spec.obs_height and 0 <= column < spec.obs_width
         places.append((row << 4) | column if inside else 255)

@@ -1,6 +1,9 @@
 """The actor's and critic's multi-layer perceptron."""
 
-from torch import nn
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
 
 from metta.agent.heads_config import HeadConfig
 from metta.agent.init import initialise
@@ -28,3 +31,10 @@ def build_head(config: HeadConfig, input_width: int, output_width: int, last: st
     linear = nn.Linear(width, output_width)
     initialise(linear, last)
     return nn.Sequential(*layers, linear)
+
+
+def set_bias(head: nn.Sequential, bias: Sequence[float]) -> None:
+    """Set the last layer's bias, which without learning is what the head says."""
+    last: Tensor = head[-1].bias
+    with torch.no_grad():
+        last.copy_(torch.tensor(bias))

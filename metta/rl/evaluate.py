@@ -25,7 +25,7 @@ from metta.rl.metrics import episode_result
 from metta.rl.players import Player, PolicyPlayer, RandomPlayer, ScriptedPlayer
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards, split
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 from metta.sim.config import SimConfig
 from metta.sim.vector_env import VectorEnv
 

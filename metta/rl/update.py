@@ -6,16 +6,21 @@ Axes: N streams, B streams of a minibatch, T steps.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from metta.agent.policy import AuxiliaryTargets, Policy, PolicyOutput
+from metta.agent.spec import EnvironmentSpec
 from metta.agent.state import rows
+from metta.agent.table import Table
 from metta.base.errors import RunError
 from metta.rl.adam import Adam
 from metta.rl.advantage import generalised_advantages
 from metta.rl.config import TrainerConfig
+from metta.rl.explained import explained_variance
 from metta.rl.losses import Loss, Targets, ppo_loss
 from metta.rl.rollout import Segments
 from metta.rl.sampling import permutation
@@ -97,7 +102,7 @@ def update(
         _check_finite(row)
     means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0] if name != DEVIATION}
     means["loss/first_ratio_deviation"] = rows[0][DEVIATION]
-    means["loss/explained_variance"] = _explained_variance(segments.values, returns_NT)
+    means["loss/explained_variance"] = float(explained_variance(segments, config.gamma))
     return means
 
 
@@ -137,7 +142,8 @@ def _step(
             advantages=advantages_BT[low:high],
             returns=returns_NT[streams_B],
         )
-        loss = ppo_loss(output.logits, output.values, targets, count, config, entropy_weight)
+        log_prior_C = log_prior(learner.policy.spec).on(output.logits.device, torch.float32)
+        loss = ppo_loss(output.logits, output.values, targets, count, config, entropy_weight, log_prior_C)
         loss = _with_auxiliary(loss, learner.policy, output, segments, streams_B, targets, count)
         return loss, torch.autograd.grad(loss.total, learner.optimizer.parameters)
 
@@ -199,7 +205,7 @@ def _with_auxiliary(
     return loss._replace(total=loss.total + sum(losses.values()), parts=loss.parts | parts)
 
 
-def _explained_variance(values_NT: Tensor, returns_NT: Tensor) -> float:
-    """1 - Var(returns - values) / Var(returns); 0 where the returns do not vary."""
-    variance = returns_NT.var(correction=0)
-    return float(1 - (returns_NT - values_NT).var(correction=0) / variance) if variance > 0 else 0.0
+@cache
+def log_prior(spec: EnvironmentSpec) -> Table:
+    """float32 [actions], log-probabilities of the prior."""
+    return Table(np.asarray(spec.log_prior(), np.float32))

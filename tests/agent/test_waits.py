@@ -9,17 +9,18 @@ import torch
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES, LEVEL
 from metta.agent.state import leaves
+from metta.rl.config import TrainerConfig
 from metta.rl.rollout import acting_step
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 
 META = torch.device("meta")
 STREAMS = 6
 
 
-@pytest.mark.parametrize("front_view", [True, False])
+@pytest.mark.parametrize("views", [True, False])
 @pytest.mark.parametrize("name", ARCHITECTURES)
-def test_acting_asks_for_no_value(name: str, front_view: bool) -> None:
-    spec = spec_of(LEVEL.make_env(), front_view)
+def test_acting_asks_for_no_value(name: str, views: bool) -> None:
+    spec = spec_of(LEVEL.make_env(), TrainerConfig(front_view=views, egocentric_view=views))
     policy = ARCHITECTURES[name].build(spec, 0).to(META)
     state = policy.initial_state(STREAMS)
     memory, actions, log_probs, *after = acting_step(policy, state)(

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from metta.agent.state import leaves
+from metta.rl.config import TrainerConfig
 from metta.rl.recording import Function, Recorded
 from metta.rl.rollout import Collector, Segments
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 from metta.sim.vector_env import VectorEnv
 from tests.rl.small_run import SIM
 
@@ -46,7 +47,7 @@ def rollouts(name: str, threads: int, record: Callable[[Function, Sequence[Tenso
     shards = Shards(threads)  # first, as in training: from here on torch starts the policy off with one thread
     env = VectorEnv(SIM, num_worlds=2, seed=5, desynchronise=True, episode_steps=20)
     env.reset()
-    policy = ARCHITECTURES[name].build(spec_of(SIM, front_view=True), 3)
+    policy = ARCHITECTURES[name].build(spec_of(SIM, TrainerConfig()), 3)
     collector = Collector(env, policy, STEPS, torch.device("cpu"), shards, record)
     found = []
     for index in range(6):
