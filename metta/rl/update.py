@@ -64,6 +64,33 @@ def update(
     Raises:
         RunError: a loss or gradient is not finite; the parameters are those of before that minibatch.
     """
+    losses_LSK, rollout_2 = queue_update(learner, segments, config, shards, seed, index, timesteps, play)
+    # The one time that a GPU is waited for.
+    found = torch.cat([losses_LSK.flatten(), rollout_2]).cpu()
+    reward, explained_variance = found[-2:].tolist()
+    rows = [_metrics(learner.measures, losses_SK) for losses_SK in found[:-2].view(losses_LSK.shape).tolist()]
+    for row in rows:
+        _check_finite(row)
+    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0] if name != DEVIATION}
+    means["loss/first_ratio_deviation"] = rows[0][DEVIATION]
+    return {"rollout/reward_per_step": reward, **means, "loss/explained_variance": explained_variance}
+
+
+def queue_update(
+    learner: Learner,
+    segments: Segments,
+    config: TrainerConfig,
+    shards: Shards,
+    seed: int,
+    index: int,
+    timesteps: int,
+    play: Play = plainly,
+) -> tuple[Tensor, Tensor]:
+    """What `update` has the device do, without waiting for it.
+
+    Returns, float32: K losses of S shares of L minibatches [L, S, K], whose names are the learner's `measures`, and
+    the rollout's mean reward and explained variance [2].
+    """
     device = segments.rewards.device
     advantages_NT, returns_NT, rollout_2 = play("advantages", lambda: _judge(segments, config), ())
     # Tensors, so that a recording follows the schedules. A GPU's Adam takes float32.
@@ -82,16 +109,7 @@ def update(
             arguments = order_N[low:high], rates_2, stop
             losses_SK, stop = play(("learn", high - low), learn, arguments, learner.optimizer.changed)
             measured.append(losses_SK.clone())
-    # Asked for once, at the end: a GPU need not be waited for after every minibatch.
-    losses_LSK = torch.stack(measured)
-    found = torch.cat([losses_LSK.flatten(), rollout_2]).cpu()
-    reward, explained_variance = found[-2:].tolist()
-    rows = [_metrics(learner.measures, losses_SK) for losses_SK in found[:-2].view(losses_LSK.shape).tolist()]
-    for row in rows:
-        _check_finite(row)
-    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0] if name != DEVIATION}
-    means["loss/first_ratio_deviation"] = rows[0][DEVIATION]
-    return {"rollout/reward_per_step": reward, **means, "loss/explained_variance": explained_variance}
+    return torch.stack(measured), rollout_2
 
 
 def _judge(segments: Segments, config: TrainerConfig) -> tuple[Tensor, Tensor, Tensor]:
