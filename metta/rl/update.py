@@ -74,6 +74,34 @@ def update(
     Raises:
         RunError: a loss or gradient is not finite; the parameters are those of before that minibatch.
     """
+    losses_LSK, rollout_3 = queue_update(learner, segments, config, shards, seed, index, timesteps, play)
+    # The one time that a GPU is waited for.
+    found = torch.cat([losses_LSK.flatten(), rollout_3]).cpu()
+    reward, factor, explained = found[-3:].tolist()
+    rows = [_metrics(learner.measures, losses_SK) for losses_SK in found[:-3].view(losses_LSK.shape).tolist()]
+    for row in rows:
+        _check_finite(row)
+    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0] if name != DEVIATION}
+    means["loss/first_ratio_deviation"] = rows[0][DEVIATION]
+    of_rollout = {"rollout/reward_per_step": reward, "rollout/reward_factor": factor}
+    return {**of_rollout, **means, "loss/explained_variance": explained}
+
+
+def queue_update(
+    learner: Learner,
+    segments: Segments,
+    config: TrainerConfig,
+    shards: Shards,
+    seed: int,
+    index: int,
+    timesteps: int,
+    play: Play = plainly,
+) -> tuple[Tensor, Tensor]:
+    """What `update` has the device do, without waiting for it.
+
+    Returns, float32: K losses of S shares of L minibatches [L, S, K], whose names are the learner's `measures`, and
+    the rollout's mean reward, its rewards' factor and explained variance [3].
+    """
     device = segments.rewards.device
     scale = learner.reward_scale
     advantages_NT, returns_NT, rollout_3 = play(
@@ -95,17 +123,7 @@ def update(
             arguments = order_N[low:high], rates_2, stop
             losses_SK, stop = play(("learn", high - low), learn, arguments, learner.optimizer.changed)
             measured.append(losses_SK.clone())
-    # Asked for once, at the end: a GPU need not be waited for after every minibatch.
-    losses_LSK = torch.stack(measured)
-    found = torch.cat([losses_LSK.flatten(), rollout_3]).cpu()
-    reward, factor, explained = found[-3:].tolist()
-    rows = [_metrics(learner.measures, losses_SK) for losses_SK in found[:-3].view(losses_LSK.shape).tolist()]
-    for row in rows:
-        _check_finite(row)
-    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0] if name != DEVIATION}
-    means["loss/first_ratio_deviation"] = rows[0][DEVIATION]
-    of_rollout = {"rollout/reward_per_step": reward, "rollout/reward_factor": factor}
-    return {**of_rollout, **means, "loss/explained_variance": explained}
+    return torch.stack(measured), rollout_3
 
 
 def _judge(segments: Segments, scale: RewardScale, config: TrainerConfig) -> tuple[Tensor, Tensor, Tensor]:
