@@ -16,7 +16,7 @@ from metta.rl.trainer import train
 from metta.sim.constants import HEART
 from metta.sim.limits import arena_limit
 from metta.sim.vector_env import VectorEnv
-from tests.rl.small_run import SIM, curriculum_run
+from tests.rl.small_run import SIM, curriculum_run, stopped_after
 from tests.rl.test_trainer import finish, killed_and_finished, metrics, weights
 
 PROGRESS = CurriculumConfig(sampler="learning_progress")
@@ -161,8 +161,9 @@ def run(folder, config):
 def test_a_stopped_run_continues_as_if_never_stopped(tmp_path):
     whole = run(tmp_path / "whole", curriculum_run(40))
     parts = tmp_path / "parts"
-    for updates in (8, 21, 40):
-        run(parts, curriculum_run(updates))
+    for update in (8, 21):
+        stopped_after(update, parts, curriculum_run(40))
+    run(parts, curriculum_run(40))
     assert weights(whole) == weights(parts)
     assert metrics(whole) == metrics(parts)
     last = metrics(whole)[-1]
