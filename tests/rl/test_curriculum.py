@@ -50,11 +50,19 @@ def test_limits_are_those_of_the_training_episodes_length():
     assert 0 < cut < whole
 
 
-def test_success_is_the_clipped_share_of_the_limit():
-    task = make_tasks(SIM, PROGRESS, 0, SIM.max_steps)[0]
-    assert task.success(0.0) == 0.0
-    assert task.success(task.limit / 2) == pytest.approx(0.5)
-    assert task.success(task.limit * 3) == 1.0
+def test_success_is_the_clipped_share_of_the_hearts_that_can_be_made():
+    tasks = make_tasks(SIM, PROGRESS, 0, SIM.max_steps)
+    for task in (tasks[0], tasks[-1]):
+        assert task.success(0.0) == 0.0
+        assert task.success(task.free) == 0.0
+        assert task.success((task.free + task.limit) / 2) == pytest.approx(0.5)
+        assert task.success(task.limit * 3) == 1.0
+
+
+def test_what_lies_in_the_altars_at_the_start_is_free():
+    altars = SIM.world.objects["altar"]
+    for task in make_tasks(SIM, PROGRESS, 0, SIM.max_steps):
+        assert task.free * SIM.num_agents == pytest.approx(altars * task.choices["initial_altar"])
 
 
 @pytest.mark.parametrize(
