@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from metta.agent.heads_config import HeadConfig
 from metta.agent.init import initialise
@@ -35,6 +35,5 @@ def build_head(config: HeadConfig, input_width: int, output_width: int, last: st
 
 def set_bias(head: nn.Sequential, bias: Sequence[float]) -> None:
     """Set the last layer's bias, which without learning is what the head says."""
-    last: Tensor = head[-1].bias
     with torch.no_grad():
-        last.copy_(torch.tensor(bias))
+        list(head.parameters())[-1].copy_(torch.tensor(bias))

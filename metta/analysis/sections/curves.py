@@ -38,7 +38,7 @@ def learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) -
                         "look better than they are, because all worlds start fresh and shaped rewards are earned early "
                         "in an episode; read what comes after the first episode's length."
                         if metric == REWARD
-                        else "Hearts appear once whole episodes have ended."
+                        else "Each point is a few full episodes on held-out worlds, the same for all runs."
                     ),
                     Table(
                         f"learning_{file_part(level)}_{name}",
