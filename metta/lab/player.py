@@ -102,7 +102,8 @@ def find_checkpoint(address: CheckpointAddress) -> Path:
     if name == BEST:
         if not (address.folder / "best.json").exists():
             raise InputError(
-                f"{address.folder} has no best checkpoint: no evaluation in training yet (trainer.curve_points); use newest."
+                f"{address.folder} has no best checkpoint yet: none was evaluated in training (trainer.curve_points); "
+                "use newest."
             )
         name = str(read_json(address.folder / "best.json").get("checkpoint"))
     for path in known:
