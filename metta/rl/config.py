@@ -68,7 +68,7 @@ class TrainerConfig(Config):
     far (metta/rl/average.py); 0: the newest weights."""
     curve_points: int = Field(default=10, ge=0)
     """How often the policy is evaluated on held-out worlds during training, evenly over the run; 0: never."""
-    curve_worlds: int = Field(default=2, ge=1)
+    curve_worlds: int = Field(default=1, ge=1)
     """Worlds of each of these evaluations, one full episode each; apart from those of the final evaluation."""
     checkpoint_every: int = Field(default=250_000, ge=1)
     """Agent-steps between checkpoints; the first state, those of the held-out curve and the last are always saved."""

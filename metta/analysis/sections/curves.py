@@ -80,9 +80,9 @@ def learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) -
             paragraph(
                 "Mean over training is the area under the learning curve of hearts divided by its length. The "
                 "thresholds are shares of the way from the level's first evaluation in training, mean over all runs, "
-                "to the end of the best architecture; no rise means that even the best ended no higher than that. Steps "
-                "are means over the seeds that got there, so read them together with how many did. Who learned before "
-                "the first evaluation seems to get there with it."
+                "to the end of the best architecture; no rise means that even the best ended no higher than that. "
+                "Steps are means over the seeds that got there, so read them together with how many did. Who learned "
+                "before the first evaluation seems to get there with it."
             )
         )
     else:
