@@ -8,6 +8,7 @@ mean whose length is a share of the updates so far, so that the beginning is for
 import copy
 
 import torch
+from torch import Tensor
 
 from metta.agent.policy import Policy
 
@@ -19,10 +20,10 @@ class WeightAverage:
         """Start from the policy's weights; `share` of all updates so far is the length of the mean, 0: the newest."""
         self.policy = copy.deepcopy(policy).requires_grad_(False)
         self.share = share
-        self._pairs = [list(module.parameters()) for module in (self.policy, policy)]
+        self._mean: list[Tensor] = list(self.policy.parameters())
+        self._newest: list[Tensor] = list(policy.parameters())
 
     def add(self, updates: int) -> None:
         """Take in the policy's weights after so many updates of the run."""
-        mean, newest = self._pairs
         with torch.no_grad():
-            torch._foreach_lerp_(mean, newest, 1 / max(1.0, self.share * updates))
+            torch._foreach_lerp_(self._mean, self._newest, 1 / max(1.0, self.share * updates))
