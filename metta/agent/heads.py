@@ -35,7 +35,5 @@ def build_head(config: HeadConfig, input_width: int, output_width: int, last: st
 
 def set_bias(head: nn.Sequential, bias: Sequence[float]) -> None:
     """Set the last layer's bias, which without learning is what the head says."""
-    last = head[-1]
-    assert isinstance(last, nn.Linear)
     with torch.no_grad():
-        last.bias.copy_(torch.tensor(bias))
+        list(head.parameters())[-1].copy_(torch.tensor(bias))

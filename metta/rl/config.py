@@ -63,9 +63,12 @@ class TrainerConfig(Config):
     verbs_prior: bool = True
     """Whether the prior over actions gives all verbs the same probability (the nine attacks share one verb's); false:
     all actions."""
+    average_share: float = Field(default=0.05, ge=0, le=1)
+    """What is evaluated and kept is the mean of the weights over about the last updates, this share of all updates so
+    far (metta/rl/average.py); 0: the newest weights."""
     curve_points: int = Field(default=10, ge=0)
     """How often the policy is evaluated on held-out worlds during training, evenly over the run; 0: never."""
-    curve_worlds: int = Field(default=2, ge=1)
+    curve_worlds: int = Field(default=1, ge=1)
     """Worlds of each of these evaluations, one full episode each; apart from those of the final evaluation."""
     checkpoint_every: int = Field(default=250_000, ge=1)
     """Agent-steps between checkpoints; the first state, those of the held-out curve and the last are always saved."""

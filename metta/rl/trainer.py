@@ -17,6 +17,7 @@ from metta.agent.policy import Policy
 from metta.agent.state import leaves, with_leaves
 from metta.base.errors import InputError
 from metta.base.seeding import derive_seed
+from metta.rl.average import WeightAverage
 from metta.rl.checkpoint import (
     checkpoint_name,
     keep_checkpoints,
@@ -106,6 +107,7 @@ def train(
             updated = clock()
 
             training.updates += 1
+            training.average.add(training.updates)
             training.timesteps += segments.actions.numel()
             training.seconds = seconds_before + updated - started
             ended = training.env.drain_episodes()
@@ -114,7 +116,7 @@ def train(
             before_update = training.timesteps - segments.actions.numel()
             held_out = {}
             if curve_is_due(config, before_update, training.timesteps):
-                held_out = curve_point(config, training.policy, device, acting_shards)
+                held_out = curve_point(config, training.average.policy, device, acting_shards)
                 started += clock() - updated  # not spent in training
             rate = (training.timesteps - first_timesteps) / max(updated - started, 1e-9)
             progress = Progress(
@@ -150,6 +152,8 @@ class Training:
     learner: Learner
     collector: "Collector | DeviceCollector"
     play: Play
+    average: WeightAverage
+    """What is evaluated and kept."""
     curriculum: Curriculum | None = None
     updates: int = 0
     timesteps: int = 0
@@ -215,7 +219,8 @@ def _start(config: RunConfig, device: torch.device, worlds: str, shards: Shards)
     learner = make_learner(policy, config.trainer, env.num_streams)
     play = recorder(device, config.system)
     collector = make_collector(env, policy, config.trainer.rollout_steps, device, shards, play)
-    return Training(config, env, policy, learner, collector, play, curriculum)
+    average = WeightAverage(policy, config.trainer.average_share)
+    return Training(config, env, policy, learner, collector, play, average, curriculum)
 
 
 def _checkpoint_is_due(training: Training) -> bool:
@@ -234,6 +239,7 @@ def _save(training: Training, folder: Path, held_out: Mapping[str, float]) -> No
     tensors = {
         **{f"optimizer/{key}": value for key, value in training.learner.optimizer.state_dict().items()},
         **{f"state/{index}": leaf for index, leaf in enumerate(leaves(training.collector.state))},
+        **{f"weights/{key}": value for key, value in training.policy.state_dict().items()},
         **{f"reward_scale/{key}": value for key, value in training.learner.reward_scale.state_dict().items()},
         **{f"worlds/{key}": torch.from_numpy(value) for key, value in training.env.state_dict().items()},
     }
@@ -255,7 +261,7 @@ def _save(training: Training, folder: Path, held_out: Mapping[str, float]) -> No
     }
     checkpoints = folder / "checkpoints"
     write_checkpoint(
-        checkpoints, training.timesteps, policy_tensors(training.policy), record_of_policy, tensors, record
+        checkpoints, training.timesteps, policy_tensors(training.average.policy), record_of_policy, tensors, record
     )
     write_best(checkpoints, training.best)
     keep_checkpoints(checkpoints, KEPT_CHECKPOINTS, {training.best["checkpoint"]} if training.best else set())
@@ -271,18 +277,14 @@ def _restore(training: Training, checkpoint: Path) -> None:
             f"{checkpoint} holds the architecture {saved.get('architecture')!r}, "
             f"not the {training.config.architecture!r} of this run; use another run name."
         )
-    training.policy.load_state_dict(weights)
-    moments = {name.removeprefix("optimizer/"): tensor for name, tensor in tensors.items() if "optimizer/" in name}
-    training.learner.optimizer.load_state_dict(moments)
-    scale = "reward_scale/"
-    training.learner.reward_scale.load_state_dict(
-        {name.removeprefix(scale): tensor for name, tensor in tensors.items() if name.startswith(scale)}
-    )
+    training.average.policy.load_state_dict(weights)
+    training.policy.load_state_dict(_below("weights", tensors))
+    training.learner.optimizer.load_state_dict(_below("optimizer", tensors))
+    training.learner.reward_scale.load_state_dict(_below("reward_scale", tensors))
     template = training.collector.state
     count = sum(1 for _ in leaves(template))
     training.collector.state = with_leaves(template, [tensors[f"state/{index}"] for index in range(count)])
-    worlds = {name.removeprefix("worlds/"): tensor for name, tensor in tensors.items() if name.startswith("worlds/")}
-    training.env.load_state_dict({name: tensor.numpy() for name, tensor in worlds.items()})
+    training.env.load_state_dict({name: tensor.numpy() for name, tensor in _below("worlds", tensors).items()})
     if training.curriculum:
         known = {name: tensors[f"curriculum/{name}"].numpy() for name in training.curriculum.arrays()}
         training.curriculum = training.curriculum.restored(known)
@@ -290,3 +292,9 @@ def _restore(training: Training, checkpoint: Path) -> None:
     training.timesteps = record["timesteps"]
     training.seconds = record["seconds"]
     training.best = record["best"]
+
+
+def _below(part: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of one part of a checkpoint, by their names in it."""
+    prefix = f"{part}/"
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

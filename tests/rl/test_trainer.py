@@ -18,7 +18,7 @@ from metta.rl.checkpoint import list_checkpoints, newest_sound, read_policy_file
 from metta.rl.config import RunConfig, TrainerConfig
 from metta.rl.metrics import MetricsFile, Progress
 from metta.rl.trainer import train
-from tests.rl.small_run import STEPS_PER_UPDATE, small_run
+from tests.rl.small_run import STEPS_PER_UPDATE, small_run, stopped_after
 
 
 def weights(folder):
@@ -80,21 +80,6 @@ def test_a_stopped_run_continues_as_if_never_stopped(tmp_path):
     run(parts, small_run(updates=9))
     assert weights(whole) == weights(parts)
     assert metrics(whole) == metrics(parts)
-
-
-def stopped_after(update, folder, config):
-    """A run that ends without warning after so many updates."""
-
-    class Stopped(Exception):
-        """Stands for whatever ends a run."""
-
-    def stop(progress):
-        if progress.update == update:
-            raise Stopped
-
-    folder.mkdir(exist_ok=True)
-    with pytest.raises(Stopped):
-        train(config, folder, stop)
 
 
 def test_a_damaged_last_checkpoint_is_made_anew(tmp_path):
