@@ -19,12 +19,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from metta.agent.check import registered
 from metta.agent.path import as_on_a_gpu
 from metta.agent.policy import AuxiliaryTargets, Policy
-from metta.agent.spec import arena_spec
+from metta.agent.spec import CHOICES, arena_spec
 from metta.agent.state import leaves
 from metta.agent.synthetic import synthetic_observations
 from metta.rl.config import TrainerConfig
 from metta.rl.losses import Targets, ppo_loss
 from metta.rl.rollout import acting_step
+from metta.rl.update import log_prior
 
 WAITING = {
     "_local_scalar_dense",
@@ -170,7 +171,9 @@ class Minibatch:
         """Forward, loss, backward: the gradient of every parameter."""
         output = self.policy(self.observations, self.resets, self.state)
         targets = self.targets
-        total = ppo_loss(output.logits, output.values, targets, targets.actions.numel(), self.config, 0.01).total
+        prior_C = log_prior(self.policy.spec).on(output.logits.device, torch.float32)
+        count = targets.actions.numel()
+        total = ppo_loss(output.logits, output.values, targets, count, self.config, 0.01, prior_C).total
         if self.policy.auxiliary is not None:
             known = AuxiliaryTargets(targets.advantages, targets.returns, self.resets)
             total = total + sum(self.policy.auxiliary.losses(output.auxiliary, known).values())
@@ -178,12 +181,13 @@ class Minibatch:
 
 
 def main() -> int:
-    """Print the table of every architecture of the suite, with the front view."""
-    spec = arena_spec().model_copy(update={"front_view": True})
+    """Print the table of every architecture of the suite, with the trainer's own views."""
+    config = TrainerConfig()
+    spec = arena_spec().model_copy(update={choice: getattr(config, choice) for choice in CHOICES})
     torch.set_num_threads(1)
     print(f"{'architecture':16s} {'acting':>7s} {'learning':>9s}")
-    for name, config in registered().items():
-        counted = count_operations(config.build(spec, seed=0), TrainerConfig(), 24, 4)
+    for name, architecture in registered().items():
+        counted = count_operations(architecture.build(spec, seed=0), config, 24, 4)
         print(f"{name:16s} {counted.acting.total():7,d} {counted.learning.total():9,d}", flush=True)
     return 0
 

@@ -11,33 +11,33 @@ import pytest
 import torch
 from torch import Tensor
 
-from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES, LEVEL
 from metta.agent.laws import moved_policy, training_loss
 from metta.agent.path import as_on_a_gpu
 from metta.agent.policy import Policy
-from metta.agent.spec import arena_spec
 from metta.agent.state import leaves
 from metta.agent.synthetic import synthetic_observations
 from metta.rl.config import TrainerConfig
 from metta.rl.operations import Minibatch, Operations, WaitingError, count_operations
 from metta.rl.rollout import acting_step
+from metta.rl.specs import spec_of
 
-SPEC = arena_spec()
 META = torch.device("meta")
 STREAMS, STEPS = 6, 5
 
 EVERY = pytest.mark.parametrize("name", ARCHITECTURES)
-FRONT = pytest.mark.parametrize("front_view", [True, False])
+VIEWS = pytest.mark.parametrize("views", [True, False])
 
 
-def build(name: str, front_view: bool) -> Policy:
-    return ARCHITECTURES[name].build(SPEC.model_copy(update={"front_view": front_view}), 0)
+def build(name: str, views: bool) -> Policy:
+    trainer = TrainerConfig(front_view=views, egocentric_view=views)
+    return ARCHITECTURES[name].build(spec_of(LEVEL.make_env(), trainer), 0)
 
 
-@FRONT
+@VIEWS
 @EVERY
-def test_acting_asks_for_no_value(name: str, front_view: bool) -> None:
-    policy = build(name, front_view).to(META)
+def test_acting_asks_for_no_value(name: str, views: bool) -> None:
+    policy = build(name, views).to(META)
     state = policy.initial_state(STREAMS)
     memory, actions, log_probs, *after = acting_step(policy, state)(
         torch.empty(STREAMS, policy.spec.num_observation_tokens, 3, dtype=torch.uint8, device=META),
@@ -52,10 +52,10 @@ def test_acting_asks_for_no_value(name: str, front_view: bool) -> None:
     assert all(leaf.device == META for leaf in after)
 
 
-@FRONT
+@VIEWS
 @EVERY
-def test_learning_asks_for_no_value(name: str, front_view: bool) -> None:
-    policy = build(name, front_view).to(META)
+def test_learning_asks_for_no_value(name: str, views: bool) -> None:
+    policy = build(name, views).to(META)
     shape = (STREAMS, STEPS, policy.spec.num_observation_tokens, 3)
     gradients = Minibatch(policy, TrainerConfig(), torch.empty(shape, dtype=torch.uint8, device=META)).gradients()
     assert [gradient.shape for gradient in gradients] == [parameter.shape for parameter in policy.parameters()]
@@ -70,7 +70,7 @@ def test_no_operation_waits_or_makes_a_shape_of_numbers(name: str) -> None:
 @EVERY
 def test_the_way_of_a_gpu_gives_the_same_numbers(name: str) -> None:
     """In float64, where the CPU's way is the definition of what is compiled in float32."""
-    spec = SPEC.model_copy(update={"front_view": True})
+    spec = spec_of(LEVEL.make_env(), TrainerConfig())
     policy = moved_policy(ARCHITECTURES[name], spec).double()
     rows, steps = 3, 24
     observations = torch.from_numpy(synthetic_observations(spec, rows * steps, seed=2))
