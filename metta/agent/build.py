@@ -10,7 +10,6 @@ from metta.agent.policy import Policy
 from metta.agent.spec import EnvironmentSpec
 from metta.base.seeding import derive_seed
 
-
 _borrows_the_generator = Lock()
 """Torch's global one of the CPU, which one thread at a time can draw from."""
 
