@@ -12,7 +12,7 @@ from metta.rl.recording import Play, Recorded, plainly
 from metta.rl.rollout import Collector, Segments
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 from metta.rl.update import make_learner, update
 from metta.sim.vector_env import VectorEnv
 from tests.rl.overwriting import Overwriting, again
@@ -31,8 +31,8 @@ def trained(
     shards = Shards(threads)  # first, as in training: from here on torch starts the policy off with one thread
     env = VectorEnv(SIM, num_worlds=2, seed=5, desynchronise=True, episode_steps=20)
     env.reset()
-    policy = ARCHITECTURES[name].build(spec_of(SIM, front_view=True), 3)
-    learner = make_learner(policy, TRAINER)
+    policy = ARCHITECTURES[name].build(spec_of(SIM, TRAINER), 3)
+    learner = make_learner(policy, TRAINER, env.num_streams)
     collector: Collector | DeviceCollector
     if on_device:
         collector = DeviceCollector(TensorWorlds(env), policy, STEPS, torch.device("cpu"), play)

@@ -20,7 +20,7 @@ from metta.rl.device_rollout import DeviceCollector
 from metta.rl.recording import Function
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 from metta.rl.update import make_learner, queue_update
 from metta.sim.cuda_env import DeviceBuffers
 from metta.sim.vector_env import Buffers
@@ -93,16 +93,16 @@ class NoWorlds:
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_training_asks_for_no_value(name: str) -> None:
     shards = Shards(1)
-    spec = spec_of(LEVEL.make_env(), front_view=True)
+    spec = spec_of(LEVEL.make_env(), TRAINER)
     policy = ARCHITECTURES[name].build(spec, 0).to(META)
-    learner = make_learner(policy, TRAINER)
+    learner = make_learner(policy, TRAINER, STREAMS)
     watched = Watched()
     collector = DeviceCollector(NoWorlds(spec.num_observation_tokens), policy, STEPS, META, watched)
     for index in range(2):
         segments = collector.collect(uniforms(0, "test", index, (STEPS, STREAMS)))
         losses, rollout = queue_update(learner, segments, TRAINER, shards, 0, index, 0, watched)
         assert losses.shape == (2, 1, len(learner.measures))
-        assert rollout.shape == (2,)
+        assert rollout.shape == (3,)
     assert {leaf.device for leaf in leaves(collector.state)} <= {META}
     assert watched.names == ["collect", "advantages", ("learn", 3), ("learn", 3)] * 2
 
