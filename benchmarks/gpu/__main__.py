@@ -11,6 +11,7 @@ on, and the exit status is 1. Needs torch with a GPU and numba-cuda; `--rehearse
 import argparse
 import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -45,14 +46,21 @@ def _command(arguments: Sequence[str] | None) -> int:
         warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)  # simulated threads are Python's
     else:
         check_cuda("this measurement needs a GPU", instead="--rehearse does without")
+    stem = f"{datetime.now(UTC):%Y-%m-%d}_{(code_version()['commit'] or 'unknown')[:7]}_gpu"
+    output = given.output or REPOSITORY / "benchmarks" / "results" / f"{stem}.txt"
+    with tempfile.TemporaryDirectory(prefix="gpu_") as work:
+        return _measure(given, output, Path(work))
+
+
+def _measure(given: argparse.Namespace, output: Path, work: Path) -> int:
+    """All parts, one after the other."""
     from benchmarks.gpu.parts import PARTS, Session
     from benchmarks.gpu.report import Report
 
-    stem = f"{datetime.now(UTC):%Y-%m-%d}_{(code_version()['commit'] or 'unknown')[:7]}_gpu"
-    output = given.output or REPOSITORY / "benchmarks" / "results" / f"{stem}.txt"
     report = Report(output, given.minutes)
     session = Session(
         report=report,
+        work=work,
         extent=MINIATURE if given.rehearse else FULL,
         plan=given.plan,
         archive=output.with_suffix(".runs.tar.gz"),
@@ -60,9 +68,12 @@ def _command(arguments: Sequence[str] | None) -> int:
         at_once=given.at_once,
         cpu_jobs=given.cpu_jobs,
     )
-    for name in given.parts:
-        with report.part(name, SHARES[name]) as part:
-            PARTS[name](session, part)
+    try:
+        for name in given.parts:
+            with report.part(name, SHARES[name]) as part:
+                PARTS[name](session, part)
+    finally:
+        session.aside.close()
     report.say("\n".join(["summary", *(part.summary for part in report.parts)]))
     if not given.rehearse:
         _say_targets(report, session)
