@@ -111,7 +111,7 @@ def test_commands_refuse_a_gpu_that_is_not_there(
     assert benchmark([]) == 2
     assert "needs a GPU, but torch sees no GPU here; --rehearse does without." in capsys.readouterr().err
     assert main([TRAIN, "sim.device=gpu"]) == 2
-    assert "sim.device: input should be 'cpu' or 'cuda'" in capsys.readouterr().err
+    assert "sim.device: input should be 'auto', 'cpu' or 'cuda'" in capsys.readouterr().err
 
 
 def test_only_training_worlds_have_a_device(capsys: pytest.CaptureFixture[str]) -> None:
