@@ -5,6 +5,7 @@ taking the median.
 """
 
 import gc
+import math
 import shutil
 import statistics
 import tempfile
@@ -188,14 +189,14 @@ def free() -> None:
 
 
 def loss_deviation(one: Brief, other: Brief, updates: int) -> float:
-    """Largest relative difference of a loss, a gradient's norm or the reward in the first updates."""
-    worst = 0.0
-    for mine, others in zip(one.metrics[:updates], other.metrics[:updates], strict=True):
-        for name in mine:
-            if name.startswith(("loss/", "rollout/")) and name in others:
-                scale = max(abs(mine[name]), LEAST_SCALE)
-                worst = max(worst, abs(mine[name] - others[name]) / scale)
-    return worst
+    """Largest relative difference of a loss, a gradient's norm or the reward in the first updates; NaN if one is."""
+    differences = [
+        abs(mine[name] - others[name]) / max(abs(mine[name]), LEAST_SCALE)
+        for mine, others in zip(one.metrics[:updates], other.metrics[:updates], strict=True)
+        for name in mine
+        if name.startswith(("loss/", "rollout/")) and name in others
+    ]
+    return math.nan if any(map(math.isnan, differences)) else max(differences)
 
 
 LEAST_SCALE = 0.01
