@@ -45,7 +45,7 @@ def ppo_loss(
     targets: Targets,
     count: int,
     config: TrainerConfig,
-    entropy_weight: float,
+    entropy_weight: float | Tensor,
     log_prior_C: Tensor,
 ) -> Loss:
     """The PPO loss, summed over [B, T] and divided by `count`.
@@ -58,7 +58,7 @@ def ppo_loss(
         targets: what was collected, [B, T] each.
         count: agent-steps of the whole minibatch.
         config: clip ranges and the value loss's weight.
-        entropy_weight: what the distance from the prior weighs now.
+        entropy_weight: what the distance from the prior weighs now; a tensor is float32, a scalar.
         log_prior_C: float32 [actions], log-probabilities that the policy is drawn to.
     """
     log_probs_BTC = torch.log_softmax(logits_BTC.float(), dim=-1)

@@ -30,17 +30,16 @@ from metta.rl.checkpoint import (
 )
 from metta.rl.config import RunConfig
 from metta.rl.curriculum import Curriculum, start_curriculum
-from metta.rl.devices import choose_device, choose_shares, choose_threads
+from metta.rl.device_rollout import DeviceCollector, make_collector
+from metta.rl.devices import choose_device, choose_shares, choose_threads, choose_worlds
 from metta.rl.learning_curve import curve_is_due, curve_point
 from metta.rl.metrics import MetricsFile, Progress, best_record, episode_metrics, write_best
-from metta.rl.recording import recorder
-from metta.rl.reward_scale import RewardScale
+from metta.rl.recording import Play, recorder
 from metta.rl.rollout import Collector
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
 from metta.rl.specs import spec_of
 from metta.rl.update import Learner, make_learner, update
-from metta.sim.devices import check_cuda
 from metta.sim.episodes import EpisodeRecord
 from metta.sim.vector_env import VectorEnv
 
@@ -73,11 +72,12 @@ def train(
         RunError: a loss became non-finite, or the disk refused a file. The last good checkpoint is kept.
     """
     device = choose_device(config.system)
-    acting, learning = choose_shares(choose_threads(config.system), device, config.sim.device)
+    worlds = choose_worlds(config)
+    acting, learning = choose_shares(choose_threads(config.system), device, worlds)
     shards = Shards(learning)
     acting_shards = shards if acting == learning else Shards(acting)
     try:
-        training = _start(config, device, acting_shards)
+        training = _start(config, device, worlds, acting_shards)
         remove_leftovers(folder / "checkpoints")
         checkpoint = newest_sound(folder / "checkpoints")
         if checkpoint is not None:
@@ -93,12 +93,16 @@ def train(
         while training.timesteps < trainer.total_timesteps:
             before = clock()
             segments = training.collector.collect(action_uniforms(config, training.updates, training.env.num_streams))
-            reward = segments.rewards.mean()
-            ended_NT = segments.terminals | segments.truncations
-            factor = training.reward_scale.scale(segments.rewards, ended_NT)
             collected = clock()
             losses = update(
-                training.learner, segments, trainer, shards, config.seed, training.updates, training.timesteps
+                training.learner,
+                segments,
+                trainer,
+                shards,
+                config.seed,
+                training.updates,
+                training.timesteps,
+                training.play,
             )
             updated = clock()
 
@@ -121,14 +125,7 @@ def train(
                 total_timesteps=trainer.total_timesteps,
                 steps_per_second=rate,
                 seconds_left=max(0.0, (trainer.total_timesteps - training.timesteps) / rate),
-                metrics={
-                    "rollout/reward_per_step": float(reward),
-                    "rollout/reward_factor": float(factor),
-                    **losses,
-                    **held_out,
-                    **episode_metrics(episodes, config.sim),
-                    **choices,
-                },
+                metrics={**losses, **held_out, **episode_metrics(episodes, config.sim), **choices},
             )
             timing = {
                 "seconds": training.seconds,
@@ -153,8 +150,8 @@ class Training:
     env: "VectorEnv | CudaVectorEnv"
     policy: Policy
     learner: Learner
-    collector: Collector
-    reward_scale: RewardScale
+    collector: "Collector | DeviceCollector"
+    play: Play
     average: WeightAverage
     """What is evaluated and kept."""
     curriculum: Curriculum | None = None
@@ -189,11 +186,10 @@ def training_worlds(config: RunConfig, curriculum: Curriculum | None) -> VectorE
     return _started_worlds(VectorEnv, config, curriculum)
 
 
-def device_worlds(config: RunConfig, curriculum: Curriculum | None) -> "VectorEnv | CudaVectorEnv":
-    """The same worlds where the run wants them. Raises InputError when that is a GPU and there is none to use."""
-    if config.sim.device == "cpu":
+def device_worlds(config: RunConfig, curriculum: Curriculum | None, where: str) -> "VectorEnv | CudaVectorEnv":
+    """The same worlds on the CPU ("cpu") or on a GPU ("cuda"), which is there."""
+    if where == "cpu":
         return training_worlds(config, curriculum)
-    check_cuda("sim.device=cuda")
     from metta.sim.cuda_env import CudaVectorEnv
 
     return _started_worlds(CudaVectorEnv, config, curriculum)
@@ -214,17 +210,17 @@ def _started_worlds(kind: Callable[..., Env], config: RunConfig, curriculum: Cur
     return env
 
 
-def _start(config: RunConfig, device: torch.device, shards: Shards) -> Training:
+def _start(config: RunConfig, device: torch.device, worlds: str, shards: Shards) -> Training:
     """A run at its very beginning."""
     policy = initial_policy(config).to(device)
     curriculum = start_curriculum(config.sim, config.curriculum, config.seed, config.episode_length)
-    env = device_worlds(config, curriculum)
-    learner = make_learner(policy, config.trainer)  # before acting is recorded: it moves parameters in memory
-    record = recorder(device, config.system)
-    collector = Collector(env, policy, config.trainer.rollout_steps, device, shards, record)
-    reward_scale = RewardScale(env.num_streams, config.trainer.reward_scale, config.trainer.gamma, device)
+    env = device_worlds(config, curriculum, worlds)
+    # Before anything is recorded: it moves parameters in memory.
+    learner = make_learner(policy, config.trainer, env.num_streams)
+    play = recorder(device, config.system)
+    collector = make_collector(env, policy, config.trainer.rollout_steps, device, shards, play)
     average = WeightAverage(policy, config.trainer.average_share)
-    return Training(config, env, policy, learner, collector, reward_scale, average, curriculum)
+    return Training(config, env, policy, learner, collector, play, average, curriculum)
 
 
 def _checkpoint_is_due(training: Training) -> bool:
@@ -244,7 +240,7 @@ def _save(training: Training, folder: Path, held_out: Mapping[str, float]) -> No
         **{f"optimizer/{key}": value for key, value in training.learner.optimizer.state_dict().items()},
         **{f"state/{index}": leaf for index, leaf in enumerate(leaves(training.collector.state))},
         **{f"weights/{key}": value for key, value in training.policy.state_dict().items()},
-        **{f"reward_scale/{key}": value for key, value in training.reward_scale.state_dict().items()},
+        **{f"reward_scale/{key}": value for key, value in training.learner.reward_scale.state_dict().items()},
         **{f"worlds/{key}": torch.from_numpy(value) for key, value in training.env.state_dict().items()},
     }
     if training.curriculum:
@@ -284,7 +280,7 @@ def _restore(training: Training, checkpoint: Path) -> None:
     training.average.policy.load_state_dict(weights)
     training.policy.load_state_dict(_below("weights", tensors))
     training.learner.optimizer.load_state_dict(_below("optimizer", tensors))
-    training.reward_scale.load_state_dict(_below("reward_scale", tensors))
+    training.learner.reward_scale.load_state_dict(_below("reward_scale", tensors))
     template = training.collector.state
     count = sum(1 for _ in leaves(template))
     training.collector.state = with_leaves(template, [tensors[f"state/{index}"] for index in range(count)])
