@@ -30,3 +30,17 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
+
+
+def _find_place_for_compiled_code() -> None:
+    """Before numba is imported."""
+    import tempfile
+    from pathlib import Path
+
+    from metta.base.compiled_cache import find_place
+
+    home_cache = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))
+    find_place(os.environ, Path(__file__).parent, home_cache, Path(tempfile.gettempdir()))
+
+
+_find_place_for_compiled_code()

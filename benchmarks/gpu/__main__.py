@@ -24,7 +24,7 @@ from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.flags import Parser
 from metta.lab.provenance import REPOSITORY, code_version, cores
-from metta.lab.stopping import terminable
+from metta.lab.stopping import interruptible
 from metta.sim.devices import check_cuda
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _command(arguments: Sequence[str] | None) -> int:
         check_cuda("this measurement needs a GPU", instead="--rehearse does without")
     stem = f"{datetime.now(UTC):%Y-%m-%d}_{(code_version()['commit'] or 'unknown')[:7]}_gpu"
     output = given.output or REPOSITORY / "benchmarks" / "results" / f"{stem}.txt"
-    with tempfile.TemporaryDirectory(prefix="gpu_") as work, terminable():
+    with tempfile.TemporaryDirectory(prefix="gpu_") as work, interruptible():
         return _measure(given, output, Path(work))
 
 

@@ -278,10 +278,14 @@ def train_run(planned: PlannedRun, check: Callable[[], None], say: Callable[[str
     folder.check_same(configuration)
     folder.record_start(configuration)
     with Heartbeat(folder, config.trainer.total_timesteps, say) as heartbeat:
-        heartbeat.start_clock()
-
         def on_update(progress: "Progress") -> None:
-            heartbeat.update(write=False, timesteps=progress.timesteps, steps_per_second=progress.steps_per_second)
+            heartbeat.update(
+                write=False,
+                timesteps=progress.timesteps,
+                steps_per_second=progress.steps_per_second,
+                training_seconds=progress.seconds,
+                warm_up_seconds=progress.warm_up_seconds,
+            )
             check()
 
         try:

@@ -13,7 +13,7 @@ from metta.base.errors import InputError, RunError
 from metta.lab.attempts import Attempts, Failure
 from metta.lab.decide import Item, Rank, Rules, Start, after_failure, decide
 from metta.lab.dispatch.contract import Command, Dispatcher, Ended, NotNowError
-from metta.lab.stopping import terminable
+from metta.lab.stopping import interruptible
 
 POLL_SECONDS = 0.1
 LOOK_SECONDS = 2.0
@@ -110,11 +110,11 @@ class Controller:
     def run(self) -> None:
         """Work until every task is done or given up.
 
-        An interrupt (Ctrl-C or SIGTERM) asks the running jobs to stop, waits for them and is raised again; no process
-        is left.
+        A request to end asks the running jobs to stop, waits for them and is raised again; no process is left. A second
+        Ctrl-C ends them at once.
         """
-        try:
-            with terminable():
+        with interruptible() as ending:
+            try:
                 for place in range(len(self._memories)):
                     self._look(place)
                 self._recall()
@@ -122,8 +122,9 @@ class Controller:
                 while not self._tick():
                     pass
                 self._attempts.write({})
-        finally:
-            self._dispatcher.close()
+            finally:
+                ending.told()
+                self._dispatcher.close()
 
     def _tick(self) -> bool:
         """One round: who ended, who lives, what to do; returns whether all is settled."""

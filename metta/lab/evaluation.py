@@ -1,7 +1,7 @@
 """Evaluating one checkpoint, or a reference player, on the evaluation environments of a level."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -11,6 +11,7 @@ from metta.base.errors import InputError
 from metta.base.files import make_folder, read_json, write_json
 from metta.lab.bucket import Bucket, is_bucket
 from metta.lab.job import Job
+from metta.lab.log import patience
 from metta.lab.player import Chosen, PlayerConfig, choose, fixed_by_path
 from metta.lab.provenance import machine, now, provenance
 from metta.lab.rules import RULES, differ, mark_of, rules_in
@@ -65,7 +66,7 @@ class EvaluateJob(Job):
         output = self._output()
         if output is not None:
             make_folder(output.parent)
-        record = evaluate_into(output, self.config)
+        record = evaluate_into(output, self.config, lambda sentence: print(sentence, flush=True))
         for sentence in result_sentences(record):
             print(sentence)
         if output is not None:
@@ -90,17 +91,21 @@ class EvaluateJob(Job):
         return run.path / f"{name}.json"
 
 
-def evaluate_into(output: Path | None, config: EvaluateConfig) -> dict[str, Any]:
-    """Evaluate and write the record to `output`.
+def evaluate_into(output: Path | None, config: EvaluateConfig, say: Callable[[str], None]) -> dict[str, Any]:
+    """Evaluate and write the record to `output`; `say` is told what is done while it is.
 
     It says whose results, on which level, results per environment, acting latency and provenance.
     """
     chosen = choose(config.policy_uri, config.architecture)
     start_time, before = now(), time.monotonic()
+    environments = config.evaluation_environments
+    where = f"{config.level} {', '.join(environments)}"
+    say(f"Evaluating {chosen.name} on {where}: {config.evaluation.worlds} episodes each.")
 
     from metta.rl.evaluate import evaluate
 
-    results = evaluate(chosen.player, config.evaluation_environments, config.evaluation, config.system)
+    with patience(say):
+        results = evaluate(chosen.player, environments, config.evaluation, config.system)
     record = {
         "policy_uri": config.policy_uri,
         "checkpoint": chosen.checkpoint,

@@ -11,7 +11,7 @@ from pydantic import Field
 from metta.base.errors import InputError
 from metta.lab.job import Job
 from metta.lab.player import Chosen, EpisodeConfig, choose, fixed_by_path
-from metta.lab.stopping import terminable
+from metta.lab.stopping import interruptible
 from metta.sim.config import SimConfig
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class PlayJob(Job):
         ]
         for who, agents in _by_player(chosen).items():
             facts.append((f"agents {', '.join(map(str, agents))}", f"{who.name}: {who.player}"))
-        with PlayServer(table, play_page(title, facts, config.steer), config.port) as server, terminable():
+        with PlayServer(table, play_page(title, facts, config.steer), config.port) as server, interruptible():
             print(f"{title}. Open this address in a browser on this machine; Ctrl-C ends it:\n{server.url}", flush=True)
             try:
                 server.serve_forever()

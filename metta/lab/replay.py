@@ -7,6 +7,7 @@ from typing import ClassVar, NamedTuple
 
 from metta.base.files import make_folder, write_atomically
 from metta.lab.job import Job
+from metta.lab.log import patience
 from metta.lab.player import EpisodeConfig, choose, fixed_by_path
 from metta.lab.provenance import now, provenance
 from metta.lab.stopping import ending_with_the_runner
@@ -42,7 +43,8 @@ class ReplayJob(Job):
 
     def execute(self) -> int:
         """Write the page and say what is on it; returns 0. Errors as `write_replay`."""
-        with ending_with_the_runner():
+        print(f"Playing episode {self.config.episode} of {self.config.level}, {self.config.environment}.", flush=True)
+        with ending_with_the_runner(), patience(lambda sentence: print(sentence, flush=True)):
             written = write_replay(self.config)
         print(f"{written.title}: {written.hearts_per_agent:.3f} hearts per agent in {written.steps} steps")
         print(f"Written to {written.file} ({written.bytes / 1e6:.1f} MB); open it in a browser")

@@ -20,7 +20,7 @@ from metta.base.files import read_json
 from metta.base.flags import Parser, natural
 from metta.lab.dispatch.environment import job_environment
 from metta.lab.replay import ReplayConfig, write_replay
-from metta.lab.stopping import ending_with_the_runner, terminable
+from metta.lab.stopping import ending_with_the_runner, interruptible
 
 
 def wanted(benchmark: Gathered, kinds: Sequence[str] = KINDS) -> list[tuple[int, Choice]]:
@@ -87,7 +87,7 @@ def write_side_by_side(results_file: Path, kinds: Sequence[str], processes: int,
     started: list[subprocess.Popen[str]] = []
     faults = []
     try:
-        with terminable():
+        with interruptible():
             for number in range(1, processes + 1):
                 part = [*words, f"{number}/{processes}"]
                 environment = job_environment(threads)

@@ -3,7 +3,6 @@
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +49,9 @@ class RunStatus(Config):
     seconds_left: float | None = None
     """Expected time to the end of training."""
     training_seconds: Seconds = 0.0
-    """Time in training over all starts."""
+    """Time in the updates so far, over all starts."""
+    warm_up_seconds: Seconds = 0.0
+    """Time that the last start took to get ready, compiling included."""
     trained: bool = False
     """Whether training reached its end."""
     error: Text | None = None
@@ -195,9 +196,6 @@ class Heartbeat:
         self._warned = False
         self._guard = threading.Lock()
         self._ended = threading.Event()
-        self._started = time.monotonic()
-        self._seconds_before = before.training_seconds if before else 0.0
-        self._training = False
         self.status = RunStatus(
             state="evaluating" if before and before.trained else "training",
             started=before.started if before else now(),
@@ -207,7 +205,7 @@ class Heartbeat:
             starts=before.starts + 1 if before else 1,
             timesteps=before.timesteps if before else 0,
             total_timesteps=total_timesteps,
-            training_seconds=self._seconds_before,
+            training_seconds=before.training_seconds if before else 0.0,
             trained=before.trained if before else False,
         )
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
@@ -221,14 +219,9 @@ class Heartbeat:
         self._ended.set()
         self._thread.join()
 
-    def start_clock(self) -> None:
-        """Count the time in training from here on, without what was needed to get ready."""
-        self._started = time.monotonic()
-
     def update(self, write: bool = True, **changes: Any) -> None:
         """Change fields of the status; `write=False` leaves the writing to the next beat."""
         with self._guard:
-            self._training = changes.get("state", self.status.state) == "training"
             self.status = self.status.model_copy(update=changes)
             if write:
                 self._write()
@@ -242,10 +235,7 @@ class Heartbeat:
                 self._write()
 
     def _write(self) -> None:
-        seconds = {}
-        if self._training:
-            seconds = {"training_seconds": round(self._seconds_before + time.monotonic() - self._started, 3)}
-        self.status = self.status.model_copy(update={"heartbeat": now(), **seconds})
+        self.status = self.status.model_copy(update={"heartbeat": now()})
         try:
             write_atomically(self._folder.status_file, self.status.model_dump_json(indent=2) + "\n")
         except (RunError, InputError) as error:

@@ -12,9 +12,9 @@ from metta.base.files import locked, make_folder
 from metta.lab.bucket import Bucket, is_bucket, local_folder
 from metta.lab.evaluation import EvaluateConfig, evaluate_into, result_sentences
 from metta.lab.job import Job
-from metta.lab.log import ProgressLine, RunLog
+from metta.lab.log import ProgressLine, RunLog, patience
 from metta.lab.run import Heartbeat, RunFolder
-from metta.lab.stopping import terminable
+from metta.lab.stopping import Ending, asked_to_end
 from metta.lab.wandb_mirror import Mode, check_available, mirrored
 from metta.rl.config import RunConfig
 
@@ -64,6 +64,11 @@ class TrainJob(Job):
             return self._execute(folder)
 
     def _execute(self, folder: RunFolder) -> int:
+        """In the main thread, where requests to end arrive."""
+        with asked_to_end() as ending:
+            return self._in_folder(folder, ending)
+
+    def _in_folder(self, folder: RunFolder, ending: Ending) -> int:
         if self.wandb != "off":
             check_available()
         configuration = self.config.model_dump(mode="json")
@@ -80,7 +85,7 @@ class TrainJob(Job):
                 mirrored(folder, self.wandb, log.say),
                 Heartbeat(folder, self.config.trainer.total_timesteps, log.say) as heartbeat,
             ):
-                return _guarded(lambda: self._work(folder, heartbeat, log), heartbeat, log)
+                return _guarded(lambda: self._work(folder, heartbeat, log, ending), heartbeat, log, ending)
 
     def _check_devices(self) -> None:
         """Before anything is written, so that the corrected command does not meet the wrong one's configuration."""
@@ -88,19 +93,23 @@ class TrainJob(Job):
 
         check_devices(self.config)
 
-    def _work(self, folder: RunFolder, heartbeat: Heartbeat, log: RunLog) -> None:
+    def _work(self, folder: RunFolder, heartbeat: Heartbeat, log: RunLog, ending: Ending) -> None:
+        ending.waits = False
+        ending.check()
         if not (heartbeat.status.trained and _can_be_evaluated(folder)):
-            self._train(folder, heartbeat, log)
+            self._train(folder, heartbeat, log, ending)
+        ending.waits = False
+        ending.check()
         if not self.evaluate:
             heartbeat.update(state="trained")
             return
         heartbeat.update(state="evaluating")
-        record = evaluate_into(folder.evaluation_file, self._evaluation(folder))
+        record = evaluate_into(folder.evaluation_file, self._evaluation(folder), log.say)
         for sentence in result_sentences(record):
             log.say(sentence)
         heartbeat.update(state="finished")
 
-    def _train(self, folder: RunFolder, heartbeat: Heartbeat, log: RunLog) -> None:
+    def _train(self, folder: RunFolder, heartbeat: Heartbeat, log: RunLog, ending: Ending) -> None:
         from metta.rl.trainer import train
 
         config = self.config
@@ -108,23 +117,31 @@ class TrainJob(Job):
         verb = "Continuing" if heartbeat.status.starts > 1 else "Training"
         log.say(f"{verb} {doing}: {config.trainer.total_timesteps:,} agent-steps, in {folder.path}")
         line = ProgressLine(log)
-        heartbeat.start_clock()
 
         def on_update(progress: "Progress") -> None:
+            ready()
+            ending.waits = True  # until the next update is finished: there is something to save
             heartbeat.update(
                 write=False,
                 timesteps=progress.timesteps,
                 steps_per_second=progress.steps_per_second,
                 seconds_left=progress.seconds_left,
+                training_seconds=round(progress.seconds, 3),
+                warm_up_seconds=round(progress.warm_up_seconds, 3),
             )
             line.show(progress)
+            ending.check()
 
         try:
-            train(config, folder.path, on_update)
+            with patience(log.say) as ready:
+                train(config, folder.path, on_update)
         finally:
             line.close()
         heartbeat.update(trained=True, seconds_left=0.0)
-        log.say(f"Trained {doing} in {heartbeat.status.training_seconds:.0f} s.")
+        status = heartbeat.status
+        log.say(
+            f"Trained {doing} in {status.training_seconds:.0f} s, after {status.warm_up_seconds:.0f} s to get ready."
+        )
 
     def _evaluation(self, folder: RunFolder) -> EvaluateConfig:
         config = self.config
@@ -145,14 +162,17 @@ def _can_be_evaluated(folder: RunFolder) -> bool:
     return bool(written) and is_sound(written[-1])
 
 
-def _guarded(work: Callable[[], None], heartbeat: Heartbeat, log: RunLog) -> int:
+def _guarded(work: Callable[[], None], heartbeat: Heartbeat, log: RunLog, ending: Ending) -> int:
     """Run `work` so that the folder says how it ended, whatever happened; returns the exit status."""
     try:
-        with terminable():
-            work()
-    except KeyboardInterrupt:
+        work()
+    except (KeyboardInterrupt, BrokenPipeError) as error:
         heartbeat.update(state="stopped")
-        log.say("Stopped; the same command continues from the last checkpoint.")
+        sentence = f"Stopped after {heartbeat.status.timesteps:,} agent-steps; the same command continues."
+        if isinstance(error, BrokenPipeError):
+            log.keep(f"The reader of the output has gone. {sentence}")
+            raise
+        log.say(sentence)
         return STOPPED
     except ImportError as error:
         sentence = f"a package is missing or broken: {error}."
@@ -168,4 +188,6 @@ def _guarded(work: Callable[[], None], heartbeat: Heartbeat, log: RunLog) -> int
         heartbeat.update(state="failed", error=sentence)
         log.keep(traceback.format_exc())
         raise RunError(f"the run failed with {sentence} (details in {log.path}).") from error
+    finally:
+        ending.told()
     return 0

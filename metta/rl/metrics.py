@@ -44,9 +44,13 @@ class Progress:
     """Agent-steps so far."""
     total_timesteps: int
     steps_per_second: float
-    """Agent-steps per second of wall time since this start of the run."""
+    """Agent-steps per second in this start of the run, without its warm-up."""
     seconds_left: float
     metrics: Mapping[str, float]
+    seconds: float = 0.0
+    """In training, over all starts of the run (see training_time.py)."""
+    warm_up_seconds: float = 0.0
+    """Of this start, until the compiled code was there."""
 
 
 class MetricsFile:

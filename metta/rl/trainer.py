@@ -40,6 +40,7 @@ from metta.rl.rollout import Collector
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
 from metta.rl.specs import spec_of
+from metta.rl.training_time import TrainingTime
 from metta.rl.update import Learner, make_learner, update
 from metta.sim.episodes import EpisodeRecord
 from metta.sim.vector_env import Buffers, VectorEnv
@@ -65,13 +66,15 @@ def train(
     Args:
         config: the resolved run.
         folder: the run's folder; exists.
-        on_update: called after every update, with what a progress line needs.
+        on_update: called after every update, with what a progress line needs. What it raises ends the training; the
+            update is saved first.
         clock: seconds; only rates and times depend on it.
 
     Raises:
         InputError: the checkpoints are damaged or of another configuration.
         RunError: a loss became non-finite, or the disk refused a file. The last good checkpoint is kept.
     """
+    begun = clock()
     device = choose_device(config.system)
     worlds = choose_worlds(config)
     acting, learning = choose_shares(choose_threads(config.system), device, worlds)
@@ -88,8 +91,8 @@ def train(
         if checkpoint is None:
             _save(training, folder, {})
 
-        seconds_before, started = training.seconds, clock()
-        first_timesteps = training.timesteps
+        time_here = TrainingTime(training.seconds, clock() - begun)
+        seconds_before, first_timesteps = training.seconds, training.timesteps
         trainer = config.trainer
         while training.timesteps < trainer.total_timesteps:
             before = clock()
@@ -110,7 +113,8 @@ def train(
             training.updates += 1
             training.average.add(training.updates)
             training.timesteps += segments.actions.numel()
-            training.seconds = seconds_before + updated - started
+            time_here.add(updated - before, last=training.timesteps >= trainer.total_timesteps)
+            training.seconds = time_here.seconds
             ended = training.env.drain_episodes()
             episodes = [episode for episode in ended if episode.length == config.episode_length]
             choices = training.choose_tasks(episodes)
@@ -118,8 +122,8 @@ def train(
             held_out = {}
             if curve_is_due(config, before_update, training.timesteps):
                 held_out = curve_point(config, training.average.policy, device, acting_shards)
-                started += clock() - updated  # not spent in training
-            rate = (training.timesteps - first_timesteps) / max(updated - started, 1e-9)
+            seconds_here = training.seconds - seconds_before or updated - before
+            rate = (training.timesteps - first_timesteps) / max(seconds_here, 1e-9)
             progress = Progress(
                 update=training.updates,
                 timesteps=training.timesteps,
@@ -127,6 +131,8 @@ def train(
                 steps_per_second=rate,
                 seconds_left=max(0.0, (trainer.total_timesteps - training.timesteps) / rate),
                 metrics={**losses, **held_out, **episode_metrics(episodes, config.sim), **choices},
+                seconds=training.seconds,
+                warm_up_seconds=time_here.warm_up,
             )
             timing = {
                 "seconds": training.seconds,
@@ -137,7 +143,11 @@ def train(
             metrics_file.append(progress, timing)
             if held_out or _checkpoint_is_due(training):
                 _save(training, folder, held_out)
-            on_update(progress)
+            try:
+                on_update(progress)
+            except BaseException:
+                _save(training, folder, {})
+                raise
     finally:
         acting_shards.close()
         shards.close()
@@ -159,7 +169,7 @@ class Training:
     updates: int = 0
     timesteps: int = 0
     seconds: float = 0.0
-    """Time spent in training, over all starts of the run."""
+    """In the updates so far, over all starts of the run (see training_time.py)."""
     best: dict[str, Any] | None = None
     """Which checkpoint was best so far (see `metta.rl.metrics.best_record`)."""
 

@@ -33,6 +33,8 @@ class Progress:
     steps_per_second: float
     seconds_left: float
     metrics: Mapping[str, float]
+    seconds: float
+    warm_up_seconds: float
 
 
 class Bench:
@@ -62,6 +64,7 @@ class Bench:
         done = [int(path.name.removeprefix("step_")) for path in checkpoints.glob("step_*")]
         timesteps = max(done, default=0)
         self.started_at.append(timesteps)
+        seconds = 0.0
         while timesteps < config.trainer.total_timesteps:
             self.on_step(timesteps)
             timesteps += STEPS_PER_UPDATE
@@ -70,7 +73,8 @@ class Bench:
             record = {"architecture": config.architecture, "timesteps": timesteps, "level": config.level}
             (place / "policy.json").write_text(json.dumps(record))
             total = config.trainer.total_timesteps
-            on_update(Progress(1, timesteps, total, 1000.0, 1.0, {"episode/hearts_per_agent": 0.5}))
+            seconds += 0.1
+            on_update(Progress(1, timesteps, total, 1000.0, 1.0, {"episode/hearts_per_agent": 0.5}, seconds, 0.5))
 
     def evaluate(
         self, player: Path | str, environments: Mapping[str, Any], evaluation: Any, system: Any

@@ -3,7 +3,6 @@
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 from experiments.recipes.benchmark_architectures.adaptive import main
 from metta.analysis.results import read_results
 from metta.base.files import read_json
-from metta.lab import bucket, controller, training
+from metta.lab import bucket, controller
 from metta.lab.decide import Rules
 from metta.lab.dispatch.contract import Command, Ended
 from tests.lab.stand_ins import Bench
@@ -74,7 +73,6 @@ def server(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
     monkeypatch.setattr(controller, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(Rules, "pause", lambda self, attempts: 0.0)
     monkeypatch.setattr(launchers, "LocalDispatcher", lambda slots: Near(OUTPUT / "benchmark_results.json"))
-    monkeypatch.setattr(training, "terminable", nullcontext)  # the stand-in runs jobs in a thread, without signals
     fsspec.filesystem("memory").store.clear()
     from sky.server import common
 

@@ -1,5 +1,6 @@
 """A run folder starts, continues, refuses and finishes as docs/interface.md says, whatever interrupts it."""
 
+import io
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import torch
 from experiments.recipes.benchmark_architectures import level_1_basic
 from metta.base.endings import STOPPED
 from metta.base.errors import InputError, RunError
+from metta.base.files import write_atomically
 from metta.cli.main import resolve
 from metta.lab.run import RunFolder, RunStatus
 from metta.lab.training import TrainJob
@@ -97,21 +99,82 @@ def test_a_damaged_last_checkpoint_is_trained_again_before_the_evaluation(bench:
     assert status().state == "finished"
 
 
-def test_a_request_to_stop_is_obeyed_and_the_run_continues(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("signals", "at", "saved"),
+    [
+        # The update of 100 steps that runs is finished and saved.
+        ([signal.SIGTERM], 300, 400),
+        ([signal.SIGHUP], 300, 400),
+        ([signal.SIGINT], 300, 400),
+        ([signal.SIGINT, signal.SIGTERM], 300, 400),  # the terminal's, then the controller's
+        ([signal.SIGTERM, signal.SIGTERM], 300, 400),
+        # A second Ctrl-C ends at once; so does a first request while there is nothing to save.
+        ([signal.SIGINT, signal.SIGINT, signal.SIGINT], 300, 300),
+        ([signal.SIGTERM, signal.SIGINT, signal.SIGTERM], 300, 300),
+        ([signal.SIGTERM], 0, 0),
+        ([signal.SIGINT, signal.SIGTERM], 0, 0),
+    ],
+)
+def test_a_request_to_stop_is_obeyed_and_the_run_continues(
+    bench: Bench, signals: list[signal.Signals], at: int, saved: int
+) -> None:
     def stop(timesteps: int) -> None:
-        if timesteps == 300:
-            os.kill(os.getpid(), signal.SIGTERM)
+        if timesteps == at:
+            for number in signals:
+                os.kill(os.getpid(), number)
 
     bench.on_step = stop
     assert job().execute() == STOPPED
     assert status().state == "stopped"
     assert not status().trained
+    assert status().timesteps == saved
     bench.on_step = lambda timesteps: None
     assert job().execute() == 0
-    assert bench.started_at == [0, 300]
+    assert bench.started_at == [0, saved]
     assert status().state == "finished"
     assert status().starts == 2
     assert len(json.loads((FOLDER / "config.json").read_text())["starts"]) == 2
+
+
+def test_a_request_while_the_end_is_written_down_changes_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is written says which state it is."""
+    asked = [False]
+
+    def write(path: Path, content: bytes | str) -> None:
+        if '"stopped"' in str(content) and not asked[0]:
+            asked[0] = True
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+                os.kill(os.getpid(), number)
+        write_atomically(path, content)
+
+    monkeypatch.setattr("metta.lab.run.write_atomically", write)
+    bench.on_step = lambda timesteps: os.kill(os.getpid(), signal.SIGTERM) if timesteps == 200 else None
+    assert job().execute() == STOPPED
+    assert asked[0]
+    assert status().state == "stopped"
+
+
+def test_a_reader_of_the_output_that_goes_away_stops_the_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [0]
+
+    class Gone(io.StringIO):
+        """A pipe that nobody reads any more from 300 steps on."""
+
+        def write(self, text: str) -> int:
+            if steps[0] >= 300:
+                raise BrokenPipeError
+            return len(text)
+
+    bench.on_step = lambda timesteps: steps.__setitem__(0, timesteps)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", Gone())
+        with pytest.raises(BrokenPipeError):
+            job().execute()
+    assert (status().state, status().error) == ("stopped", None)
+    assert job().execute() == 0
+    assert bench.started_at == [0, 400]
+    assert status().state == "finished"
 
 
 @pytest.mark.parametrize(

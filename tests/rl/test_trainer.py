@@ -1,6 +1,7 @@
 """A run is reproducible, differs with its seed, continues exactly after any kill, and stops clearly on bad numbers."""
 
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -14,10 +15,11 @@ import torch
 
 from metta.base.errors import InputError, RunError
 from metta.rl import trainer as trainer_module
-from metta.rl.checkpoint import list_checkpoints, newest_sound, read_policy_files
+from metta.rl.checkpoint import checkpoint_name, list_checkpoints, newest_sound, read_policy_files
 from metta.rl.config import RunConfig, TrainerConfig
 from metta.rl.metrics import MetricsFile, Progress
 from metta.rl.trainer import train
+from metta.rl.training_time import TrainingTime
 from tests.rl.small_run import STEPS_PER_UPDATE, small_run, stopped_after
 
 
@@ -80,6 +82,60 @@ def test_a_stopped_run_continues_as_if_never_stopped(tmp_path):
     run(parts, small_run(updates=9))
     assert weights(whole) == weights(parts)
     assert metrics(whole) == metrics(parts)
+
+
+def test_whoever_ends_a_run_after_an_update_finds_it_saved(tmp_path):
+    whole = run(tmp_path / "whole", small_run(updates=6, checkpoint_every=10_000))
+    ended = tmp_path / "ended"
+    ended.mkdir()
+
+    def end(progress):
+        if progress.update == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(small_run(updates=6, checkpoint_every=10_000), ended, end)
+    assert list_checkpoints(ended / "checkpoints")[-1].name == checkpoint_name(3 * STEPS_PER_UPDATE)
+    updates = []
+    train(small_run(updates=6, checkpoint_every=10_000), ended, lambda progress: updates.append(progress.update))
+    assert updates == [4, 5, 6]
+    assert weights(whole) == weights(ended)
+    assert metrics(whole) == metrics(ended)
+
+
+def test_time_in_training_is_that_of_the_updates_in_the_result(tmp_path):
+    """Every look at this clock takes a second, and an update has two parts."""
+    ticks = itertools.count()
+
+    def clock():
+        return float(next(ticks))
+
+    def follow(progress):
+        seen.append((progress.seconds, progress.warm_up_seconds))
+        if len(seen) == stop_after:
+            raise KeyboardInterrupt
+
+    config = small_run(updates=6, checkpoint_every=4 * STEPS_PER_UPDATE)
+    seen, stop_after = [], 3
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path, follow, clock)
+    assert [seconds for seconds, _ in seen] == [0, 4, 6]
+    seen, stop_after = [], None
+    train(config, tmp_path, follow, clock)
+    assert [seconds for seconds, _ in seen] == [6, 10, 12]
+
+
+def test_compiling_is_not_time_in_training():
+    time = TrainingTime(seconds=100.0, warm_up=5.0)
+    time.add(40.0, last=False)
+    assert (time.seconds, time.warm_up) == (100.0, 5.0)
+    time.add(3.0, last=False)
+    assert (time.seconds, time.warm_up) == (106.0, 42.0)
+    time.add(4.0, last=True)
+    assert (time.seconds, time.warm_up) == (110.0, 42.0)
+    alone = TrainingTime(seconds=0.0, warm_up=0.0)
+    alone.add(7.0, last=True)
+    assert alone.seconds == 7.0
 
 
 def test_a_damaged_last_checkpoint_is_made_anew(tmp_path):

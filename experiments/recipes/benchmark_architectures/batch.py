@@ -28,7 +28,7 @@ from metta.base.flags import Parser
 from metta.lab.batch import TRAINED_ON_ONE_CORE, Batch, BatchRun, Place
 from metta.lab.plan import RunSpec
 from metta.lab.provenance import cores, now
-from metta.lab.stopping import terminable
+from metta.lab.stopping import interruptible
 
 
 def read_plan(lines: Iterable[str], work: Path, settings: Sequence[str], gpu: bool) -> list[BatchRun]:
@@ -102,7 +102,7 @@ def _command(arguments: Sequence[str] | None) -> int:
 
     batch = Batch(runs, given.archive, deadline, given.at_once, given.cpu_jobs, say)
     try:
-        with terminable():
+        with interruptible():
             batch.execute()
     except KeyboardInterrupt:
         return STOPPED

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -15,8 +16,8 @@ from metta.lab.dispatch.contract import Command, Ended
 from metta.lab.dispatch.environment import job_environment
 from metta.lab.provenance import REPOSITORY
 
-SECONDS_TO_STOP = 30.0
-"""Time that jobs have to write their state after being asked to stop."""
+SECONDS_TO_STOP = 60.0
+"""Time that jobs have to finish and save their update after being asked to stop."""
 
 
 @dataclass
@@ -79,17 +80,19 @@ class LocalDispatcher:
         job.kill_at = time.monotonic() + SECONDS_TO_STOP
 
     def close(self) -> None:
-        """Ask all jobs to stop, wait, and kill those that do not; no process is left."""
+        """Ask all jobs to stop, wait, and kill those that do not; no process is left, even if this is interrupted."""
         for name in self._running:
             self.end(name)
         deadline = time.monotonic() + SECONDS_TO_STOP
-        for job in self._running.values():
-            try:
-                job.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
+        try:
+            for job in self._running.values():
+                with suppress(subprocess.TimeoutExpired):
+                    job.process.wait(max(0.0, deadline - time.monotonic()))
+        finally:
+            for job in self._running.values():
                 job.process.kill()
                 job.process.wait()
-        self._running.clear()
+            self._running.clear()
 
     def _least_used_gpu(self) -> str | None:
         used = Counter(job.gpu for job in self._running.values())
