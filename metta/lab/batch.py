@@ -278,6 +278,7 @@ def train_run(planned: PlannedRun, check: Callable[[], None], say: Callable[[str
     folder.check_same(configuration)
     folder.record_start(configuration)
     with Heartbeat(folder, config.trainer.total_timesteps, say) as heartbeat:
+
         def on_update(progress: "Progress") -> None:
             heartbeat.update(
                 write=False,
