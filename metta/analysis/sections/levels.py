@@ -4,7 +4,7 @@ from metta.analysis import charts
 from metta.analysis.findings import Findings
 from metta.analysis.gather import Gathered
 from metta.analysis.sections.blocks import NOT_YET, Block, Figure, capital, counted, paragraph
-from metta.analysis.sections.overall import best_first
+from metta.analysis.sections.overall import best_first, extreme_sentences
 from metta.analysis.summary import interval_text, summary_rows
 from metta.analysis.table import Cell, Table, ends
 
@@ -79,14 +79,28 @@ def levels(benchmark: Gathered, found: Findings) -> list[Block]:
             open=False,
         ),
     ]
-    return [*figures, *every]
+    return [*figures, *[paragraph(text) for text in extreme_sentences(found)], _tiers(found), *every]
+
+
+def _tiers(found: Findings) -> Table:
+    """Who is not told apart from whom, level by level."""
+    return Table(
+        "tiers",
+        "Tiers of every level, best first: nobody in a tier is told apart from another in it; tiers may overlap",
+        ["level", "tier", "architectures"],
+        [
+            [level, place, ", ".join(tier)]
+            for level, own in found.level_tiers.items()
+            for place, tier in enumerate(own, start=1)
+        ],
+    )
 
 
 def _level_verdicts(found: Findings) -> list[list[Cell]]:
     rows: list[list[Cell]] = []
     for level, verdicts in found.level_verdicts.items():
         called = [verdict for verdict in verdicts if verdict.better is not None]
-        rows += [[level, verdict.words, abs(verdict.difference.value)] for verdict in called]
+        rows += [[level, verdict.words, abs(verdict.value)] for verdict in called]
         open_ = len(verdicts) - len(called)
         if open_:
             rows.append([level, f"{counted(open_, 'pair')} not distinguishable", None])
