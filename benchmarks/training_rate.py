@@ -51,7 +51,8 @@ def training_rate(
     simulated = _time_steps(env)
     spec = spec_of(sim, trainer.front_view)
     learner = make_learner(policy.build(spec, derive_seed(0, "weights")).to(device), trainer)
-    collector = Collector(env, learner.policy, trainer.rollout_steps, device, acting_shards, recorder(device, system))
+    play = recorder(device, system)
+    collector = Collector(env, learner.policy, trainer.rollout_steps, device, acting_shards, play)
     index = 0
 
     def one_update() -> tuple[float, float, float]:
@@ -60,7 +61,7 @@ def training_rate(
         started = time.perf_counter()
         segments = collector.collect(uniforms(0, "sampling", index, (trainer.rollout_steps, env.num_streams)))
         collected = time.perf_counter()
-        update(learner, segments, trainer, shards, 0, index, timesteps=0)
+        update(learner, segments, trainer, shards, 0, index, 0, play)
         index += 1
         simulation = max(simulated.values())
         return simulation, collected - started - simulation, time.perf_counter() - collected

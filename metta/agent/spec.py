@@ -15,7 +15,9 @@ class EnvironmentSpec(Config):
     """Action count and the shape and scale of observations; saved with every checkpoint.
 
     An observation is uint8 [num_observation_tokens, 3]: rows of (location, feature id, value), location =
-    (row << 4) | column inside the window; unused rows are 255 255 255.
+    (row << 4) | column inside the window; unused rows are 255 255 255. A feature occurs once per cell. Rows come
+    nearest first: those of the window's centre, where the agent stands, begin the observation, with the global tokens
+    before all others. Perceptions rely on it where they look at the first rows only (`max_tokens`, the centre cell).
     """
 
     feature_scales: tuple[float, ...] = Field(min_length=1, max_length=255)

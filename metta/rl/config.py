@@ -119,14 +119,16 @@ class SystemConfig(Config):
     threads: int = Field(default=0, ge=0, le=1024)
     """CPU threads, each with its own share of the streams; 0 means all cores given to this process."""
     cuda_graphs: bool = Field(default=True, exclude_if=lambda recorded: recorded)
-    """On a GPU, acting is recorded once and played back (CUDA graphs), with the same numbers; false: it is not."""
+    """On a GPU, acting and learning are recorded once and played back (CUDA graphs), with the same numbers; false: they
+    are not."""
 
 
 class TrainingSimConfig(SimConfig):
     """The training environment, and where its worlds are; those of evaluations are always on the CPU."""
 
-    device: Literal["cpu", "cuda"] = Field(default="cpu", exclude_if=lambda device: device == "cpu")
-    """Where training worlds are; cuda needs a GPU and numba-cuda, and gives the same numbers."""
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", exclude_if=lambda device: device == "auto")
+    """Where training worlds are, with the same numbers; cuda needs a GPU and numba-cuda; `auto` takes it if both are
+    there and the policy is on the GPU."""
 
     @model_validator(mode="before")
     @classmethod

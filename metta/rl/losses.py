@@ -40,7 +40,12 @@ class Loss(NamedTuple):
 
 
 def ppo_loss(
-    logits_BTC: Tensor, values_BT: Tensor, targets: Targets, count: int, config: TrainerConfig, entropy_weight: float
+    logits_BTC: Tensor,
+    values_BT: Tensor,
+    targets: Targets,
+    count: int,
+    config: TrainerConfig,
+    entropy_weight: float | Tensor,
 ) -> Loss:
     """The PPO loss, summed over [B, T] and divided by `count`.
 
@@ -52,7 +57,7 @@ def ppo_loss(
         targets: what was collected, [B, T] each.
         count: agent-steps of the whole minibatch.
         config: clip ranges and the value loss's weight.
-        entropy_weight: what the entropy weighs now.
+        entropy_weight: what the entropy weighs now; a tensor is float32, a scalar.
     """
     log_probs_BTC = torch.log_softmax(logits_BTC.float(), dim=-1)
     log_probs_BT = log_probs_BTC.gather(-1, targets.actions.unsqueeze(-1)).squeeze(-1)

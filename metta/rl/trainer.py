@@ -30,16 +30,16 @@ from metta.rl.checkpoint import (
 )
 from metta.rl.config import RunConfig
 from metta.rl.curriculum import Curriculum, start_curriculum
-from metta.rl.devices import choose_device, choose_shares, choose_threads
+from metta.rl.device_rollout import DeviceCollector, make_collector
+from metta.rl.devices import choose_device, choose_shares, choose_threads, choose_worlds
 from metta.rl.metrics import MetricsFile, Progress, best_record, episode_metrics, write_best
-from metta.rl.recording import recorder
+from metta.rl.recording import Play, recorder
 from metta.rl.rollout import Collector
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
 from metta.rl.update import Learner, make_learner, update
 from metta.sim.config import SimConfig
 from metta.sim.constants import FEATURE_SCALES, HEART
-from metta.sim.devices import check_cuda
 from metta.sim.episodes import EpisodeRecord
 from metta.sim.vector_env import VectorEnv
 
@@ -74,11 +74,12 @@ def train(
         RunError: a loss became non-finite, or the disk refused a file. The last good checkpoint is kept.
     """
     device = choose_device(config.system)
-    acting, learning = choose_shares(choose_threads(config.system), device, config.sim.device)
+    worlds = choose_worlds(config)
+    acting, learning = choose_shares(choose_threads(config.system), device, worlds)
     shards = Shards(learning)
     acting_shards = shards if acting == learning else Shards(acting)
     try:
-        training = _start(config, device, acting_shards)
+        training = _start(config, device, worlds, acting_shards)
         remove_leftovers(folder / "checkpoints")
         checkpoint = newest_sound(folder / "checkpoints")
         if checkpoint is not None:
@@ -96,7 +97,14 @@ def train(
             segments = training.collector.collect(action_uniforms(config, training.updates, training.env.num_streams))
             collected = clock()
             losses = update(
-                training.learner, segments, trainer, shards, config.seed, training.updates, training.timesteps
+                training.learner,
+                segments,
+                trainer,
+                shards,
+                config.seed,
+                training.updates,
+                training.timesteps,
+                training.play,
             )
             updated = clock()
 
@@ -114,12 +122,7 @@ def train(
                 total_timesteps=trainer.total_timesteps,
                 steps_per_second=rate,
                 seconds_left=max(0.0, (trainer.total_timesteps - training.timesteps) / rate),
-                metrics={
-                    "rollout/reward_per_step": float(segments.rewards.mean()),
-                    **losses,
-                    **episode_metrics(episodes, config.sim),
-                    **choices,
-                },
+                metrics={**losses, **episode_metrics(episodes, config.sim), **choices},
             )
             timing = {
                 "seconds": training.seconds,
@@ -144,7 +147,8 @@ class Training:
     env: "VectorEnv | CudaVectorEnv"
     policy: Policy
     learner: Learner
-    collector: Collector
+    collector: "Collector | DeviceCollector"
+    play: Play
     curriculum: Curriculum | None = None
     updates: int = 0
     timesteps: int = 0
@@ -195,11 +199,10 @@ def training_worlds(config: RunConfig, curriculum: Curriculum | None) -> VectorE
     return _started_worlds(VectorEnv, config, curriculum)
 
 
-def device_worlds(config: RunConfig, curriculum: Curriculum | None) -> "VectorEnv | CudaVectorEnv":
-    """The same worlds where the run wants them. Raises InputError when that is a GPU and there is none to use."""
-    if config.sim.device == "cpu":
+def device_worlds(config: RunConfig, curriculum: Curriculum | None, where: str) -> "VectorEnv | CudaVectorEnv":
+    """The same worlds on the CPU ("cpu") or on a GPU ("cuda"), which is there."""
+    if where == "cpu":
         return training_worlds(config, curriculum)
-    check_cuda("sim.device=cuda")
     from metta.sim.cuda_env import CudaVectorEnv
 
     return _started_worlds(CudaVectorEnv, config, curriculum)
@@ -220,15 +223,15 @@ def _started_worlds(kind: Callable[..., Env], config: RunConfig, curriculum: Cur
     return env
 
 
-def _start(config: RunConfig, device: torch.device, shards: Shards) -> Training:
+def _start(config: RunConfig, device: torch.device, worlds: str, shards: Shards) -> Training:
     """A run at its very beginning."""
     policy = initial_policy(config).to(device)
     curriculum = start_curriculum(config.sim, config.curriculum, config.seed, config.episode_length)
-    env = device_worlds(config, curriculum)
-    learner = make_learner(policy, config.trainer)  # before acting is recorded: it moves parameters in memory
-    record = recorder(device, config.system)
-    collector = Collector(env, policy, config.trainer.rollout_steps, device, shards, record)
-    return Training(config, env, policy, learner, collector, curriculum)
+    env = device_worlds(config, curriculum, worlds)
+    learner = make_learner(policy, config.trainer)  # before anything is recorded: it moves parameters in memory
+    play = recorder(device, config.system)
+    collector = make_collector(env, policy, config.trainer.rollout_steps, device, shards, play)
+    return Training(config, env, policy, learner, collector, play, curriculum)
 
 
 def _checkpoint_is_due(training: Training) -> bool:

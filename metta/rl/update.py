@@ -16,7 +16,9 @@ from metta.base.errors import RunError
 from metta.rl.adam import Adam
 from metta.rl.advantage import generalised_advantages
 from metta.rl.config import TrainerConfig
+from metta.rl.devices import sent
 from metta.rl.losses import Loss, Targets, ppo_loss
+from metta.rl.recording import Play, plainly
 from metta.rl.rollout import Segments
 from metta.rl.sampling import permutation
 from metta.rl.shards import Shards, split
@@ -28,6 +30,8 @@ class Learner:
 
     policy: Policy
     optimizer: Adam
+    measures: tuple[str, ...] = ()
+    """Names of what the last minibatch measured."""
 
 
 def make_learner(policy: Policy, config: TrainerConfig) -> Learner:
@@ -43,21 +47,55 @@ def update(
     seed: int,
     index: int,
     timesteps: int,
+    play: Play = plainly,
 ) -> dict[str, float]:
-    """Learn from one rollout; returns the mean of every loss metric over the minibatches.
+    """Learn from one rollout; returns its mean reward and the mean of every loss metric over the minibatches.
 
     Args:
         learner: changed in place.
-        segments: what was collected.
+        segments: what was collected; where learning is recorded, always the same tensors.
         config: hyper-parameters.
         shards: threads that share each minibatch.
         seed: the run's seed; with `index` it decides the minibatches.
         index: number of this update in the run.
         timesteps: agent-steps of the run before this rollout; they decide the learning rate and the entropy's weight.
+        play: how learning is done.
 
     Raises:
         RunError: a loss or gradient is not finite; the parameters are those of before that minibatch.
     """
+    device = segments.rewards.device
+    advantages_NT, returns_NT, rollout_2 = play("advantages", lambda: _judge(segments, config), ())
+    # Tensors, so that a recording follows the schedules. A GPU's Adam takes float32.
+    rates = [config.learning_rate_at(timesteps), config.entropy_weight_at(timesteps)]
+    rates_2 = sent(torch.tensor(rates, dtype=torch.float64 if device.type == "cpu" else torch.float32), device)
+    stop = torch.zeros((), device=device)
+    measured: list[Tensor] = []
+
+    def learn(chosen_B: Tensor, rates_2: Tensor, stop: Tensor) -> tuple[Tensor, Tensor]:
+        return _step(learner, segments, advantages_NT, returns_NT, chosen_B, config, shards, rates_2, stop)
+
+    for epoch in range(config.epochs):
+        order_N = permutation(seed, "minibatches", index * config.epochs + epoch, len(returns_NT))
+        order_N = sent(order_N, device)
+        for low, high in split(len(returns_NT), config.minibatches):
+            arguments = order_N[low:high], rates_2, stop
+            losses_SK, stop = play(("learn", high - low), learn, arguments, learner.optimizer.changed)
+            measured.append(losses_SK.clone())
+    # Asked for once, at the end: a GPU need not be waited for after every minibatch.
+    losses_LSK = torch.stack(measured)
+    found = torch.cat([losses_LSK.flatten(), rollout_2]).cpu()
+    reward, explained_variance = found[-2:].tolist()
+    rows = [_metrics(learner.measures, losses_SK) for losses_SK in found[:-2].view(losses_LSK.shape).tolist()]
+    for row in rows:
+        _check_finite(row)
+    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0] if name != DEVIATION}
+    means["loss/first_ratio_deviation"] = rows[0][DEVIATION]
+    return {"rollout/reward_per_step": reward, **means, "loss/explained_variance": explained_variance}
+
+
+def _judge(segments: Segments, config: TrainerConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """Advantages and returns [N, T], and of the rollout float32 [2]: mean reward and explained variance."""
     advantages_NT, returns_NT = generalised_advantages(
         segments.rewards,
         segments.values,
@@ -68,37 +106,8 @@ def update(
         config.gamma,
         config.gae_lambda,
     )
-    num_streams = advantages_NT.shape[0]
-    device = advantages_NT.device
-    stop = torch.zeros((), device=device)
-    names: tuple[str, ...] = ()
-    measured: list[Tensor] = []
-    learning_rate, entropy_weight = config.learning_rate_at(timesteps), config.entropy_weight_at(timesteps)
-    for epoch in range(config.epochs):
-        order_N = permutation(seed, "minibatches", index * config.epochs + epoch, num_streams).to(device)
-        for low, high in split(num_streams, config.minibatches):
-            chosen_B = order_N[low:high]
-            names, losses_SK, stop = _step(
-                learner,
-                segments,
-                advantages_NT,
-                returns_NT,
-                chosen_B,
-                config,
-                shards,
-                entropy_weight,
-                learning_rate,
-                stop,
-            )
-            measured.append(losses_SK)
-    # Asked for once, at the end: a GPU need not be waited for after every minibatch.
-    rows = [_metrics(names, losses_SK) for losses_SK in torch.stack(measured).tolist()]
-    for row in rows:
-        _check_finite(row)
-    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0] if name != DEVIATION}
-    means["loss/first_ratio_deviation"] = rows[0][DEVIATION]
-    means["loss/explained_variance"] = _explained_variance(segments.values, returns_NT)
-    return means
+    explained = _explained_variance(segments.values, returns_NT)
+    return advantages_NT, returns_NT, torch.stack([segments.rewards.mean(), explained])
 
 
 def _step(
@@ -109,15 +118,16 @@ def _step(
     chosen_B: Tensor,
     config: TrainerConfig,
     shards: Shards,
-    entropy_weight: float,
-    learning_rate: float,
+    rates_2: Tensor,
     stop: Tensor,
-) -> tuple[tuple[str, ...], Tensor, Tensor]:
+) -> tuple[Tensor, Tensor]:
     """One minibatch: every thread differentiates its share, the gradients are added in a fixed order, Adam steps.
 
-    Adam does not step if `stop` (float32, on the device) is 1, and `stop` becomes 1 for good with the first loss or
-    gradient that is not finite. Returns names of K losses, the losses float32 [S, K] of S shares, and `stop`.
+    `rates_2` are the learning rate and the entropy's weight. Adam does not step if `stop` (float32, on the device) is
+    1, and `stop` becomes 1 for good with the first loss or gradient that is not finite. Returns K losses of S shares,
+    float32 [S, K], whose names are the learner's `measures` from then on, and `stop`.
     """
+    learning_rate, entropy_weight = rates_2[0], rates_2[1].float()
     count = chosen_B.numel() * advantages_NT.shape[1]
     advantages_BT = advantages_NT[chosen_B]
     if config.normalise_advantages:
@@ -156,7 +166,8 @@ def _step(
     losses_SK = torch.stack([torch.stack(list(column.values())).float() for column in columns])
     stop = torch.maximum(stop, (~losses_SK.isfinite().all()).float())
     learner.optimizer.step(gradients, learning_rate, stop)
-    return tuple(columns[0]), losses_SK, stop
+    learner.measures = tuple(columns[0])
+    return losses_SK, stop
 
 
 DEVIATION = "ratio_deviation"
@@ -199,7 +210,8 @@ def _with_auxiliary(
     return loss._replace(total=loss.total + sum(losses.values()), parts=loss.parts | parts)
 
 
-def _explained_variance(values_NT: Tensor, returns_NT: Tensor) -> float:
-    """1 - Var(returns - values) / Var(returns); 0 where the returns do not vary."""
+def _explained_variance(values_NT: Tensor, returns_NT: Tensor) -> Tensor:
+    """1 - Var(returns - values) / Var(returns); 0 where the returns do not vary. A scalar."""
     variance = returns_NT.var(correction=0)
-    return float(1 - (returns_NT - values_NT).var(correction=0) / variance) if variance > 0 else 0.0
+    share = 1 - (returns_NT - values_NT).var(correction=0) / variance
+    return torch.where(variance > 0, share, 0.0)

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from metta.agent.path import at_hand
+
 BLOCK = 32
 """Queries worked on at once: long enough for matrix products, short against a segment of 64 with its memory."""
 
@@ -46,7 +48,7 @@ def context_of(valid: Tensor, resets: Tensor, block: int = BLOCK) -> Context:
     M, T = valid.shape[1], resets.shape[1]
     in_segment = resets.cumsum(1)
     episode_BS = torch.cat([valid.to(in_segment.dtype) - 1, in_segment], 1)
-    single = valid.device.type == "cpu" and not bool(episode_BS.any())
+    single = at_hand(valid) and not bool(episode_BS.any())
     blocks = []
     for first in range(0, T, block):
         queries, slots = slice(first, min(first + block, T)), slice(first, min(first + block, T) + M)

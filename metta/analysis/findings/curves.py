@@ -43,17 +43,12 @@ class LearningRow(NamedTuple):
 
 def trained_to_the_end(benchmark: Gathered) -> list[Run]:
     """The runs whose curves are whole: training did not fail and made all its steps."""
-    return [run for run in benchmark.runs.values() if _whole(benchmark, run)]
+    return [run for run in benchmark.runs.values() if run.is_whole]
 
 
 def broken_off(benchmark: Gathered) -> int:
     """Number of runs whose learning curves do not count, because their training broke off or goes on."""
-    return sum(bool(run.files.curves) and not _whole(benchmark, run) for run in benchmark.runs.values())
-
-
-def _whole(benchmark: Gathered, run: Run) -> bool:
-    training = run.record.training
-    return training.status == "success" and (training.timesteps or 0) >= benchmark.sources[run.source].max_timesteps
+    return sum(bool(run.files.curves) and not run.is_whole for run in benchmark.runs.values())
 
 
 def curves_of(benchmark: Gathered) -> dict[str, dict[str, dict[str, Band]]]:
