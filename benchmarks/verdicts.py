@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from metta.analysis.intervals import t_quantile
+from metta.analysis.sequential import further_seeds
 from metta.analysis.summary import aligned_table
-from metta.analysis.verdicts import FALSE_CALLS, POWER, critical, pair_errors, smallest_by_seeds
+from metta.analysis.verdicts import FALSE_CALLS, POWER, critical, judge, pair_errors, smallest_by_seeds
 from metta.base.markers import between_markers, read_between
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "statistics.md"
@@ -47,7 +48,12 @@ def main() -> int:
     parser.add_argument("--tables", type=int, default=20_000, help="simulated tables per entry")
     parser.add_argument("--check", action="store_true", help="only compare with docs/statistics.md")
     options = parser.parse_args()
-    for marker, text in (("errors", errors_table(options.tables)), ("power", power_table(options.tables))):
+    parts = {
+        "errors": errors_table(options.tables),
+        "power": power_table(options.tables),
+        "sequential": sequential_table(options.tables // 20),
+    }
+    for marker, text in parts.items():
         print(text, flush=True)
         if options.check:
             if read_between(PAGE, marker) != text:
@@ -102,6 +108,40 @@ def power_table(tables: int) -> str:
             rows.append([str(count), str(seeds), f"{new:.2f}", f"{before:.2f}", f"{before / new:.1f}"])
     head = ["architectures", "seeds", "verdicts", "Welch/Holm", "times"]
     return "\n".join(aligned_table(head, rows))
+
+
+def sequential_table(tables: int) -> str:
+    """What comes of further seeds for neighbours that are not told apart, from three seeds on."""
+    count = COUNTS[-1]
+    alike, wild = np.ones(count), np.where(np.arange(count) < count // 3, math.sqrt(RATIO), 1.0)
+    worlds = {
+        "equal": (np.zeros(count), alike),
+        "equal, a third with four times the variance": (np.zeros(count), wild),
+        "two far groups of equals": (np.where(np.arange(count) < count // 2, 0.0, 50.0), alike),
+        "evenly spaced by a standard deviation": (np.arange(count, dtype=float), alike),
+    }
+    rows = []
+    for name, (truth, spread) in worlds.items():
+        for most in (10, 20):
+            generator = np.random.default_rng(0)
+            played = [until_decided(generator.normal(truth, spread, (most, count)), most) for _ in range(tables)]
+            false = [any(abs(truth[a] - truth[b]) == 0 for a, b in apart) for apart, _ in played]
+            pairs = float(np.mean([len(apart) for apart, _ in played])) / (count * (count - 1) / 2)
+            seeds = float(np.mean([used for _, used in played]))
+            known = "-" if len(set(truth)) == count else f"{100 * float(np.mean(false)):.1f} %"
+            rows.append([name, str(most), known, f"{100 * pairs:.0f} %", f"{seeds:.1f}"])
+    head = ["thirteen architectures", "at most", "false calls", "pairs told apart", "seeds used, mean"]
+    return "\n".join(aligned_table(head, rows))
+
+
+def until_decided(values: NDArray[np.float64], most: int) -> tuple[list[tuple[int, int]], float]:
+    """The pairs told apart at the end, and the seeds used per architecture, of all values [most, P] that could be."""
+    counts = {str(place): SEEDS[0] for place in range(values.shape[1])}
+    while more := further_seeds({name: values[:seeds, int(name)].tolist() for name, seeds in counts.items()}, most):
+        counts.update(more)
+    end = judge({name: values[:seeds, [int(name)]] for name, seeds in counts.items()})
+    apart = [(int(verdict.a), int(verdict.b)) for verdict in end if verdict.better is not None]
+    return apart, float(np.mean(list(counts.values())))
 
 
 def spreads(count: int) -> list[NDArray[np.float64]]:

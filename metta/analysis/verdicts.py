@@ -71,11 +71,12 @@ class Verdict(NamedTuple):
         return f"{self.a} and {self.b}: not distinguishable with {count}"
 
 
-def judge(scores: Mapping[str, Matrix]) -> list[Verdict]:
+def judge(scores: Mapping[str, Matrix], level: float = LEVEL) -> list[Verdict]:
     """A verdict for every pair of architectures, in the order of `scores`; higher scores are better.
 
     Args:
         scores: architecture -> [S, L], NaN where a run is missing, all on the same levels; numbers of seeds may differ.
+        level: of the studentized range.
 
     Raises:
         ValueError: levels differ in number, or see `aggregates.check_matrix`.
@@ -99,7 +100,7 @@ def judge(scores: Mapping[str, Matrix]) -> list[Verdict]:
     for (a, b), error, freedom in zip(pairs, errors.tolist(), degrees.tolist(), strict=True):
         seeds = int(min(fewest[a], fewest[b]))
         known = error * unit if seeds > 1 else None
-        needed = known * critical(len(matrices), freedom) if known else None
+        needed = known * critical(len(matrices), freedom, level) if known else None
         names = list(scores)
         verdicts.append(Verdict(names[a], names[b], float(means[a] - means[b]) * unit, known, needed, seeds))
     return verdicts
@@ -130,9 +131,9 @@ def pair_errors(
     return np.sqrt(np.maximum(total, own)), np.clip(degrees, 1, max(1, math.floor(whole.sum()))).astype(np.int64)
 
 
-def critical(architectures: int, degrees: int) -> float:
+def critical(architectures: int, degrees: int, level: float = LEVEL) -> float:
     """How many standard errors a difference must exceed in a table of so many architectures."""
-    return range_quantile(1 - LEVEL, architectures, degrees) / math.sqrt(2)
+    return range_quantile(1 - level, architectures, degrees) / math.sqrt(2)
 
 
 def tiers(verdicts: Sequence[Verdict], order: Sequence[str]) -> list[list[str]]:

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metta.analysis.run_files import count_parameters, newest_weights
 from metta.base.errors import InputError
 from metta.base.files import read_json, write_atomically
 from metta.lab.identity import training_mark
@@ -35,6 +34,8 @@ TOLD_BY_THE_LEVEL = ("sim", "evaluation_environments")
 
 def run_record(folder: RunFolder) -> dict[str, Any]:
     """What is worth keeping of a run that was started: settings, where and how long it ran, curve and evaluation."""
+    from metta.analysis.run_files import count_parameters, newest_weights
+
     started = read_json(folder.configuration_file)
     status = folder.status()
     evaluation = read_json(folder.evaluation_file) if folder.evaluation_file.exists() else None
