@@ -24,7 +24,7 @@ from metta.rl.recording import recorder
 from metta.rl.rollout import Collector
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 from metta.rl.update import make_learner, update
 from metta.sim.config import SimConfig
 from metta.sim.vector_env import VectorEnv
@@ -49,8 +49,8 @@ def training_rate(
     env = VectorEnv(sim, num_worlds=worlds, seed=derive_seed(0, "worlds"), desynchronise=True)
     env.reset()
     simulated = _time_steps(env)
-    spec = spec_of(sim, trainer.front_view)
-    learner = make_learner(policy.build(spec, derive_seed(0, "weights")).to(device), trainer)
+    spec = spec_of(sim, trainer)
+    learner = make_learner(policy.build(spec, derive_seed(0, "weights")).to(device), trainer, env.num_streams)
     play = recorder(device, system)
     collector = Collector(env, learner.policy, trainer.rollout_steps, device, acting_shards, play)
     index = 0

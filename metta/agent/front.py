@@ -24,7 +24,7 @@ NUM_GLOBAL_TOKENS = 4
 
 ORIENTATION_FEATURE = 3
 
-_STEPS = ((-1, 0), (1, 0), (0, -1), (0, 1))
+STEPS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 """Rows and columns from an agent to the cell in front, by orientation: north, south, west, east."""
 
 
@@ -47,7 +47,7 @@ def _with_a_loop(observations_nM3: Tensor, spec: EnvironmentSpec) -> Tensor:
     result_nM3 = torch.empty_like(observations_nM3)
     repeat_front(
         observations_nM3.numpy(),
-        _centre(spec),
+        centre_of(spec),
         _places_in_front(spec).numbers,
         ORIENTATION_FEATURE,
         NUM_GLOBAL_TOKENS,
@@ -64,7 +64,7 @@ def with_tensor_operations(observations_nM3: Tensor, spec: EnvironmentSpec) -> T
     location, feature, value = observations_nM3.unbind(-1)
     index_M, late_M, none, end = (table.on(device, torch.int64) for table in _numbers(M))
     # Place in the observation and value as one number: the least of them is that of the first such token.
-    own = (location == _centre(spec)) & (feature == ORIENTATION_FEATURE)
+    own = (location == centre_of(spec)) & (feature == ORIENTATION_FEATURE)
     first_n1 = torch.where(own, torch.add(value, index_M, alpha=256), none).amin(1, keepdim=True)
     orientation_n1 = first_n1.bitwise_and(255)
     places, moves = _in_front(spec)
@@ -81,7 +81,8 @@ def with_tensor_operations(observations_nM3: Tensor, spec: EnvironmentSpec) -> T
     return wide[:, :M]
 
 
-def _centre(spec: EnvironmentSpec) -> int:
+def centre_of(spec: EnvironmentSpec) -> int:
+    """Location of the agent's own cell."""
     return (spec.obs_height // 2 << 4) | spec.obs_width // 2
 
 
@@ -90,7 +91,7 @@ def _places_in_front(spec: EnvironmentSpec) -> Table:
     """Locations of the cell in front, uint8 [4] by orientation; 255 where the window does not show it."""
     centre_row, centre_column = spec.obs_height // 2, spec.obs_width // 2
     places = []
-    for down, right in _STEPS:
+    for down, right in STEPS:
         row, column = centre_row + down, centre_column + right
         inside = 0 <= row < spec.obs_height and 0 <= column < spec.obs_width
         places.append((row << 4) | column if inside else 255)
@@ -118,8 +119,8 @@ def _in_front(spec: EnvironmentSpec) -> tuple[Table, Table]:
     into those of the front view, [256, 3].
     """
     places = np.full(256, -1)
-    places[: len(_STEPS)] = _places_in_front(spec).numbers
+    places[: len(STEPS)] = _places_in_front(spec).numbers
     moves = np.zeros((256, 3), np.int64)
-    moves[:, 0] = (_centre(spec) - places) % 256
+    moves[:, 0] = (centre_of(spec) - places) % 256
     moves[:, 1] = spec.num_features
     return Table(places), Table(moves)

@@ -20,9 +20,9 @@ from metta.base.errors import InputError
 from metta.base.files import read_json, reason
 
 REWARD = "rollout/reward_per_step"
-HEARTS = "episode/hearts_per_agent"
-CURVES = {REWARD: "shaped reward per agent-step", HEARTS: "hearts per agent and episode"}
-"""Metrics that are drawn as learning curves, and their unit. Hearts begin when the first whole episodes end."""
+HEARTS = "held_out/hearts_per_agent"
+CURVES = {REWARD: "shaped reward per agent-step", HEARTS: "hearts per agent and held-out episode"}
+"""Metrics that are drawn as learning curves, and their unit. Hearts are known where a run was evaluated in training."""
 CURRICULUM = "curriculum/"
 """Begin of the names of a curriculum's metrics."""
 

@@ -37,7 +37,8 @@ class Adam:
         A `learning_rate` on a GPU is float32. Nothing changes if `stop` (float32, a scalar on their device) is 1;
         nobody has to wait for the device to know.
         """
-        torch._foreach_add_(self.steps, 1 if stop is None else 1 - stop)
+        # A list, because a single number would be asked for.
+        torch._foreach_add_(self.steps, 1 if stop is None else [1 - stop] * len(self.steps))
         torch._fused_adam_(
             [parameter.data for parameter in self.parameters],
             list(gradients),

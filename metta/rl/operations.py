@@ -20,6 +20,7 @@ from metta.agent.synthetic import synthetic_observations
 from metta.rl.config import TrainerConfig
 from metta.rl.losses import Targets, ppo_loss
 from metta.rl.rollout import acting_step
+from metta.rl.update import log_prior
 
 WAITING = {
     "_local_scalar_dense",
@@ -165,7 +166,9 @@ class Minibatch:
         """Forward, loss, backward: the gradient of every parameter."""
         output = self.policy(self.observations, self.resets, self.state)
         targets = self.targets
-        total = ppo_loss(output.logits, output.values, targets, targets.actions.numel(), self.config, 0.01).total
+        prior_C = log_prior(self.policy.spec).on(output.logits.device, torch.float32)
+        count = targets.actions.numel()
+        total = ppo_loss(output.logits, output.values, targets, count, self.config, 0.01, prior_C).total
         if self.policy.auxiliary is not None:
             known = AuxiliaryTargets(targets.advantages, targets.returns, self.resets)
             total = total + sum(self.policy.auxiliary.losses(output.auxiliary, known).values())

@@ -93,8 +93,9 @@ def acting_step(policy: Policy, like: State) -> Function:
     def step(observations: Tensor, resets: Tensor, uniforms_n: Tensor, *before: Tensor) -> tuple[Tensor, ...]:
         with torch.no_grad():
             state = with_leaves(like, before)
-            _, memory_n1D, state = policy.remember(observations.unsqueeze(1), resets.unsqueeze(1), state)
-            actions, log_probs = sample_actions(policy.actor(memory_n1D)[:, 0], uniforms_n)
+            observations_n1M3 = observations.unsqueeze(1)
+            _, memory_n1D, state = policy.remember(observations_n1M3, resets.unsqueeze(1), state)
+            actions, log_probs = sample_actions(policy.logits(memory_n1D, observations_n1M3)[:, 0], uniforms_n)
             return memory_n1D, actions, log_probs, *leaves(state)
 
     return step

@@ -6,19 +6,25 @@ Axes: N streams, B streams of a minibatch, T steps.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from metta.agent.policy import AuxiliaryTargets, Policy, PolicyOutput
+from metta.agent.spec import EnvironmentSpec
 from metta.agent.state import rows
+from metta.agent.table import Table
 from metta.base.errors import RunError
 from metta.rl.adam import Adam
 from metta.rl.advantage import generalised_advantages
 from metta.rl.config import TrainerConfig
 from metta.rl.devices import sent
+from metta.rl.explained import explained_variance
 from metta.rl.losses import Loss, Targets, ppo_loss
 from metta.rl.recording import Play, plainly
+from metta.rl.reward_scale import RewardScale
 from metta.rl.rollout import Segments
 from metta.rl.sampling import permutation
 from metta.rl.shards import Shards, split
@@ -26,17 +32,20 @@ from metta.rl.shards import Shards, split
 
 @dataclass
 class Learner:
-    """What learning changes: the policy's parameters and the optimiser's moments."""
+    """What learning changes: the policy's parameters, the optimiser's moments, and the scale of rewards."""
 
     policy: Policy
     optimizer: Adam
+    reward_scale: RewardScale
     measures: tuple[str, ...] = ()
     """Names of what the last minibatch measured."""
 
 
-def make_learner(policy: Policy, config: TrainerConfig) -> Learner:
-    """Adam over every parameter of the policy."""
-    return Learner(policy, Adam([parameter for parameter in policy.parameters() if parameter.requires_grad], config))
+def make_learner(policy: Policy, config: TrainerConfig, streams: int) -> Learner:
+    """Adam over every parameter of the policy, and a scale for the rewards of so many streams."""
+    parameters = [parameter for parameter in policy.parameters() if parameter.requires_grad]
+    scale = RewardScale(streams, config.reward_scale, config.gamma, parameters[0].device)
+    return Learner(policy, Adam(parameters, config), scale)
 
 
 def update(
@@ -49,11 +58,12 @@ def update(
     timesteps: int,
     play: Play = plainly,
 ) -> dict[str, float]:
-    """Learn from one rollout; returns its mean reward and the mean of every loss metric over the minibatches.
+    """Learn from one rollout; returns its mean reward, its rewards' factor and the means of the minibatches' losses.
 
     Args:
         learner: changed in place.
-        segments: what was collected; where learning is recorded, always the same tensors.
+        segments: what was collected, whose rewards are scaled in place; where learning is recorded, always the same
+            tensors.
         config: hyper-parameters.
         shards: threads that share each minibatch.
         seed: the run's seed; with `index` it decides the minibatches.
@@ -64,8 +74,39 @@ def update(
     Raises:
         RunError: a loss or gradient is not finite; the parameters are those of before that minibatch.
     """
+    losses_LSK, rollout_3 = queue_update(learner, segments, config, shards, seed, index, timesteps, play)
+    # The one time that a GPU is waited for.
+    found = torch.cat([losses_LSK.flatten(), rollout_3]).cpu()
+    reward, factor, explained = found[-3:].tolist()
+    rows = [_metrics(learner.measures, losses_SK) for losses_SK in found[:-3].view(losses_LSK.shape).tolist()]
+    for row in rows:
+        _check_finite(row)
+    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0] if name != DEVIATION}
+    means["loss/first_ratio_deviation"] = rows[0][DEVIATION]
+    of_rollout = {"rollout/reward_per_step": reward, "rollout/reward_factor": factor}
+    return {**of_rollout, **means, "loss/explained_variance": explained}
+
+
+def queue_update(
+    learner: Learner,
+    segments: Segments,
+    config: TrainerConfig,
+    shards: Shards,
+    seed: int,
+    index: int,
+    timesteps: int,
+    play: Play = plainly,
+) -> tuple[Tensor, Tensor]:
+    """What `update` has the device do, without waiting for it.
+
+    Returns, float32: K losses of S shares of L minibatches [L, S, K], whose names are the learner's `measures`, and
+    the rollout's mean reward, its rewards' factor and explained variance [3].
+    """
     device = segments.rewards.device
-    advantages_NT, returns_NT, rollout_2 = play("advantages", lambda: _judge(segments, config), ())
+    scale = learner.reward_scale
+    advantages_NT, returns_NT, rollout_3 = play(
+        "advantages", lambda: _judge(segments, scale, config), (), [segments.rewards, *scale.state_dict().values()]
+    )
     # Tensors, so that a recording follows the schedules. A GPU's Adam takes float32.
     rates = [config.learning_rate_at(timesteps), config.entropy_weight_at(timesteps)]
     rates_2 = sent(torch.tensor(rates, dtype=torch.float64 if device.type == "cpu" else torch.float32), device)
@@ -82,20 +123,15 @@ def update(
             arguments = order_N[low:high], rates_2, stop
             losses_SK, stop = play(("learn", high - low), learn, arguments, learner.optimizer.changed)
             measured.append(losses_SK.clone())
-    # Asked for once, at the end: a GPU need not be waited for after every minibatch.
-    losses_LSK = torch.stack(measured)
-    found = torch.cat([losses_LSK.flatten(), rollout_2]).cpu()
-    reward, explained_variance = found[-2:].tolist()
-    rows = [_metrics(learner.measures, losses_SK) for losses_SK in found[:-2].view(losses_LSK.shape).tolist()]
-    for row in rows:
-        _check_finite(row)
-    means = {name: sum(row[name] for row in rows) / len(rows) for name in rows[0] if name != DEVIATION}
-    means["loss/first_ratio_deviation"] = rows[0][DEVIATION]
-    return {"rollout/reward_per_step": reward, **means, "loss/explained_variance": explained_variance}
+    return torch.stack(measured), rollout_3
 
 
-def _judge(segments: Segments, config: TrainerConfig) -> tuple[Tensor, Tensor, Tensor]:
-    """Advantages and returns [N, T], and of the rollout float32 [2]: mean reward and explained variance."""
+def _judge(segments: Segments, scale: RewardScale, config: TrainerConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """Scale the rewards; advantages and returns [N, T], and of the rollout float32 [3]: mean reward before it was
+    scaled, what it was multiplied with, and explained variance.
+    """
+    reward = segments.rewards.mean()
+    factor = scale.scale(segments.rewards, segments.terminals | segments.truncations)
     advantages_NT, returns_NT = generalised_advantages(
         segments.rewards,
         segments.values,
@@ -106,8 +142,8 @@ def _judge(segments: Segments, config: TrainerConfig) -> tuple[Tensor, Tensor, T
         config.gamma,
         config.gae_lambda,
     )
-    explained = _explained_variance(segments.values, returns_NT)
-    return advantages_NT, returns_NT, torch.stack([segments.rewards.mean(), explained])
+    explained = explained_variance(segments, config.gamma)
+    return advantages_NT, returns_NT, torch.stack([reward, factor, explained])
 
 
 def _step(
@@ -147,7 +183,8 @@ def _step(
             advantages=advantages_BT[low:high],
             returns=returns_NT[streams_B],
         )
-        loss = ppo_loss(output.logits, output.values, targets, count, config, entropy_weight)
+        log_prior_C = log_prior(learner.policy.spec).on(output.logits.device, torch.float32)
+        loss = ppo_loss(output.logits, output.values, targets, count, config, entropy_weight, log_prior_C)
         loss = _with_auxiliary(loss, learner.policy, output, segments, streams_B, targets, count)
         return loss, torch.autograd.grad(loss.total, learner.optimizer.parameters)
 
@@ -210,8 +247,7 @@ def _with_auxiliary(
     return loss._replace(total=loss.total + sum(losses.values()), parts=loss.parts | parts)
 
 
-def _explained_variance(values_NT: Tensor, returns_NT: Tensor) -> Tensor:
-    """1 - Var(returns - values) / Var(returns); 0 where the returns do not vary. A scalar."""
-    variance = returns_NT.var(correction=0)
-    share = 1 - (returns_NT - values_NT).var(correction=0) / variance
-    return torch.where(variance > 0, share, 0.0)
+@cache
+def log_prior(spec: EnvironmentSpec) -> Table:
+    """float32 [actions], log-probabilities of the prior."""
+    return Table(np.asarray(spec.log_prior(), np.float32))

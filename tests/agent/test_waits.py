@@ -17,23 +17,24 @@ from metta.agent.synthetic import synthetic_observations
 from metta.rl.config import TrainerConfig
 from metta.rl.operations import Minibatch, Operations, WaitingError, count_operations
 from metta.rl.rollout import acting_step
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 
 META = torch.device("meta")
 STREAMS, STEPS = 6, 5
 
 EVERY = pytest.mark.parametrize("name", ARCHITECTURES)
-FRONT = pytest.mark.parametrize("front_view", [True, False])
+VIEWS = pytest.mark.parametrize("views", [True, False])
 
 
-def build(name, front_view):
-    return ARCHITECTURES[name].build(spec_of(LEVEL.make_env(), front_view), 0)
+def build(name, views):
+    trainer = TrainerConfig(front_view=views, egocentric_view=views)
+    return ARCHITECTURES[name].build(spec_of(LEVEL.make_env(), trainer), 0)
 
 
-@FRONT
+@VIEWS
 @EVERY
-def test_acting_asks_for_no_value(name: str, front_view: bool) -> None:
-    policy = build(name, front_view).to(META)
+def test_acting_asks_for_no_value(name: str, views: bool) -> None:
+    policy = build(name, views).to(META)
     state = policy.initial_state(STREAMS)
     memory, actions, log_probs, *after = acting_step(policy, state)(
         torch.empty(STREAMS, policy.spec.num_observation_tokens, 3, dtype=torch.uint8, device=META),
@@ -48,10 +49,10 @@ def test_acting_asks_for_no_value(name: str, front_view: bool) -> None:
     assert all(leaf.device == META for leaf in after)
 
 
-@FRONT
+@VIEWS
 @EVERY
-def test_learning_asks_for_no_value(name: str, front_view: bool) -> None:
-    policy = build(name, front_view).to(META)
+def test_learning_asks_for_no_value(name: str, views: bool) -> None:
+    policy = build(name, views).to(META)
     shape = (STREAMS, STEPS, policy.spec.num_observation_tokens, 3)
     gradients = Minibatch(policy, TrainerConfig(), torch.empty(shape, dtype=torch.uint8, device=META)).gradients()
     assert [gradient.shape for gradient in gradients] == [parameter.shape for parameter in policy.parameters()]
@@ -66,7 +67,7 @@ def test_no_operation_waits_or_makes_a_shape_of_numbers(name: str) -> None:
 @EVERY
 def test_the_way_of_a_gpu_gives_the_same_numbers(name: str) -> None:
     """In float64, where the CPU's way is the definition of what is compiled in float32."""
-    spec = spec_of(LEVEL.make_env(), True)
+    spec = spec_of(LEVEL.make_env(), TrainerConfig())
     policy = moved_policy(ARCHITECTURES[name], spec).double()
     rows, steps = 3, 24
     observations = torch.from_numpy(synthetic_observations(spec, rows * steps, seed=2))

@@ -158,7 +158,7 @@ def _write_folder(folder: Path, hearts: float, level: str, architecture: str) ->
             "update": update,
             "timesteps": 50_000 * update,
             "rollout/reward_per_step": hearts * update / 2000,
-            **({"episode/hearts_per_agent": hearts * update / 20} if update > 5 else {}),
+            **({"held_out/hearts_per_agent": hearts * update / 20} if update > 5 else {}),
             **(curriculum_metrics(update) if level == LEVELS[4] else {}),
         }
         for update in range(1, 21)

@@ -1,7 +1,5 @@
 """Acting and learning from recordings: the same numbers as without, with stand-ins for CUDA graphs that overwrite."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 import torch
@@ -10,43 +8,20 @@ from torch import Tensor
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from metta.agent.state import leaves
 from metta.rl.device_rollout import DeviceCollector
-from metta.rl.recording import Function, Play, Recorded, Recordings, Run, plainly
+from metta.rl.recording import Play, Recorded, plainly
 from metta.rl.rollout import Collector, Segments
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 from metta.rl.update import make_learner, update
 from metta.sim.vector_env import VectorEnv
+from tests.rl.overwriting import Overwriting, again
 from tests.rl.small_run import SIM, small_run
 from tests.rl.tensor_worlds import TensorWorlds
 
 STEPS = 8
 UPDATES = 4
 TRAINER = small_run(rollout_steps=STEPS, epochs=2, minibatches=3).trainer
-
-
-def again(run: Run) -> Run:
-    """Stands in for a CUDA graph: playing back is doing it again with what lies in the same tensors."""
-    run()
-    return run
-
-
-class Overwriting:
-    """Recordings whose results lie in the same memory after every playback, as a CUDA graph's do."""
-
-    def __init__(self) -> None:
-        self.recordings = Recordings(again)
-        self.results: dict[object, tuple[Tensor, ...]] = {}
-
-    def __call__(
-        self, name: object, function: Function, arguments: Sequence[Tensor], changed: Sequence[Tensor] = ()
-    ) -> tuple[Tensor, ...]:
-        found = self.recordings(name, function, arguments, changed)
-        if name not in self.results:
-            self.results[name] = tuple(torch.full_like(result, 1) for result in found)
-        for mine, result in zip(self.results[name], found, strict=True):
-            mine.copy_(result)
-        return self.results[name]
 
 
 def trained(
@@ -56,8 +31,8 @@ def trained(
     shards = Shards(threads)  # first, as in training: from here on torch starts the policy off with one thread
     env = VectorEnv(SIM, num_worlds=2, seed=5, desynchronise=True, episode_steps=20)
     env.reset()
-    policy = ARCHITECTURES[name].build(spec_of(SIM, front_view=True), 3)
-    learner = make_learner(policy, TRAINER)
+    policy = ARCHITECTURES[name].build(spec_of(SIM, TRAINER), 3)
+    learner = make_learner(policy, TRAINER, env.num_streams)
     collector: Collector | DeviceCollector
     if on_device:
         collector = DeviceCollector(TensorWorlds(env), policy, STEPS, torch.device("cpu"), play)
