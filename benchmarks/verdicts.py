@@ -2,7 +2,7 @@
 
     uv run python benchmarks/verdicts.py [--tables 20000] [--check]
 
-Simulated are tables of architectures on one level, scores normal. `--check` only compares with the page. A minute.
+Simulated are tables of architectures on one level, scores normal. `--check` only compares with the page. Minutes.
 """
 
 import argparse
@@ -119,6 +119,8 @@ def sequential_table(tables: int) -> str:
         "equal, a third with four times the variance": (np.zeros(count), wild),
         "two far groups of equals": (np.where(np.arange(count) < count // 2, 0.0, 50.0), alike),
         "evenly spaced by a standard deviation": (np.arange(count, dtype=float), alike),
+        "evenly spaced by four": (4 * np.arange(count, dtype=float), alike),
+        "eight far apart, five equal": (10 * np.maximum(0, np.arange(count, dtype=float) - 4), alike),
     }
     rows = []
     for name, (truth, spread) in worlds.items():

@@ -16,7 +16,7 @@ import numpy as np
 
 from metta.analysis.verdicts import judge
 
-EARLY = 0.005
+EARLY = 0.01
 """Level of the studentized range at which neighbours get no further seeds."""
 GROWTH = 1.5
 """Seeds of a stage over those of the one before, rounded up: 3, 5, 8, 12, 18."""
