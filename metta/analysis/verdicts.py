@@ -121,7 +121,8 @@ def pair_errors(
     spread = np.maximum(1, known.sum(axis=0))
     pooled = (variances * known).sum(axis=-2) / spread
     # Of a mean of variances that are alike; with equal numbers of seeds, P (S - 1).
-    whole = spread**2 / np.maximum((known / np.maximum(1, counts - 1)).sum(axis=0), 1 / spread**2)
+    inverse = (known / np.maximum(1, counts - 1)).sum(axis=0)
+    whole = np.where(inverse > 0, spread**2 / np.where(inverse > 0, inverse, 1.0), 1.0)
     parts = pooled[..., None, :] * (1 / counts[a] + 1 / counts[b]) / levels**2
     total = parts.sum(axis=-1)
     each = variances / counts / levels**2

@@ -37,6 +37,13 @@ def test_unequal_numbers_of_seeds_and_levels_by_hand() -> None:
     assert degrees.tolist() == [math.floor((first + second) ** 2 / (first**2 / 3 + second**2 / 4))]
 
 
+@pytest.mark.parametrize(("architectures", "seeds"), [(2, 20), (3, 2), (13, 3)])
+def test_with_equal_seeds_the_degrees_of_freedom_are_tukey_s(architectures: int, seeds: int) -> None:
+    counts = np.full((architectures, 1), seeds)
+    _, degrees = pair_errors(np.ones((architectures, 1)), counts)
+    assert set(degrees.tolist()) == {architectures * (seeds - 1)}
+
+
 @given(matrices(levels=3, gaps=True))
 def test_the_other_way_round_is_the_negative(a: Matrix) -> None:
     b, c = random_matrix(1, levels=3), random_matrix(2, levels=3)
