@@ -10,7 +10,9 @@ on, and the exit status is 1. Needs torch with a GPU and numba-cuda; `--rehearse
 
 import argparse
 import os
+import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -22,6 +24,7 @@ from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.flags import Parser
 from metta.lab.provenance import REPOSITORY, code_version, cores
+from metta.lab.stopping import terminable
 from metta.sim.devices import check_cuda
 
 if TYPE_CHECKING:
@@ -45,14 +48,21 @@ def _command(arguments: Sequence[str] | None) -> int:
         warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)  # simulated threads are Python's
     else:
         check_cuda("this measurement needs a GPU", instead="--rehearse does without")
+    stem = f"{datetime.now(UTC):%Y-%m-%d}_{(code_version()['commit'] or 'unknown')[:7]}_gpu"
+    output = given.output or REPOSITORY / "benchmarks" / "results" / f"{stem}.txt"
+    with tempfile.TemporaryDirectory(prefix="gpu_") as work, terminable():
+        return _measure(given, output, Path(work))
+
+
+def _measure(given: argparse.Namespace, output: Path, work: Path) -> int:
+    """All parts, one after the other."""
     from benchmarks.gpu.parts import PARTS, Session
     from benchmarks.gpu.report import Report
 
-    stem = f"{datetime.now(UTC):%Y-%m-%d}_{(code_version()['commit'] or 'unknown')[:7]}_gpu"
-    output = given.output or REPOSITORY / "benchmarks" / "results" / f"{stem}.txt"
     report = Report(output, given.minutes)
     session = Session(
         report=report,
+        work=work,
         extent=MINIATURE if given.rehearse else FULL,
         plan=given.plan,
         archive=output.with_suffix(".runs.tar.gz"),
@@ -60,15 +70,43 @@ def _command(arguments: Sequence[str] | None) -> int:
         at_once=given.at_once,
         cpu_jobs=given.cpu_jobs,
     )
-    for name in given.parts:
-        with report.part(name, SHARES[name]) as part:
-            PARTS[name](session, part)
+    try:
+        for number, name in enumerate(given.parts, start=1):
+            with report.part(name, SHARES[name]) as part:
+                PARTS[name](session, part)
+            if not _gpu_answers() and given.parts[number:]:
+                report.say("the GPU takes no more work from this process; another one does the other parts")
+                _go_on(given, given.parts[number:], output, (report.deadline - report.clock()) / 60)
+                break
+    finally:
+        session.aside.close()
     report.say("\n".join(["summary", *(part.summary for part in report.parts)]))
     if not given.rehearse:
         _say_targets(report, session)
     report.write()
     print(f"Written to {output}")
     return report.status
+
+
+def _gpu_answers() -> bool:
+    """Whether the GPU still takes work: after some faults it does not, until the process is another."""
+    import torch
+
+    try:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _go_on(given: argparse.Namespace, parts: list[str], output: Path, minutes: float) -> None:
+    """Do parts in another process, which writes a file beside."""
+    flags = {"plan": given.plan, "beside": given.beside, "at-once": given.at_once, "cpu-jobs": given.cpu_jobs}
+    words = [word for name, value in flags.items() if value is not None for word in (f"--{name}", str(value))]
+    output = output.with_stem(f"{output.stem}_continued")
+    words += ["--parts", ",".join(parts), "--minutes", str(minutes), "--output", str(output)]
+    subprocess.run([sys.executable, "-m", "benchmarks.gpu", *words], cwd=REPOSITORY, check=False)
 
 
 def _parse(arguments: Sequence[str] | None, names: list[str]) -> argparse.Namespace:

@@ -5,12 +5,13 @@ taking the median.
 """
 
 import gc
+import math
 import shutil
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -105,62 +106,72 @@ def brief_run(
     return brief
 
 
-def rate_side_by_side(configs: Sequence[RunConfig], seconds: float, patience: float) -> float:
-    """Agent-steps per second of several runs together on one device, from when all of them are warm.
+class SideBySide:
+    """Runs that train together on one device, each in a thread of its own, until the end of the context."""
 
-    Args:
-        configs: one per run.
-        seconds: measured.
-        patience: seconds to wait until all are warm.
+    def __init__(self) -> None:
+        """None yet."""
+        self._times: list[list[float]] = []
+        self._steps: list[int] = []
+        self._threads: list[threading.Thread] = []
+        self._faults: list[BaseException] = []
+        self._stop = threading.Event()
 
-    Raises:
-        RuntimeError: a run failed, or they were not warm in time.
-    """
-    times: list[list[float]] = [[] for _ in configs]
-    steps = [config.num_worlds * config.sim.num_agents * config.trainer.rollout_steps for config in configs]
-    faults: list[BaseException] = []
-    stop = threading.Event()
+    def __enter__(self) -> "SideBySide":
+        return self
 
-    def work(index: int) -> None:
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        free()
+
+    def start(self, config: RunConfig) -> None:
+        """One more run."""
+        self._times.append([])
+        self._steps.append(config.num_worlds * config.sim.num_agents * config.trainer.rollout_steps)
+        self._threads.append(threading.Thread(target=self._work, args=(config, self._times[-1])))
+        self._threads[-1].start()
+
+    def _work(self, config: RunConfig, times: list[float]) -> None:
         def on_update(progress: Progress) -> None:
-            times[index].append(time.perf_counter())
-            if stop.is_set():
+            times.append(time.perf_counter())
+            if self._stop.is_set():
                 raise _Enough
 
         folder = Path(tempfile.mkdtemp(prefix="brief_"))
         try:
             with own_stream():
-                train(endless(configs[index], 10**15), folder, on_update)
+                train(endless(config, 10**15), folder, on_update)
         except _Enough:
             pass
         except BaseException as error:
-            faults.append(error)
+            self._faults.append(error)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(configs))]
-    for thread in threads:
-        thread.start()
-    limit = time.perf_counter() + patience
-    try:
-        while any(len(ended) < WARM_UP for ended in times):
-            if faults or time.perf_counter() > limit:
-                raise RuntimeError(f"{len(configs)} runs were not warm in {patience:.0f} s") from (
-                    faults[0] if faults else None
-                )
+    def rate(self, seconds: float, patience: float) -> float:
+        """Agent-steps per second of all runs together, measured for so long from when all of them are warm.
+
+        Raises:
+            RuntimeError: a run failed, or they were not warm in `patience` seconds.
+        """
+        limit = time.perf_counter() + patience
+        while any(len(ended) < WARM_UP for ended in self._times):
+            self._check()
+            if time.perf_counter() > limit:
+                raise RuntimeError(f"{len(self._times)} runs were not warm in {patience:.0f} s")
             time.sleep(0.01)
         first = time.perf_counter()
         time.sleep(seconds)
         last = time.perf_counter()
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
-        free()
-    if faults:
-        raise RuntimeError(f"one of {len(configs)} runs failed") from faults[0]
-    done = sum(each * sum(first < ended <= last for ended in run) for each, run in zip(steps, times, strict=True))
-    return done / (last - first)
+        self._check()
+        done = [sum(first < ended <= last for ended in list(times)) for times in self._times]
+        return sum(steps * updates for steps, updates in zip(self._steps, done, strict=True)) / (last - first)
+
+    def _check(self) -> None:
+        if self._faults:
+            raise RuntimeError(f"one of {len(self._times)} runs failed: {self._faults[0]}") from self._faults[0]
 
 
 def endless(config: RunConfig, checkpoint_every: int) -> RunConfig:
@@ -178,14 +189,14 @@ def free() -> None:
 
 
 def loss_deviation(one: Brief, other: Brief, updates: int) -> float:
-    """Largest relative difference of a loss, a gradient's norm or the reward in the first updates."""
-    worst = 0.0
-    for mine, others in zip(one.metrics[:updates], other.metrics[:updates], strict=True):
-        for name in mine:
-            if name.startswith(("loss/", "rollout/")) and name in others:
-                scale = max(abs(mine[name]), LEAST_SCALE)
-                worst = max(worst, abs(mine[name] - others[name]) / scale)
-    return worst
+    """Largest relative difference of a loss, a gradient's norm or the reward in the first updates; NaN if one is."""
+    differences = [
+        abs(mine[name] - others[name]) / max(abs(mine[name]), LEAST_SCALE)
+        for mine, others in zip(one.metrics[:updates], other.metrics[:updates], strict=True)
+        for name in mine
+        if name.startswith(("loss/", "rollout/")) and name in others
+    ]
+    return math.nan if any(map(math.isnan, differences)) else max(differences)
 
 
 LEAST_SCALE = 0.01

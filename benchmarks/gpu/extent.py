@@ -52,11 +52,13 @@ class Extent:
     simulator_steps: int
     run_settings: tuple[str, ...]
     """key=value words of the real runs."""
+    compiled: tuple[str, ...]
+    """Architectures whose kernels for the processor are compiled meanwhile."""
 
 
 FULL = Extent(
     rehearsal=False,
-    seconds=1.5,
+    seconds=1.0,
     least_updates=8,
     most_updates=60,
     settings=("system.device=cuda",),
@@ -70,7 +72,9 @@ FULL = Extent(
     together_of=("fast", "vit"),
     simulator=((1, (20, 320, 1024, 4096)), (4, (20, 1024))),
     simulator_steps=200,
-    run_settings=("trainer.total_timesteps=1000000", "system.device=cuda", "sim.device=cuda"),
+    # A point of the held-out curve is a thousand steps told one by one: longer than training to the next point.
+    run_settings=("trainer.total_timesteps=1000000", "trainer.curve_points=0", "system.device=cuda", "sim.device=cuda"),
+    compiled=("vit", "fast", "fast_lstm_reset", "memory_free", "agalite", "trxl", "puffer"),
 )
 SMALL = ("trainer.num_streams=12", "trainer.rollout_steps=4", "trainer.minibatches=2", "system.threads=1")
 SHORT = ("sim.max_steps=30", "evaluation.worlds=1", "evaluation_environments.basic.max_steps=20")
@@ -96,4 +100,5 @@ MINIATURE = Extent(
     simulator=((1, (1,)),),
     simulator_steps=1,
     run_settings=("trainer.total_timesteps=96", "system.device=cpu", *SMALL, *SHORT),
+    compiled=("fast",),
 )

@@ -1,7 +1,6 @@
 """The parts of the measurement on a GPU; each adds rows to its part of the report and says what it finds."""
 
 import statistics
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,8 +14,8 @@ from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.bench_memory import measure as measure_memory
-from benchmarks.gpu.brief import Brief, brief_run, loss_deviation, rate_side_by_side, weight_deviation
-from benchmarks.gpu.extent import CHECK_AFTER, WARM_UP, Extent
+from benchmarks.gpu.brief import Brief, SideBySide, brief_run, loss_deviation, weight_deviation
+from benchmarks.gpu.extent import CHECK_AFTER, SHORT, SMALL, WARM_UP, Extent
 from benchmarks.gpu.report import Part, Report
 from benchmarks.gpu.simulator import level_config
 from benchmarks.gpu.simulator import measure as measure_simulator
@@ -26,6 +25,8 @@ from experiments.recipes.benchmark_architectures.planning import PACKAGE
 from metta.cli.main import resolve
 from metta.lab.archive import read_archive
 from metta.lab.batch import Batch, Place
+from metta.lab.dispatch.contract import Command
+from metta.lab.dispatch.local import LocalDispatcher
 from metta.lab.provenance import REPOSITORY, cores, machine, provenance
 from metta.lab.training import TrainJob
 from metta.rl.config import RunConfig
@@ -34,6 +35,7 @@ from metta.sim.conformance import case_paths, load_case, replay
 LEVEL = "level_1_basic"
 ON_GPU = "sim.device=cuda"
 EAGER = "system.cuda_graphs=false"
+ONE_UPDATE = ("trainer.total_timesteps=1", "system.device=cpu", "sim.device=cpu", *SMALL, *SHORT)
 
 
 @dataclass
@@ -47,10 +49,14 @@ class Session:
     archive: Path
     beside: Path | None
     """Archive of other runs, whose hearts are shown beside."""
+    work: Path
+    """Folder for run folders, removed in the end."""
     at_once: int
     cpu_jobs: int
     briefs: dict[tuple[str, str], Brief] = field(default_factory=dict)
     """By architecture and variant."""
+    aside: LocalDispatcher = field(default_factory=lambda: LocalDispatcher(len(ARCHITECTURES)))
+    """Where kernels for the processor are compiled, while the GPU is looked at."""
 
 
 def config_of(architecture: str, *settings: str) -> RunConfig:
@@ -77,6 +83,15 @@ def versions(session: Session, part: Part) -> None:
         session.report.say(f"{of_device.name}, CUDA {torch.version.cuda}")
     session.report.say(f"{machine()['processor']}, {cores()} cores; {found['packages']}")
     part.rows.append(found)
+    _compile_aside(session)
+
+
+def _compile_aside(session: Session) -> None:
+    """Have cores compile what evaluations and runs on them need, so that not each of these has to."""
+    folder = session.work / "compiling"
+    for number, name in enumerate(session.extent.compiled):
+        words = (f"{PACKAGE}.{LEVEL}.train", f"arch_type={name}", f"run={name}", f"train_dir={folder}")
+        session.aside.start(Command(str(number), (*words, *ONE_UPDATE), folder / f"{name}.txt", threads=1))
 
 
 def cases(session: Session, part: Part) -> None:
@@ -98,9 +113,9 @@ def cases(session: Session, part: Part) -> None:
 VARIANTS: dict[str, tuple[str, ...]] = {
     "recorded": (ON_GPU,),
     "eager": (ON_GPU, EAGER),
-    "recorded, worlds on the CPU": (),
-    "eager, worlds on the CPU": (EAGER,),
-    "all on the CPU": ("system.device=cpu",),
+    "recorded, worlds on the CPU": ("sim.device=cpu",),
+    "eager, worlds on the CPU": ("sim.device=cpu", EAGER),
+    "all on the CPU": ("system.device=cpu", "sim.device=cpu"),
 }
 """Ways to do the same run, and their settings; the first that works is what the others are compared with."""
 SAME_DEVICE = 0.02
@@ -176,8 +191,7 @@ def streams(session: Session, part: Part) -> None:
             if not report.fits(part, f"{name} with {count} streams", seconds=3.0):
                 continue
             with report.faults(part, f"{name} with {count} streams"):
-                worlds = () if extent.rehearsal else (ON_GPU,)
-                config = config_of(name, *extent.settings, *worlds, f"trainer.num_streams={count}")
+                config = config_of(name, *extent.settings, *_worlds(extent), f"trainer.num_streams={count}")
                 brief = brief_run(config, extent.seconds, extent.least_updates, extent.most_updates)
                 part.rows.append(
                     {"architecture": name, "streams": count, "agent_steps_per_second": brief.rate}
@@ -187,19 +201,25 @@ def streams(session: Session, part: Part) -> None:
 
 
 def together(session: Session, part: Part) -> None:
-    """Total rate of several runs side by side on the device."""
+    """Total rate of several runs side by side on the device; each measurement has more of them than the last."""
     extent, report = session.extent, session.report
     for name in extent.together_of:
-        for count in extent.together:
-            if not report.fits(part, f"{count} runs of {name}", seconds=5.0):
-                continue
-            with report.faults(part, f"{count} runs of {name}"):
-                worlds = () if extent.rehearsal else (ON_GPU,)
-                configs = [config_of(name, *extent.settings, *worlds, f"seed={seed}") for seed in range(count)]
-                patience = max(20.0, part.deadline - report.clock())
-                rate = rate_side_by_side(configs, max(0.5, extent.seconds), patience)
+        with report.faults(part, f"runs of {name} side by side"), SideBySide() as runs:
+            started = 0
+            for count in extent.together:
+                if not report.fits(part, f"{count} runs of {name}", seconds=3.0):
+                    continue
+                for seed in range(started, count):
+                    runs.start(config_of(name, *extent.settings, *_worlds(extent), f"seed={seed}"))
+                started = count
+                rate = runs.rate(max(0.5, extent.seconds), patience=max(20.0, part.deadline - report.clock()))
                 part.rows.append({"architecture": name, "runs": count, "agent_steps_per_second": rate})
                 report.say(f"{count:3} runs of {name:12} at once {rate:>12,.0f} agent-steps/s together")
+
+
+def _worlds(extent: Extent) -> tuple[str, ...]:
+    """Worlds on the GPU, where there is one: the simulator of CUDA is too slow for more than a few steps."""
+    return ("sim.device=cpu",) if extent.rehearsal else (ON_GPU,)
 
 
 def simulator(session: Session, part: Part) -> None:
@@ -235,8 +255,7 @@ def profiles(session: Session, part: Part) -> None:
         if not report.fits(part, name, seconds=5.0):
             continue
         with report.faults(part, name):
-            worlds = () if extent.rehearsal else (ON_GPU,)
-            settings = (*extent.settings, *worlds)
+            settings = (*extent.settings, *_worlds(extent))
             many = config_of(name, *settings)
             few = config_of(name, *settings, f"trainer.minibatches={max(1, many.trainer.minibatches // 3)}")
             (kernels, seconds, wall), (fewer, _, _) = (_profiled(config, extent.rehearsal) for config in (many, few))
@@ -300,13 +319,12 @@ def runs(session: Session, part: Part) -> None:
         for (name, variant), brief in session.briefs.items()
         if variant == "recorded"
     }
-    with tempfile.TemporaryDirectory(prefix="runs_") as work:
-        planned = read_plan(text.splitlines(), Path(work), extent.run_settings, gpu=True)
-        batch = Batch(
-            planned, session.archive, part.deadline, session.at_once, session.cpu_jobs, report.say, rates, report.clock
-        )
-        batch.execute()
-        records = batch.records()
+    planned = read_plan(text.splitlines(), session.work / "runs", extent.run_settings, gpu=True)
+    batch = Batch(
+        planned, session.archive, part.deadline, session.at_once, session.cpu_jobs, report.say, rates, report.clock
+    )
+    batch.execute()
+    records = batch.records()
     beside = read_archive(session.beside) if session.beside else {}
     for run in planned:
         if run.state == "failed":

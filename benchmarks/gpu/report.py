@@ -73,11 +73,13 @@ class Report:
         part = Part(name, started + share * max(0.0, self.deadline - started))
         self.parts.append(part)
         self.say(f"== {name}, at most {part.deadline - started:.0f} s")
-        with self.faults(part, name):
-            yield part
-        part.seconds = self.clock() - started
-        self.say(part.summary)
-        self.write()
+        try:
+            with self.faults(part, name):
+                yield part
+        finally:  # also of a part that is interrupted
+            part.seconds = self.clock() - started
+            self.say(part.summary)
+            self.write()
 
     @contextmanager
     def faults(self, part: Part, what: str) -> Iterator[None]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from metta.agent.front import NUM_GLOBAL_TOKENS, ORIENTATION_FEATURE, STEPS, centre_of
+from metta.agent.path import at_hand
 from metta.agent.spec import EnvironmentSpec
 from metta.agent.table import Table
 
@@ -31,7 +32,7 @@ def turn(observations: Tensor, spec: EnvironmentSpec) -> Tensor:
     Front tokens (`metta.agent.front`) are turned too. Without an orientation of its own the agent faces north.
     """
     flat_nM3 = observations.reshape(-1, *observations.shape[-2:])
-    if flat_nM3.device.type == "cpu":
+    if at_hand(flat_nM3):
         return _with_a_loop(flat_nM3, spec).view(observations.shape)
     return with_tensor_operations(flat_nM3, spec).view(observations.shape)
 

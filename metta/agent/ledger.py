@@ -197,7 +197,7 @@ def render(entries: list[Entry]) -> str:
         lines.append(f"| {' | '.join(figures)} |")
     lines += [
         "",
-        "- Policies look at the arena with the front view, as trainers choose by default (docs/training.md).",
+        "- Policies look at the arena with both views and the prior, as trainers choose by default (docs/training.md).",
         "- Forward MFLOP per step: floating-point operations of matrix products, convolutions and attention per",
         f"  agent-step in segments of {SEGMENT_STEPS} steps, as torch counts them for the dense definitions. The",
         "  compiled forms of the first convolution and of token attention compute the same with fewer.",

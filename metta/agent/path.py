@@ -1,4 +1,4 @@
-"""Which of two equal ways a policy computes: compiled loops over numbers in the CPU's memory, or torch operations alone.
+"""Which of two equal ways a policy computes: compiled loops over numbers at hand, or torch operations alone.
 
 Compiled loops (numba) need the numbers at hand, and may look at them before they choose what to do. On every other
 device a policy is torch operations whose shapes and number do not depend on values, so that they can be queued, and

@@ -16,6 +16,8 @@ from metta.lab.run import RunFolder
 
 CURVE_POINTS = 40
 CURVE_METRICS = (
+    "held_out/hearts_per_agent",
+    "held_out/reward",
     "episode/hearts_per_agent",
     "episode/return",
     "rollout/reward_per_step",

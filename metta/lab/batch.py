@@ -43,8 +43,8 @@ class BatchRun:
     error: str | None = None
     seconds: float = 0.0
     """In training, in this batch."""
-    record: Mapping[str, Any] | None = None
-    """Of a run that was finished before."""
+    done_before: int = 0
+    """Agent-steps of earlier batches."""
     started: float = field(default=0.0, repr=False)
 
     @property
@@ -58,9 +58,9 @@ class BatchRun:
         return self.place, self.planned.spec.architecture
 
     @property
-    def timesteps(self) -> int:
-        """Agent-steps to train for."""
-        return self.planned.job.config.trainer.total_timesteps
+    def timesteps_here(self) -> int:
+        """Agent-steps to train for in this batch."""
+        return max(1, self.planned.job.config.trainer.total_timesteps - self.done_before)
 
 
 class Batch:
@@ -98,6 +98,7 @@ class Batch:
         self._lock = threading.Lock()
         self._changed = True
         self._stop = threading.Event()
+        self._before = read_archive(archive) if archive.exists() else {}
 
     def execute(self) -> None:
         """Do what can be done until the deadline. KeyboardInterrupt stops it early; the archive is written anyway."""
@@ -125,18 +126,14 @@ class Batch:
             self._write()
 
     def records(self) -> dict[str, dict[str, Any]]:
-        """The record of every run, by name; of one that has not started it says so."""
-        return {run.name: self._record(run) for run in self.runs}
+        """The record of every run of the plan, also of those not started, and of the others in the archive, by name."""
+        own = {run.name: self._record(run) for run in self.runs}
+        return {**own, **{name: record for name, record in self._before.items() if name not in own}}
 
     def _skip_finished(self) -> None:
-        before = read_archive(self._archive) if self._archive.exists() else {}
         for run in self.runs:
-            record = before.get(run.name)
-            if record is not None and record["state"] == "finished":
-                run.state, run.record = "finished", record
-            elif run.planned.folder.is_finished():
+            if self._before.get(run.name, {}).get("state") == "finished" or run.planned.folder.is_finished():
                 run.state = "finished"
-            if run.state == "finished":
                 self._say(f"{run.name}: finished before")
 
     def _is_busy(self, workers: Sequence[threading.Thread]) -> bool:
@@ -151,14 +148,14 @@ class Batch:
 
     def _expected_seconds(self, run: BatchRun) -> float:
         """Of training and evaluating; by the slowest run of its place where its own kind is unknown, 0 without any."""
-        ended = [other for other in self.runs if other.seconds > 0 and other.state not in ("training", "failed")]
-        rates = {**self._known_rates, **{other.kind: other.timesteps / other.seconds for other in ended}}
+        trained = [run for run in self.runs if run.seconds > 0 and run.state in ("trained", "evaluating", "finished")]
+        rates = {**self._known_rates, **{run.kind: run.timesteps_here / run.seconds for run in trained}}
         of_place = [rate for (place, _), rate in rates.items() if place == run.place]
         rate = rates.get(run.kind, min(of_place, default=float("inf")))
         evaluation = self._evaluation_seconds.get(
             run.planned.spec.architecture, max(self._evaluation_seconds.values(), default=0.0)
         )
-        return run.timesteps / rate + (evaluation if run.place == "gpu" else 0.0)
+        return run.timesteps_here / rate + (evaluation if run.place == "gpu" else 0.0)
 
     def _train_here(self) -> None:
         """What each thread of this process does: one run after the other."""
@@ -184,6 +181,9 @@ class Batch:
             raise _TimeIsUp
 
     def _start(self, run: BatchRun, state: State) -> None:
+        if state == "training":
+            status = run.planned.folder.status()
+            run.done_before = status.timesteps if status else 0
         run.state, run.started = state, self._clock()
         self._say(f"{run.name}: {state} on {run.place if state == 'training' else 'a core'}")
         self._changed = True
@@ -195,7 +195,7 @@ class Batch:
         else:
             self._evaluation_seconds[run.planned.spec.architecture] = seconds
         run.state = state
-        rate = f", {run.timesteps / seconds:,.0f} agent-steps/s" if state == "trained" else ""
+        rate = f", {run.timesteps_here / seconds:,.0f} agent-steps/s" if state == "trained" else ""
         self._say(f"{run.name}: {state} after {seconds:.1f} s{rate}")
         self._changed = True
 
@@ -241,19 +241,22 @@ class Batch:
             self._say(f"not finished: {', '.join(unfinished)}")
 
     def _record(self, run: BatchRun) -> dict[str, Any]:
-        if run.record is not None:
-            return dict(run.record)
         folder = run.planned.folder
         started = folder.configuration_file.exists()
-        record = run_record(folder) if started else {"run": run.name}
-        return {
-            **record,
+        before = self._before.get(run.name)
+        if before is not None and (before["state"] == "finished" or not started):
+            return before
+        record = {
+            **(run_record(folder) if started else {"run": run.name}),
             "words": [word for word in run.planned.train_words if not word.startswith("train_dir=")],
             "place": run.place,
             "state": run.state,
             "error": run.error,
             "noted": now(),
         }
+        if run.state == "finished":
+            self._before[run.name] = record  # it will not change
+        return record
 
     def _write(self) -> None:
         self._changed = False

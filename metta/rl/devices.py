@@ -1,6 +1,7 @@
 """Where a run computes, and with how many threads."""
 
 import os
+from dataclasses import fields
 
 import torch
 from torch import Tensor
@@ -8,6 +9,7 @@ from torch import Tensor
 from metta.base.errors import InputError
 from metta.rl.config import RunConfig, SystemConfig
 from metta.sim.devices import check_cuda
+from metta.sim.vector_env import Buffers
 
 MOST_ACTING_SHARES = 4
 """Threads that act on one GPU; all of them need Python's lock to tell it what to do."""
@@ -69,3 +71,9 @@ def choose_shares(threads: int, device: torch.device, worlds: str) -> tuple[int,
 def choose_threads(system: SystemConfig) -> int:
     """The number of CPU threads: as configured, or all cores given to this process."""
     return system.threads or len(os.sched_getaffinity(0))
+
+
+def pinned(buffers: Buffers) -> Buffers:
+    """The same buffers in memory that a GPU copies from while the CPU goes on."""
+    copies = {field.name: torch.from_numpy(getattr(buffers, field.name)).pin_memory() for field in fields(Buffers)}
+    return Buffers(**{name: copy.numpy() for name, copy in copies.items()})

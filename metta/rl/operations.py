@@ -1,11 +1,14 @@
 """Operations that a policy asks of a GPU in one step of acting and of learning: counted, and refused if they wait.
 
-Each operation is about one kernel, and a small kernel takes as long as any other, so their number tells how fast a small
-policy can be on a GPU. Counted on the CPU, on the way that a GPU takes (`metta.agent.path`); views cost nothing there
-and are left out. An operation that would make the processor wait for the device, or whose result's shape depends on
-numbers, raises: it could not be recorded in a CUDA graph.
+Each operation is about one kernel, and a small kernel takes as long as any other, so their number tells how fast a
+small policy can be on a GPU. Counted on the CPU, on the way that a GPU takes (`metta.agent.path`); views cost nothing
+there and are left out. An operation that would make the processor wait for the device, or whose result's shape depends
+on numbers, raises: it could not be recorded in a CUDA graph.
+
+    uv run python -m metta.rl.operations        # a table of the suite's architectures
 """
 
+import sys
 from collections import Counter
 from typing import Any, NamedTuple
 
@@ -13,8 +16,10 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from metta.agent.check import registered
 from metta.agent.path import as_on_a_gpu
 from metta.agent.policy import AuxiliaryTargets, Policy
+from metta.agent.spec import CHOICES, arena_spec
 from metta.agent.state import leaves
 from metta.agent.synthetic import synthetic_observations
 from metta.rl.config import TrainerConfig
@@ -173,3 +178,19 @@ class Minibatch:
             known = AuxiliaryTargets(targets.advantages, targets.returns, self.resets)
             total = total + sum(self.policy.auxiliary.losses(output.auxiliary, known).values())
         return torch.autograd.grad(total, self.parameters)
+
+
+def main() -> int:
+    """Print the table of every architecture of the suite, with the trainer's own views."""
+    config = TrainerConfig()
+    spec = arena_spec().model_copy(update={choice: getattr(config, choice) for choice in CHOICES})
+    torch.set_num_threads(1)
+    print(f"{'architecture':16s} {'acting':>7s} {'learning':>9s}")
+    for name, architecture in registered().items():
+        counted = count_operations(architecture.build(spec, seed=0), config, 24, 4)
+        print(f"{name:16s} {counted.acting.total():7,d} {counted.learning.total():9,d}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

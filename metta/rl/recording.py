@@ -107,11 +107,13 @@ class CudaGraphs:
     """Records what is done on a GPU; the recordings of one run share their memory, so they are played in turn."""
 
     def __init__(self, device: torch.device) -> None:
-        self._stream = torch.cuda.Stream(device)
+        current = torch.cuda.current_stream(device)
+        # The default stream cannot be recorded. Another one is the caller's alone (`metta.rl.together`).
+        self._stream = torch.cuda.Stream(device) if current == torch.cuda.default_stream(device) else current
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, run: Run) -> Run:
-        """Do it a few times beside the current stream, record it, and return what queues it on the current stream."""
+        """Do it a few times, record it, and return what queues it on the current stream."""
         graph = torch.cuda.CUDAGraph()
         # Backward in this thread, too: another one's calls would not count as part of the recording.
         with _one_at_a_time, torch.autograd.set_multithreading_enabled(False):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from metta.agent.policy import Policy
 from metta.agent.state import State, concatenate, leaves, map_state, rows, with_leaves
+from metta.rl.devices import sent
 from metta.rl.recording import Function, Play, plainly
 from metta.rl.sampling import sample_actions
 from metta.rl.shards import Shards, split
@@ -128,7 +129,9 @@ class Collector:
         self.streams = [(low * env.num_agents, high * env.num_agents) for low, high in self.worlds]
         self.states: list[State] = [policy.initial_state(high - low, device=device) for low, high in self.streams]
         self._shown = Shown(*(torch.as_tensor(getattr(env.buffers, name)) for name in Shown._fields))
-        self._actions = torch.zeros(env.num_streams, dtype=torch.int32, device=self._shown.rewards.device)
+        worlds_on = self._shown.rewards.device
+        pinned = worlds_on.type == "cpu" and device.type == "cuda"
+        self._actions = torch.zeros(env.num_streams, dtype=torch.int32, device=worlds_on, pin_memory=pinned)
         self._segments = Segments.allocate(self._shown.observations, steps, concatenate(self.states), device)
         self._play = play
         self._steps = [acting_step(policy, state) for state in self.states]
@@ -163,13 +166,14 @@ class Collector:
         here = slice(low, high)
         shown = Shown(*(tensor[here] for tensor in self._shown))
         given: Any = self._actions if self._actions.is_cuda else self._actions.numpy()
-        uniforms_TN = uniforms_TN[:, here].to(self.device)
+        uniforms_TN = sent(uniforms_TN[:, here], self.device)
         # The critic reads what memory made of each step; all steps at once, which is faster than one by one.
         remembered_n1D: list[Tensor] = []
         with torch.no_grad():
             for t in range(self.steps):
-                observations = shown.observations.to(self.device)
-                resets = shown.resets.to(self.device)
+                # Nobody waits for these copies: worlds go on only after the actions have arrived.
+                observations = shown.observations.to(self.device, non_blocking=True)
+                resets = shown.resets.to(self.device, non_blocking=True)
                 memory_n1D, actions, log_probs, *after = self._play(
                     ("act", index), self._steps[index], (observations, resets, uniforms_TN[t], *leaves(state))
                 )
@@ -183,9 +187,9 @@ class Collector:
 
                 self._actions[here] = actions
                 env.step_worlds(given, first_world, last_world)
-                segments.rewards[here, t] = shown.rewards
-                segments.terminals[here, t] = shown.terminals
-                segments.truncations[here, t] = shown.truncations
+                segments.rewards[here, t].copy_(shown.rewards, non_blocking=True)
+                segments.terminals[here, t].copy_(shown.terminals, non_blocking=True)
+                segments.truncations[here, t].copy_(shown.truncations, non_blocking=True)
                 segments.final_values[here, t] = 0.0
                 if shown.truncations.any():
                     self._bootstrap_truncated(low, t, shown.truncations.nonzero()[:, 0], state)

@@ -7,6 +7,7 @@ counter, so a checkpoint holds no generator state besides the worlds' own.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,7 +32,7 @@ from metta.rl.checkpoint import (
 from metta.rl.config import RunConfig
 from metta.rl.curriculum import Curriculum, start_curriculum
 from metta.rl.device_rollout import DeviceCollector, make_collector
-from metta.rl.devices import choose_device, choose_shares, choose_threads, choose_worlds
+from metta.rl.devices import choose_device, choose_shares, choose_threads, choose_worlds, pinned
 from metta.rl.learning_curve import curve_is_due, curve_point
 from metta.rl.metrics import MetricsFile, Progress, best_record, episode_metrics, write_best
 from metta.rl.recording import Play, recorder
@@ -41,7 +42,7 @@ from metta.rl.shards import Shards
 from metta.rl.specs import spec_of
 from metta.rl.update import Learner, make_learner, update
 from metta.sim.episodes import EpisodeRecord
-from metta.sim.vector_env import VectorEnv
+from metta.sim.vector_env import Buffers, VectorEnv
 
 if TYPE_CHECKING:
     from metta.sim.cuda_env import CudaVectorEnv
@@ -186,10 +187,16 @@ def training_worlds(config: RunConfig, curriculum: Curriculum | None) -> VectorE
     return _started_worlds(VectorEnv, config, curriculum)
 
 
-def device_worlds(config: RunConfig, curriculum: Curriculum | None, where: str) -> "VectorEnv | CudaVectorEnv":
-    """The same worlds on the CPU ("cpu") or on a GPU ("cuda"), which is there."""
+def device_worlds(
+    config: RunConfig, curriculum: Curriculum | None, where: str, device: torch.device
+) -> "VectorEnv | CudaVectorEnv":
+    """The same worlds for a policy on `device`, on the CPU ("cpu") or on a GPU ("cuda"), which is there."""
     if where == "cpu":
-        return training_worlds(config, curriculum)
+        if device.type == "cpu":
+            return training_worlds(config, curriculum)
+        num_streams = config.num_worlds * config.sim.num_agents
+        buffers = pinned(Buffers.allocate(num_streams, config.sim.num_observation_tokens))
+        return _started_worlds(partial(VectorEnv, buffers=buffers), config, curriculum)
     from metta.sim.cuda_env import CudaVectorEnv
 
     return _started_worlds(CudaVectorEnv, config, curriculum)
@@ -214,7 +221,7 @@ def _start(config: RunConfig, device: torch.device, worlds: str, shards: Shards)
     """A run at its very beginning."""
     policy = initial_policy(config).to(device)
     curriculum = start_curriculum(config.sim, config.curriculum, config.seed, config.episode_length)
-    env = device_worlds(config, curriculum, worlds)
+    env = device_worlds(config, curriculum, worlds, device)
     # Before anything is recorded: it moves parameters in memory.
     learner = make_learner(policy, config.trainer, env.num_streams)
     play = recorder(device, config.system)

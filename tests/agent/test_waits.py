@@ -5,6 +5,8 @@ Tensors of torch's device "meta" have shapes but no values: whatever would make 
 same operations on the CPU's numbers give what the CPU's compiled loops give.
 """
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -12,6 +14,7 @@ from torch import Tensor
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES, LEVEL
 from metta.agent.laws import moved_policy, training_loss
 from metta.agent.path import as_on_a_gpu
+from metta.agent.policy import Policy
 from metta.agent.state import leaves
 from metta.agent.synthetic import synthetic_observations
 from metta.rl.config import TrainerConfig
@@ -26,7 +29,7 @@ EVERY = pytest.mark.parametrize("name", ARCHITECTURES)
 VIEWS = pytest.mark.parametrize("views", [True, False])
 
 
-def build(name, views):
+def build(name: str, views: bool) -> Policy:
     trainer = TrainerConfig(front_view=views, egocentric_view=views)
     return ARCHITECTURES[name].build(spec_of(LEVEL.make_env(), trainer), 0)
 
@@ -116,7 +119,7 @@ def test_the_device_meta_has_no_values_to_ask_for() -> None:
         lambda x: x.sum().item(),
     ],
 )
-def test_operations_that_wait_are_refused(waits) -> None:
+def test_operations_that_wait_are_refused(waits: Callable[[Tensor], object]) -> None:
     with pytest.raises(WaitingError), Operations():
         waits(torch.arange(3.0))
 

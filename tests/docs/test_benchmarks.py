@@ -46,7 +46,7 @@ def test_it_ends_with_json(name: str) -> None:
 def test_every_part_of_the_measurement_on_a_gpu_can_be_rehearsed(tmp_path: Path) -> None:
     output = tmp_path / "gpu.txt"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
-    words = ["-m", "benchmarks.gpu", "--rehearse", "--cpu-jobs", "1", "--output", str(output)]
+    words = ["-m", "benchmarks.gpu", "--rehearse", "--minutes", "60", "--cpu-jobs", "1", "--output", str(output)]
     done = subprocess.run(
         [sys.executable, *words], cwd=REPOSITORY, env=environment, check=False, capture_output=True, text=True
     )

@@ -56,6 +56,10 @@ def test_side_by_side_here_and_on_cores_and_not_twice(tmp_path: Path, capsys: py
     assert command(tmp_path, PLAN, *beside) == 0
     assert capsys.readouterr().out.count("finished before") == 2
     assert read_archive(tmp_path / "runs.tar.gz") == records
+    assert command(tmp_path, "vit level_1_basic 0", *beside, "--minutes", "0") == 0
+    with_another = read_archive(tmp_path / "runs.tar.gz")
+    assert with_another.pop("batch.vit.level_1_basic.s0")["state"] == "not started"
+    assert with_another == records
 
 
 def test_without_time_nothing_starts_and_the_archive_says_so(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ pre-norm on the latents only:
 then a final norm and the mean over latents.
 
 Keys and values are linear in tokens that are about 21 wide, so they are never formed: the query is taken back through
-W_k and the weighted sum of raw tokens goes through W_v and W_o (`metta.agent.encoders.token_attention`; on a GPU `token_products`). An
+W_k and the weighted sum of raw tokens goes through W_v and W_o (`token_attention`; on a GPU `token_products`). An
 observation without any token leaves the latents as they are.
 
 Axes: n observations, M tokens, L latents, D width, H heads, K token width, F feature ids.
@@ -132,10 +132,10 @@ class Perceiver(nn.Module):
     def perceive_by_products(self, observations_nM3: Tensor) -> Tensor:
         """The same by few operations whose shapes depend on no value."""
         rows_nMZ = self.rows.of(observations_nM3[:, : self.max_tokens], self.latents.dtype)
-        weights = self.rows.keys_and_values(
-            [linear for layer in self.layers for linear in (layer.key, layer.value)], self.feature_embedding
-        )
+        layers = [layer for layer in self.layers if isinstance(layer, PerceiverLayer)]
+        linears = [linear for layer in layers for linear in (layer.key, layer.value)]
+        weights = self.rows.keys_and_values(linears, self.feature_embedding)
         latents_nLD = self.latents.unsqueeze(0)
-        for layer, key_DZ, value_DZ in zip(self.layers, weights[::2], weights[1::2], strict=True):
+        for layer, key_DZ, value_DZ in zip(layers, weights[::2], weights[1::2], strict=True):
             latents_nLD = layer.by_products(latents_nLD, rows_nMZ, key_DZ, value_DZ)
         return self.norm(latents_nLD).mean(1)

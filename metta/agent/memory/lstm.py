@@ -4,7 +4,8 @@ Axes: B batch, T time, D input width, H hidden width, L layers. Inside a layer t
 one step lie together.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +58,21 @@ class LSTM(nn.Module):
         zeros = next(self.parameters()).new_zeros(batch, self.num_layers, self.output_width, device=device, dtype=dtype)
         return zeros, zeros.clone()
 
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        """After a move to a GPU the weights lie as cuDNN reads them; it would copy them at every call otherwise."""
+        super()._apply(fn, recurse)
+        weights = self.weights()
+        if not self.honour_resets and weights[0].is_cuda and torch.backends.cudnn.is_acceptable(weights[0]):
+            mode = torch.backends.cudnn.rnn.get_cudnn_mode("LSTM")
+            sizes = self.output_width, 0, self.num_layers
+            with torch.no_grad():
+                torch._cudnn_rnn_flatten_weight(weights, 4, self.input_width, mode, *sizes, True, False)
+        return self
+
+    def weights(self) -> list[Tensor]:
+        """`layer_parameters` of all layers in turn."""
+        return [part for layer in range(self.num_layers) for part in self.layer_parameters(layer)]
+
     def layer_parameters(self, layer: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """weight_ih, weight_hh, bias_ih, bias_hh of a layer."""
         weight_ih, weight_hh, bias_ih, bias_hh = (
@@ -68,10 +84,9 @@ class LSTM(nn.Module):
         """x [B, T, D], resets bool [B, T], state -> outputs of the last layer [B, T, H], new state."""
         hidden, cell = state
         if not (at_hand(x) and x.dtype in (torch.float32, torch.float64)):
-            weights = [part for layer in range(self.num_layers) for part in self.layer_parameters(layer)]
             if self.honour_resets or x.shape[1] == 1:
-                return lstm_by_steps(x, resets if self.honour_resets else None, hidden, cell, weights)
-            return _library_lstm(x, hidden, cell, weights)
+                return lstm_by_steps(x, resets if self.honour_resets else None, hidden, cell, self.weights())
+            return _library_lstm(x, hidden, cell, self.weights())
         cuts = resets if self.honour_resets and bool(resets.any()) else None
         keep_TB = None if cuts is None else (~cuts).t().to(x.dtype).contiguous()
         stream = x.transpose(0, 1).contiguous()

@@ -3,11 +3,15 @@
 Axes: B batch, T time.
 """
 
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from metta.agent.table import Table
 
 CHUNK = 32
 """Steps done at once: their cost grows with the square of their number."""
@@ -35,23 +39,20 @@ def linear_scan(decay: Tensor, inputs: Tensor, initial: Tensor) -> Tensor:
 
 
 class _Scan(torch.autograd.Function):
-    """h_t = sum over s <= t of (decay_(s+1) ... decay_t) inputs_s, with decay_0 initial added to inputs_0.
+    """h_t = (decay_0 ... decay_t) initial + sum over s <= t of (decay_(s+1) ... decay_t) inputs_s.
 
-    The products are all formed as such, so decays may be 0. The gradient of inputs_s is the same sum the other way,
-    over t >= s, and that of decay_t is it times h_(t-1).
+    The products are all formed as such, so decays may be 0. The gradients of initial and inputs are the same sums the
+    other way, over t >= s, and that of decay_t is the one of inputs_t times h_(t-1).
     """
 
     @staticmethod
     def forward(ctx: Any, decay: Tensor, inputs: Tensor, initial: Tensor) -> Tensor:
-        T = inputs.shape[1]
-        # [B, t, s, ...]: decay_t below the diagonal, 1 on and above it, multiplied up over t.
-        steps = torch.arange(T, device=inputs.device)
-        trailing = (1,) * (inputs.dim() - 2)
-        later = (steps.unsqueeze(1) > steps).view(T, T, *trailing)
-        seen = (steps.unsqueeze(1) >= steps).view(T, T, *trailing)
-        products = torch.where(later, decay.unsqueeze(2), 1.0).cumprod(1) * seen
-        first = torch.addcmul(inputs[:, :1], decay[:, :1], initial.unsqueeze(1))
-        h = (products * torch.cat([first, inputs[:, 1:]], 1).unsqueeze(1)).sum(2)
+        device, dtype = decay.device, decay.dtype
+        later, seen, one = _triangles(inputs.shape[1], inputs.dim() - 2)
+        # [B, t, s, ...] with s = 0 for initial and s + 1 for inputs_s: decay_t where t is later, multiplied up over t.
+        products = torch.where(later.on(device, torch.bool), decay.unsqueeze(2), one.on(device, dtype)).cumprod(1)
+        products *= seen.on(device, dtype)
+        h = (products * torch.cat([initial.unsqueeze(1), inputs], 1).unsqueeze(1)).sum(2)
         ctx.save_for_backward(decay, products, initial, h)
         return h
 
@@ -59,6 +60,15 @@ class _Scan(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, d_h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         decay, products, initial, h = ctx.saved_tensors
-        d_inputs = (products * d_h.unsqueeze(2)).sum(1)
+        d_sources = (products * d_h.unsqueeze(2)).sum(1)
+        d_inputs = d_sources[:, 1:]
         before = torch.cat([initial.unsqueeze(1), h[:, :-1]], 1)
-        return (d_inputs * before).sum_to_size(decay.shape), d_inputs, d_inputs[:, 0] * decay[:, 0]
+        return (d_inputs * before).sum_to_size(decay.shape), d_inputs, d_sources[:, 0]
+
+
+@lru_cache(maxsize=64)
+def _triangles(steps: int, trailing: int) -> tuple[Table, Table, Table]:
+    """Over t and s: whether decay_t lies between source s and h_t, whether h_t has heard of source s; and 1."""
+    ahead = np.arange(1, steps + 1)[:, None] - np.arange(steps + 1)
+    shape = (steps, steps + 1, *(1,) * trailing)
+    return Table((ahead > 0).reshape(shape)), Table((ahead >= 0).reshape(shape)), Table(np.asarray(1.0))
