@@ -1,4 +1,4 @@
-"""The task runner: `python3 tasks.py quick | test | check | bench | gpu | docs | pin`; needs only Python 3.11+ and pip.
+"""The task runner: `python3 tasks.py VERB` (without one it names them); needs only Python 3.11+ and pip.
 
 It finds uv, or installs a pinned copy into `.uv/` beside this file, and runs everything through `uv run`, which creates
 `.venv/` from the pins in pyproject.toml on first use (about 3 GB, mostly torch).
@@ -106,6 +106,11 @@ def docs(arguments: list[str]) -> None:
     run("run", "python", "-m", "experiments.recipes.benchmark_architectures.levels_page", *arguments)
 
 
+def publish(arguments: list[str]) -> None:
+    """Add the complete runs of a FOLDER to published/, and rewrite results, report and scoreboard."""
+    run("run", "python", "-m", "experiments.recipes.benchmark_architectures.publish", *arguments)
+
+
 def pin(arguments: list[str]) -> None:
     """Resolve every dependency anew and write the versions into pyproject.toml."""
     path = ROOT / "pyproject.toml"
@@ -143,12 +148,12 @@ def pin(arguments: list[str]) -> None:
     print(f"Pinned {len(pins.splitlines())} packages in {path}.")
 
 
-VERBS = {function.__name__: function for function in (quick, test, check, bench, gpu, docs, pin)}
+VERBS = {function.__name__: function for function in (quick, test, check, bench, gpu, docs, publish, pin)}
 
 
 def main() -> None:
     """Read the verb and run it."""
-    verbs = "\n".join(f"  {name:6} {(function.__doc__ or '').strip()}" for name, function in VERBS.items())
+    verbs = "\n".join(f"  {name:7} {(function.__doc__ or '').strip()}" for name, function in VERBS.items())
     parser = argparse.ArgumentParser(
         prog="tasks.py", description="verbs:\n" + verbs, formatter_class=argparse.RawDescriptionHelpFormatter
     )

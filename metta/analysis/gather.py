@@ -116,6 +116,18 @@ class Gathered:
             return float(np.mean([result.normalised_score for result in results]))
         return float(np.mean([result.hearts_per_agent for result in results]))
 
+    def value_of_player(self, player: str, level: str) -> float | None:
+        """A reference player's score or hearts on a level, as `value`; None where it has no result."""
+        results = self.references.get(level, {}).get(player, {}).values()
+        scores = [result.normalised_score if self.measure == SCORE else result.hearts_per_agent for result in results]
+        known = [score for score in scores if score is not None]
+        return float(np.mean(known)) if known and len(known) == len(scores) else None
+
+    def hearts_of_player(self, player: str, level: str) -> float | None:
+        """A reference player's hearts per agent on a level, mean over environments; None where it has no result."""
+        results = self.references.get(level, {}).get(player, {}).values()
+        return float(np.mean([result.hearts_per_agent for result in results])) if results else None
+
     def matrix(self, architecture: str, levels: Sequence[str]) -> Matrix:
         """[S, L] values of an architecture's runs, NaN where a run has none."""
         matrix = np.full((len(self.seeds), len(levels)), np.nan)
