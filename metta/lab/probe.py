@@ -163,9 +163,8 @@ def probe_text(record: Mapping[str, Any]) -> str:
     lines.append(f"Value of memory: {_with_ends(value, '{:.0%}')} of the hearts are lost without it.")
     most = max(entry["steps"] for entry in record["interventions"] if entry["state"] == "emptied")
     named = [f"more than {most}" if steps[end] is None else str(steps[end]) for end in ("steps", "low", "high")]
-    lines.append(
-        f"Memory horizon: {named[0]} [{named[1]}, {named[2]}] steps seen keep {record['memory_horizon_keeps']:.0%} of them."
-    )
+    share = f"{record['memory_horizon_keeps']:.0%}"
+    lines.append(f"Memory horizon: {named[0]} [{named[1]}, {named[2]}] steps seen keep {share} of them.")
     gap = record["emptied_minus_exchanged"]
     if gap["high"] is not None and gap["high"] < 0:
         lines.append("An empty state costs more than another agent's: part of the loss is that emptiness")

@@ -71,6 +71,8 @@ class ProbedMemory(nn.Module):
         if x.shape[1] != 1:
             raise ValueError("a probed memory takes one step at a time")
         clock, past = state
+        assert isinstance(clock, Tensor)
+        assert isinstance(past, tuple)
         kind, steps = self.intervention
         own = past[-1]
         if kind == EMPTIED and int(clock[0]) % steps == 0:
