@@ -40,7 +40,7 @@ def acting_latency(
     """
     device = choose_device(system)
     policy = load_policy(checkpoint, spec_of(sim)).to(device)
-    env, _ = one_episode(sim, evaluation, 0)
+    env, _, _ = one_episode(sim, evaluation, 0)
     generator = np.random.default_rng(evaluation.seed)
     state = policy.initial_state(1, device=device)
     threads = torch.get_num_threads()

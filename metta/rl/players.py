@@ -18,6 +18,9 @@ from metta.sim.scripted.player import ScriptedPlayer as Planner
 from metta.sim.vector_env import VectorEnv
 
 Actions = NDArray[np.int32]
+WORLDS_AT_ONCE = {"cpu": 4, "cuda": 16}
+"""Worlds that a policy acts in at once in an evaluation: on a CPU few, so that threads share them; a GPU takes as long
+for one as for all."""
 
 
 class Decision(NamedTuple):
@@ -35,6 +38,11 @@ class Decision(NamedTuple):
 
 class Player(Protocol):
     """Acts in a range of worlds, one step at a time."""
+
+    @property
+    def worlds_at_once(self) -> int:
+        """Worlds that it acts in at once in an evaluation; only with this number are its results the evaluation's."""
+        ...
 
     def initial_state(self, worlds: int) -> Any:
         """The state in front of the first step of so many worlds."""
@@ -62,6 +70,7 @@ class PolicyPlayer:
 
     def __init__(self, policy: Policy, sim: SimConfig, device: torch.device) -> None:
         self._policy, self._sim, self._device = policy.to(device), sim, device
+        self.worlds_at_once = WORLDS_AT_ONCE[device.type]
 
     def initial_state(self, worlds: int) -> Any:
         return self._policy.initial_state(worlds * self._sim.num_agents, device=self._device)
@@ -96,6 +105,8 @@ class PolicyPlayer:
 class RandomPlayer:
     """Draws every action with equal probability: the 0 of the score."""
 
+    worlds_at_once = 1
+
     def initial_state(self, worlds: int) -> None:
         return None
 
@@ -109,6 +120,8 @@ class RandomPlayer:
 
 class ScriptedPlayer:
     """Sees the whole map and runs the resource chain: the 1 of the score. It uses no randomness."""
+
+    worlds_at_once = 1
 
     def __init__(self, sim: SimConfig) -> None:
         """Raises InputError if the environment does not hold the arena's chain of mine, generator and altar."""

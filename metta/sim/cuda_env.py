@@ -6,11 +6,13 @@ the device until somebody asks for them.
 W worlds, A agents in a world, N = W * A agent streams (world-major), M tokens of an observation.
 """
 
+import os
 import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -53,7 +55,8 @@ class DeviceBuffers:
 class CudaVectorEnv:
     """W worlds of one configuration, stepped together on a GPU; apart from where things are, a `VectorEnv`.
 
-    Not for several threads at once, and no views of single worlds: `on_cpu` has those.
+    Not for several threads at once, and no views of single worlds: `on_cpu` has those. Copies go on like those of a
+    `VectorEnv`, except that a forked process cannot use the GPU.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class CudaVectorEnv:
         variants: Sequence[SimConfig] = (),
     ) -> None:
         """Arguments and errors as of `VectorEnv`."""
-        self._host = VectorEnv(
+        host = VectorEnv(
             config,
             num_worlds=num_worlds,
             seed=seed,
@@ -77,6 +80,12 @@ class CudaVectorEnv:
             first_world=first_world,
             variants=variants,
         )
+        self._build(host)
+
+    def _build(self, host: VectorEnv) -> None:
+        """Put the worlds of `host` on the device."""
+        self._host, self._process = host, os.getpid()
+        num_worlds, config = host.num_worlds, host.config
         self.config = config
         self.num_worlds, self.num_agents, self.num_streams = num_worlds, config.num_agents, self._host.num_streams
         self._state = {name: on_device(array) for name, array in self._host.state_arrays().items()}
@@ -99,11 +108,28 @@ class CudaVectorEnv:
         self._fixed = copied(self._host.rules), self._worlds, copied(self._host.window), self._shown
         self._kept = Ended(*map(view, self._ended))
 
+    def __getstate__(self) -> VectorEnv:
+        self._fetch()
+        return self.on_cpu()
+
+    def __setstate__(self, host: VectorEnv) -> None:
+        self._build(host)
+
+    def __copy__(self) -> Self:
+        return deepcopy(self)
+
+    def _check_process(self) -> None:
+        if self._process != os.getpid():
+            raise RuntimeError(
+                "a forked process cannot use worlds on a GPU: start processes with spawn and pickle the worlds."
+            )
+
     def reset(self, seed: int | None = None) -> None:
         """Start episode 0 in every world (of another seed, if given) and write its first observations.
 
         Raises RunError if a map of the configured room cannot be drawn.
         """
+        self._check_process()
         self.on_cpu().prepare(seed)
         self._upload()
         self._start(0, self.num_worlds, afresh=True)
@@ -119,7 +145,7 @@ class CudaVectorEnv:
 
         Raises:
             ValueError: `actions` is not an int32 [N], or the range is not inside 0..W.
-            RuntimeError: `reset` was not called.
+            RuntimeError: `reset` was not called, or this process was forked.
             RunError: the map of an episode could not be drawn, in this step or one of the last ones.
         """
         given = torch.as_tensor(actions)
@@ -129,6 +155,7 @@ class CudaVectorEnv:
             raise ValueError(f"worlds {first}..{last} are not inside 0..{self.num_worlds}")
         if not self._host.started:
             raise RuntimeError("call reset before the first step")
+        self._check_process()
         self._actions.copy_(given)
         launch(change_worlds, WORLD_THREADS, last - first, *self._fixed, view(self._actions), first, last)
         launch(show_step, AGENT_THREADS, (last - first) * self.num_agents, *self._fixed, first, last)

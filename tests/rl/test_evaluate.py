@@ -12,7 +12,7 @@ from metta.rl.checkpoint import newest_sound
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.evaluate import evaluate, evaluate_player, held_out, summary
 from metta.rl.metrics import episode_result
-from metta.rl.players import PolicyPlayer, RandomPlayer, ScriptedPlayer
+from metta.rl.players import WORLDS_AT_ONCE, PolicyPlayer, RandomPlayer, ScriptedPlayer
 from metta.rl.sampling import sample_actions, uniforms
 from metta.rl.shards import Shards
 from metta.rl.trainer import spec_of, train
@@ -44,9 +44,22 @@ def test_the_summary_is_made_of_the_episodes():
         assert len(episode["hearts"]) == len(episode["reward"]) == SIM.num_agents
 
 
-def test_equal_seeds_give_equal_results_on_any_number_of_threads():
-    one = evaluate(RANDOM, {"basic": SIM}, EVALUATION, SYSTEM)
-    assert one == evaluate(RANDOM, {"basic": SIM}, EVALUATION, SystemConfig(device="cpu", threads=2))
+@pytest.mark.parametrize("name", [RANDOM, "fast", "vit_sliding", "agalite"])
+def test_an_episode_depends_on_the_seed_and_its_world_alone(name):
+    """Not on the number of worlds, nor on the threads."""
+    device = torch.device("cpu")
+    policy = None if name == RANDOM else ARCHITECTURES[name].build(spec_of(SIM), seed=1)
+    player = RandomPlayer() if policy is None else PolicyPlayer(policy, SIM, device)
+    played = {}
+    for worlds, threads in ((9, 1), (9, 2), (1, 1), (3, 2), (4, 1)):
+        shards = Shards(threads)
+        wanted = held_out(EvaluationConfig(worlds=worlds))
+        played[worlds, threads] = evaluate_player(player, SIM, wanted, shards)["per_episode"]
+        shards.close()
+    for (worlds, _), episodes in played.items():
+        assert episodes == played[9, 1][:worlds]
+    numbers = held_out(EvaluationConfig(worlds=9)).numbers(SIM, 0, 9)
+    assert len(numbers.unique(dim=1).T) == 9 * SIM.num_agents, "every agent of every world has its own"
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
@@ -58,9 +71,9 @@ def test_a_policy_plays_as_in_a_plain_loop_over_its_forward(name):
     played = evaluate_player(PolicyPlayer(policy, sim, torch.device("cpu")), sim, wanted, shards)
     shards.close()
 
-    env = VectorEnv(sim, num_worlds=wanted.worlds, seed=wanted.seed)
+    env = VectorEnv(sim, num_worlds=WORLDS_AT_ONCE["cpu"], seed=wanted.seed)
     env.reset()
-    numbers = uniforms(wanted.sampling_seed, wanted.sampling, 0, (sim.max_steps, env.num_streams))
+    numbers = wanted.numbers(sim, 0, env.num_worlds)
     state = policy.initial_state(env.num_streams)
     for number in numbers:
         observations, resets = (torch.from_numpy(a.copy()) for a in (env.buffers.observations, env.buffers.resets))
@@ -69,7 +82,8 @@ def test_a_policy_plays_as_in_a_plain_loop_over_its_forward(name):
         actions, _ = sample_actions(output.logits[:, 0], number)
         state = output.state
         env.step(actions.to(torch.int32).numpy())
-    assert played == summary([episode_result(episode, sim) for episode in env.drain_episodes()])
+    episodes = [episode for episode in env.drain_episodes() if episode.world < wanted.worlds]
+    assert played == summary([episode_result(episode, sim) for episode in episodes])
 
 
 @pytest.mark.parametrize("player", [RANDOM, SCRIPTED, "policy"])

@@ -4,7 +4,10 @@ tests/sim/test_cuda.py runs this file in numba's simulator of CUDA; where there 
 `uv run --group cuda pytest tests/sim/cuda_cases.py`. Not collected otherwise.
 """
 
+import copy
 import json
+import multiprocessing
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +209,37 @@ def weights(folder: Path) -> bytes:
     checkpoint = newest_sound(folder / "checkpoints")
     assert checkpoint is not None
     return (checkpoint / "policy.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_copies_go_on_as_their_original(way: Any) -> None:
+    """Made before the end of episodes, with episodes not drained."""
+    cpu, device = pair(changed(max_steps=5))
+    for act in actions(8, cpu.num_streams):
+        cpu.step(act)
+        device.step(act)
+    cpu_copy, device_copy = way(cpu), way(device)
+    for act in actions(12, cpu.num_streams, seed=1):
+        for env in (cpu, device, cpu_copy, device_copy):
+            env.step(act)
+    assert_same(cpu, device_copy)
+    assert_same(cpu_copy, device)
+    assert assert_same_episodes(cpu, device_copy) == assert_same_episodes(cpu_copy, device) == 8
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_a_forked_process_is_refused() -> None:
+    _, device = pair()
+    context = multiprocessing.get_context("fork")
+    said = context.SimpleQueue()
+
+    def child() -> None:
+        try:
+            device.step(actions(1, device.num_streams)[0])
+        except RuntimeError as error:
+            said.put(str(error))
+
+    process = context.Process(target=child)
+    process.start()
+    process.join()
+    assert "a forked process cannot use worlds on a GPU" in said.get()
