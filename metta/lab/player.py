@@ -17,8 +17,8 @@ class PlayerConfig(Config):
     """A player on the evaluation environments of a level."""
 
     policy_uri: str
-    """Address of the checkpoint (see docs/interface.md), or `random` or `scripted`, the players that are
-    0 and 1 of the score."""
+    """Address of the checkpoint (see docs/interface.md), or a reference player: `random`, `blind`, `reflex` or
+    `scripted`."""
     level: str
     """Level whose evaluation environments are used."""
     architecture: str | None = None
@@ -66,7 +66,7 @@ class Chosen(NamedTuple):
     """The player that an address means."""
 
     player: Path | str
-    """Folder of one checkpoint, "random" or "scripted"."""
+    """Folder of one checkpoint, or a reference player's name."""
     name: str
     """Architecture of the checkpoint, or the reference player's name."""
     timesteps: int | None

@@ -106,7 +106,7 @@ class Level(Config):
 
         Args:
             policy_uri: address of the checkpoint: file://<folder>/checkpoints (newest), ...checkpoints:best, one named
-                checkpoint, or a plain path; `random` or `scripted` for the players that are 0 and 1 of the score.
+                checkpoint, or a plain path; or a reference player: `random`, `blind`, `reflex` or `scripted`.
             policy_architecture: if given, a checkpoint of another architecture is refused.
             arch_type: another name for policy_architecture, for a key.
         """
@@ -140,8 +140,8 @@ class Level(Config):
         """Watch players live in a browser page on this machine, or steer an agent among them.
 
         Args:
-            policy_uri: address of the checkpoint, as for evaluate; or `random` or `scripted`. It plays every agent that
-                players= does not name.
+            policy_uri: address of the checkpoint or name of a reference player, as for evaluate. It plays every agent
+                that players= does not name.
             policy_architecture: if given, a checkpoint of another architecture is refused.
             arch_type: another name for policy_architecture, for a key.
         """
@@ -160,7 +160,7 @@ class Level(Config):
         """Write one evaluation episode as a page that plays it in a browser.
 
         Args:
-            policy_uri: address of the checkpoint, as for evaluate; or `random` or `scripted`.
+            policy_uri: address of the checkpoint or name of a reference player, as for evaluate.
             policy_architecture: if given, a checkpoint of another architecture is refused.
             arch_type: another name for policy_architecture, for a key.
         """
