@@ -41,7 +41,7 @@ def test_standings_add_up_both_seats() -> None:
     record = {"standings": found, "settings": {"level": "test", "environment": "basic"}}
     text = crossplay_text(record)
     assert max(len(line) for line in text.splitlines()) <= 80
-    assert " 1 a               3.0  5.0" in text
+    assert " 1 a              3.0  5.0" in text
 
 
 def test_text_for_seventeen_fits() -> None:
