@@ -99,6 +99,7 @@ def probe_record(checkpoint: Path, architecture: str, timesteps: int | None, con
     exchanged = hearts[interventions.index(Intervention(EXCHANGED))]
     share = kept(emptied[1], untouched)
     return {
+        "run": checkpoint.resolve().parent.parent.name,
         "policy_uri": config.policy_uri,
         "checkpoint": checkpoint.name,
         "architecture": architecture,
