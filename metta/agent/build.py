@@ -2,7 +2,7 @@
 
 import torch
 
-from metta.agent.heads import build_head
+from metta.agent.heads import build_head, set_bias
 from metta.agent.policies.config import PolicyConfig
 from metta.agent.policy import Policy
 from metta.agent.spec import EnvironmentSpec
@@ -23,6 +23,8 @@ def build_policy(config: PolicyConfig, spec: EnvironmentSpec, seed: int) -> Poli
         memory = config.memory.build(width)
         _seed(seed, "actor")
         actor = build_head(config.actor, memory_width, spec.num_actions, "actor")
+        if spec.verbs_prior:
+            set_bias(actor, spec.log_prior())
         _seed(seed, "critic")
         critic = build_head(config.critic, memory_width, 1, "critic")
         _seed(seed, "auxiliary")

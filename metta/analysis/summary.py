@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 from metta.analysis.intervals import Interval, mean_interval
@@ -20,6 +21,8 @@ class Row(NamedTuple):
     level: str
     environment: str
     seeds: int
+    timesteps: float | None
+    """Agent-steps that the policies were trained for, mean over seeds."""
     hearts: Interval
     score: Interval | None
     """Hearts on the scale from random (0) to scripted (1); None where the two have not played these episodes."""
@@ -29,16 +32,24 @@ class Row(NamedTuple):
 
 
 def summary_rows(results: BenchmarkResults) -> list[Row]:
-    """A row for everything that has a result, best first within a level, then the reference players."""
+    """A row for everything that has a result: best first within a level, the reference players, what was trained only
+    in part.
+    """
+    partly = results.partly_trained
     rows = []
     for level in results.levels:
         references = results.references.get(level, {})
         blind = references.get(BLIND, {})
         runs = [run for run in results.runs if run.training.level == level]
+        whole, others = [run for run in runs if run not in partly], [run for run in runs if run in partly]
         environments = dict.fromkeys([*blind, *(name for run in runs for name in run.evaluation.results)])
         for environment in environments:
             found = [
-                _architecture_row(architecture, level, environment, runs, blind.get(environment))
+                _architecture_row(architecture, level, environment, whole, blind.get(environment))
+                for architecture in results.architectures
+            ]
+            broken = [
+                _architecture_row(architecture, level, environment, others, None)
                 for architecture in results.architectures
             ]
             rows += sorted((row for row in found if row is not None), key=lambda row: -row.hearts.mean)
@@ -46,6 +57,11 @@ def summary_rows(results: BenchmarkResults) -> list[Row]:
                 _reference_row(player, level, environment, references[player][environment])
                 for player in reversed(PLAYERS)
                 if environment in references.get(player, {})
+            ]
+            rows += [
+                row._replace(verdict=f"trained {row.timesteps:,.0f} of {results.max_timesteps:,} steps: not compared")
+                for row in broken
+                if row is not None
             ]
     return rows
 
@@ -63,6 +79,7 @@ def _architecture_row(
         level,
         environment,
         len(own),
+        fmean(run.training.timesteps or 0 for run in own),
         mean_interval([result.hearts_per_agent for result in evaluated]),
         _score(evaluated),
         mean_interval([result.reward for result in evaluated]),
@@ -82,6 +99,7 @@ def _reference_row(player: str, level: str, environment: str, result: Environmen
         level,
         environment,
         0,
+        None,
         mean_interval(result.hearts_of_episodes),
         _score([result]),
         Interval(result.reward, None, None),
@@ -121,12 +139,13 @@ def summary_markdown(results: BenchmarkResults) -> str:
     """The whole summary: what was run, the table, failed runs, how to read it."""
     done = sum(run.evaluation.status == "success" for run in results.runs)
     planned = len(results.planned_runs)
+    partly = f", {len(results.partly_trained)} of them trained only in part" if results.partly_trained else ""
     head = [
         "# Architecture benchmark",
         "",
         f"Architectures: {len(results.architectures)}, levels: {len(results.levels)}, seeds: {len(results.seeds)}, "
         f"agent-steps per run: {results.max_timesteps:,}; {done} of {planned} runs evaluated"
-        f"{'' if results.end_time else ' so far'}.",
+        f"{'' if results.end_time else ' so far'}{partly}.",
         "",
     ]
     header = [
@@ -195,7 +214,7 @@ def summary_csv(results: BenchmarkResults) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         [
-            *("architecture", "level", "environment", "seeds"),
+            *("architecture", "level", "environment", "seeds", "agent_steps"),
             *("hearts_per_agent", "hearts_low", "hearts_high"),
             *("score", "score_low", "score_high"),
             *("reward", "reward_low", "reward_high"),
@@ -204,6 +223,6 @@ def summary_csv(results: BenchmarkResults) -> str:
     )
     for row in summary_rows(results):
         writer.writerow(
-            [*row[:4], *row.hearts, *(row.score or (None,) * 3), *row.reward, row.training_seconds, row.verdict]
+            [*row[:5], *row.hearts, *(row.score or (None,) * 3), *row.reward, row.training_seconds, row.verdict]
         )
     return text.getvalue()

@@ -106,7 +106,10 @@ def find_checkpoint(address: CheckpointAddress) -> Path:
     name = address.name
     if name == BEST:
         if not (address.folder / "best.json").exists():
-            raise InputError(f"{address.folder} has no best checkpoint yet: no training episode has ended; use newest.")
+            raise InputError(
+                f"{address.folder} has no best checkpoint yet: none was evaluated in training (trainer.curve_points); "
+                "use newest."
+            )
         name = str(read_json(address.folder / "best.json").get("checkpoint"))
     for path in known:
         if path.name == name:

@@ -50,12 +50,15 @@ class Table:
             InputError: there is no such episode.
         """
         self._sim, self._evaluation, self._seats = sim, evaluation, seats
+        self.games = 0
+        """Episodes begun, which tells the same episode begun twice apart."""
         self.restart(episode)
 
     def restart(self, episode: int) -> None:
         """Begin another episode. Raises `InputError` if there is no such, and keeps the old one."""
         self._env, _, self._numbers = one_episode(self._sim, self._evaluation, episode)
         self.episode = episode
+        self.games += 1
         self._states = [seat.player.initial_state(1) for seat in self._seats]
         self._actions = np.zeros(self._env.num_agents, np.int32)
         self.rows: list[dict[str, Any]] = []

@@ -27,7 +27,7 @@ from metta.rl.metrics import episode_result
 from metta.rl.players import REFERENCE_PLAYERS, Player, PolicyPlayer
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 from metta.sim.config import SimConfig
 from metta.sim.vector_env import VectorEnv
 

@@ -7,16 +7,27 @@ from typing import Any
 import pytest
 
 from metta.analysis.file_memory import FileMemory
-from metta.analysis.run_files import find_folder, read_run_files
+from metta.analysis.results import find_folder
+from metta.analysis.run_files import read_run_files
 from tests.analysis.wide import LEVELS, write_benchmark
 
 
 @pytest.mark.parametrize("name", ["n" * 5000, "a\0b", "\ud800"])
 def test_a_folder_that_cannot_be_is_one_that_is_not_there(tmp_path: Path, name: str) -> None:
     folder = find_folder(tmp_path / "benchmark_results.json", name, "elsewhere")
-    assert folder == Path("elsewhere")
+    assert folder == tmp_path / "elsewhere"
     (fault,) = read_run_files(tmp_path / name, {"basic"}, FileMemory()).faults
     assert "there is no run folder" in fault
+
+
+@pytest.mark.parametrize(("busy", "known"), [(False, 0.3), (True, None)])
+def test_a_latency_measured_beside_other_work_is_left_out(tmp_path: Path, busy: bool, known: float | None) -> None:
+    write_benchmark(tmp_path / "b", ["vit"], LEVELS[:1], seeds=1)
+    file = tmp_path / "b" / f"wide.vit.{LEVELS[0]}.s0" / "evaluation.json"
+    record = json.loads(file.read_text())
+    record["acting_latency"] = {"median_milliseconds": 0.3, "busy": busy}
+    file.write_text(json.dumps(record))
+    assert read_run_files(file.parent, {"basic"}, FileMemory()).evaluated.latency == known
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ class Bench:
     def __init__(self) -> None:
         self.on_step: Callable[[int], None] = lambda timesteps: None
         self.started_at: list[int] = []
+        self.latency: dict[str, Any] = {"median_milliseconds": 1.5, "busy": False}
         self.replay_kinds: list[str] = []
         self.replay_processes: list[int] = []
 
@@ -106,7 +107,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Bench:
     checkpoint.list_checkpoints = lambda folder: sorted(folder.glob("step_*"))  # type: ignore[attr-defined]
     checkpoint.is_sound = lambda checkpoint: not (checkpoint / "damaged").exists()  # type: ignore[attr-defined]
     latency = types.ModuleType("metta.rl.latency")
-    latency.acting_latency = lambda *given: {"median_milliseconds": 1.5}  # type: ignore[attr-defined]
+    latency.acting_latency = lambda *given: dict(bench.latency)  # type: ignore[attr-defined]
     for module in (trainer, evaluate, checkpoint, latency):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr("metta.lab.replays.write_missing", bench.write_replays)

@@ -25,7 +25,7 @@ DEFAULT_ARCHITECTURE = "vit"
 
 
 class Level(Config):
-    """The numbers that make a level; a row of docs/simulator.md's table."""
+    """The numbers that make a level; a row of docs/levels.md's tables."""
 
     name: str
     """Name of the level's module and of the level everywhere."""

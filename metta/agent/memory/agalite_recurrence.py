@@ -13,6 +13,7 @@ from torch.autograd.function import once_differentiable
 
 from metta.agent.memory.agalite_kernels import EPSILON, segment_backward, segment_forward
 from metta.agent.memory.scan import linear_scan
+from metta.agent.path import at_hand
 from metta.agent.table import Table
 
 LayerState = tuple[Tensor, Tensor]
@@ -62,7 +63,7 @@ def recurrence(
     _, counts = frequency_tables(oscillations)
     weights = counts.on(main.device, main.dtype)
     arguments = (main, expansion, cosines, keep, weights, *state)
-    if main.device.type == "cpu" and main.dtype in (torch.float32, torch.float64):
+    if at_hand(main) and main.dtype in (torch.float32, torch.float64):
         read, keys, values = _Recurrence.apply(*arguments)
         return read, (keys, values)
     return scanned_recurrence(*arguments)

@@ -12,7 +12,8 @@ from torch.autograd.function import once_differentiable
 
 from metta.agent.init import initialise_lstm
 from metta.agent.memory.lstm_kernels import step_backward, step_forward
-from metta.agent.memory.lstm_packed import one_step, packed_lstm
+from metta.agent.memory.lstm_steps import lstm_by_steps
+from metta.agent.path import at_hand
 
 if TYPE_CHECKING:
     from metta.agent.memory.config import LSTMConfig
@@ -66,13 +67,12 @@ class LSTM(nn.Module):
     def forward(self, x: Tensor, resets: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """x [B, T, D], resets bool [B, T], state -> outputs of the last layer [B, T, H], new state."""
         hidden, cell = state
-        compiled = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
-        weights = [part for layer in range(self.num_layers) for part in self.layer_parameters(layer)]
-        if not compiled and x.shape[1] == 1:
-            return one_step(x, resets if self.honour_resets else None, hidden, cell, weights)
+        if not (at_hand(x) and x.dtype in (torch.float32, torch.float64)):
+            weights = [part for layer in range(self.num_layers) for part in self.layer_parameters(layer)]
+            if self.honour_resets or x.shape[1] == 1:
+                return lstm_by_steps(x, resets if self.honour_resets else None, hidden, cell, weights)
+            return _library_lstm(x, hidden, cell, weights)
         cuts = resets if self.honour_resets and bool(resets.any()) else None
-        if not compiled:
-            return packed_lstm(x, cuts, hidden, cell, weights)
         keep_TB = None if cuts is None else (~cuts).t().to(x.dtype).contiguous()
         stream = x.transpose(0, 1).contiguous()
         last_hidden, last_cell = [], []
@@ -84,6 +84,14 @@ class LSTM(nn.Module):
             last_hidden.append(stream[-1])
             last_cell.append(final_cell)
         return stream.transpose(0, 1), (torch.stack(last_hidden, 1), torch.stack(last_cell, 1))
+
+
+def _library_lstm(x: Tensor, hidden: Tensor, cell: Tensor, weights: list[Tensor]) -> tuple[Tensor, LSTMState]:
+    """A stacked LSTM without resets by torch's own kernel for all steps (cuDNN on a GPU)."""
+    hidden_LBH, cell_LBH = (part.to(x.dtype).transpose(0, 1).contiguous() for part in (hidden, cell))
+    options = (True, len(hidden_LBH), 0.0, torch.is_grad_enabled(), False, True)
+    output, *last = torch._VF.lstm(x, (hidden_LBH, cell_LBH), weights, *options)
+    return output, (last[0].transpose(0, 1), last[1].transpose(0, 1))
 
 
 class _Layer(torch.autograd.Function):

@@ -26,12 +26,13 @@ def gaps(benchmark: Gathered) -> list[Block]:
                 ],
             )
         )
-    if benchmark.missing or benchmark.waiting:
-        waiting = [(run.key, "not evaluated") for run in benchmark.waiting]
+    waiting = [(run.key, "not evaluated") for run in benchmark.waiting]
+    waiting += [(run.key, f"{run.record.training.trained_words}; not compared") for run in benchmark.partly_trained]
+    if benchmark.missing or waiting:
         blocks.append(
             Table(
                 "missing",
-                "Planned runs without a result",
+                "Planned runs without a result of their whole training",
                 ["architecture", "level", "seed", "state"],
                 [
                     [key.architecture, key.level, str(key.seed), state]
