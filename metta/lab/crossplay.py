@@ -110,7 +110,7 @@ def crossplay(
     from metta.rl.evaluate import held_out
     from metta.rl.players import REFERENCE_PLAYERS
     from metta.rl.shards import Shards
-    from metta.rl.trainer import spec_of
+    from metta.rl.specs import spec_of
 
     settings = {
         "level": level,

@@ -78,7 +78,7 @@ def probe_record(checkpoint: Path, architecture: str, timesteps: int | None, con
     from metta.rl.evaluate import held_out
     from metta.rl.probes import DELAYED, EMPTIED, EXCHANGED, UNTOUCHED, Intervention, probe
     from metta.rl.shards import Shards
-    from metta.rl.trainer import spec_of
+    from metta.rl.specs import spec_of
 
     start_time, before = now(), time.monotonic()
     interventions = [

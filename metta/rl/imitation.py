@@ -22,6 +22,7 @@ from metta.agent.policy import Policy
 from metta.agent.state import rows
 from metta.base.addresses import REFLEX
 from metta.base.errors import RunError
+from metta.rl.adam import Adam
 from metta.rl.config import RunConfig
 from metta.rl.devices import choose_device, choose_shares, choose_threads
 from metta.rl.evaluate import evaluate_player, held_out
@@ -31,7 +32,6 @@ from metta.rl.rollout import Collector, Segments
 from metta.rl.sampling import permutation, uniforms
 from metta.rl.shards import Shards, split
 from metta.rl.trainer import action_uniforms, initial_policy, training_worlds
-from metta.rl.update import Learner, make_learner
 from metta.sim.config import SimConfig
 from metta.sim.vector_env import Buffers, VectorEnv
 
@@ -130,11 +130,11 @@ def imitate(
     shards = Shards(learning)
     acting_shards = shards if acting == learning else Shards(acting)
     try:
-        learner = make_learner(initial_policy(config).to(device), config.trainer)
-        curve = _pass(config, learner, device, shards, acting_shards, on_update)
+        policy = initial_policy(config).to(device)
+        curve = _pass(config, policy, device, shards, acting_shards, on_update)
         sim = config.evaluation_environments[environment]
-        own = _examine(learner.policy, sim, config, device, acting_shards, learner_acts=True)
-        teacher = _examine(learner.policy, sim, config, device, acting_shards, learner_acts=False)
+        own = _examine(policy, sim, config, device, acting_shards, learner_acts=True)
+        teacher = _examine(policy, sim, config, device, acting_shards, learner_acts=False)
     finally:
         acting_shards.close()
         shards.close()
@@ -152,7 +152,7 @@ def imitate(
 
 def _pass(
     config: RunConfig,
-    learner: Learner,
+    policy: Policy,
     device: torch.device,
     shards: Shards,
     acting_shards: Shards,
@@ -162,15 +162,17 @@ def _pass(
     trainer = config.trainer
     env = training_worlds(config, None)
     worlds = TaughtWorlds(env, REFERENCE_PLAYERS[REFLEX](config.sim), trainer.rollout_steps)
-    record = recorder(device, config.system)
-    collector = Collector(worlds, learner.policy, trainer.rollout_steps, device, acting_shards, record)  # type: ignore[arg-type]
+    # Before anything is recorded: it moves parameters in memory.
+    optimizer = Adam([parameter for parameter in policy.parameters() if parameter.requires_grad], trainer)
+    play = recorder(device, config.system)
+    collector = Collector(worlds, policy, trainer.rollout_steps, device, acting_shards, play)  # type: ignore[arg-type]
     curve: list[tuple[int, float]] = []
     samples = 0
     while samples < trainer.total_timesteps:
         index = len(curve)
         worlds.begin(uniforms(config.seed, "teacher", index, (trainer.rollout_steps, env.num_streams)))
         segments = collector.collect(action_uniforms(config, index, env.num_streams))
-        loss = imitation_update(learner, segments, worlds.labels.to(device), config, shards, index, samples)
+        loss = imitation_update(policy, optimizer, segments, worlds.labels.to(device), config, shards, index, samples)
         samples += segments.actions.numel()
         curve.append((samples, loss))
         on_update(samples, loss)
@@ -178,7 +180,8 @@ def _pass(
 
 
 def imitation_update(
-    learner: Learner,
+    policy: Policy,
+    optimizer: Adam,
     segments: Segments,
     labels_NT: Tensor,
     config: RunConfig,
@@ -189,7 +192,8 @@ def imitation_update(
     """One pass over one rollout: minibatches of streams, shared out over threads as in `metta.rl.update`.
 
     Args:
-        learner: changed in place.
+        policy: its parameters change in place.
+        optimizer: of all of them.
         segments: what was seen, and the recurrent states in front.
         labels_NT: int64 [N, T], the teacher's actions.
         config: the run; with `index` its seed decides the minibatches.
@@ -203,7 +207,7 @@ def imitation_update(
     Raises:
         RunError: it is not finite.
     """
-    trainer, policy = config.trainer, learner.policy
+    trainer = config.trainer
     order_N = permutation(config.seed, "minibatches", index, len(labels_NT)).to(labels_NT.device)
     total = 0.0
     for low, high in split(len(labels_NT), trainer.minibatches):
@@ -218,9 +222,7 @@ def imitation_update(
             summed = functional.cross_entropy(logits_BTC.flatten(0, 1).float(), labels, reduction="sum")
             loss = summed / (chosen_B.numel() * labels_NT.shape[1])
             # Critic and auxiliary predictions have no part in this; their gradients are 0.
-            gradients = torch.autograd.grad(
-                loss, learner.optimizer.parameters, allow_unused=True, materialize_grads=True
-            )
+            gradients = torch.autograd.grad(loss, optimizer.parameters, allow_unused=True, materialize_grads=True)
             return loss.detach(), gradients
 
         results = shards.map(differentiate, split(chosen_B.numel(), shards.threads))
@@ -232,7 +234,7 @@ def imitation_update(
         loss = float(torch.stack([loss for loss, _ in results]).sum())
         if not math.isfinite(loss) or not math.isfinite(float(norm)):
             raise RunError(f"the cross-entropy became {loss}; a lower trainer.learning_rate usually helps.")
-        learner.optimizer.step(gradients, trainer.learning_rate_at(samples))
+        optimizer.step(gradients, trainer.learning_rate_at(samples))
         total += loss * chosen_B.numel()
     return total / len(labels_NT)
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from metta.agent.policy import Policy
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 from metta.sim.config import SimConfig
 from metta.sim.constants import FIRST_MOVE, GET_ITEMS, LAST_MOVE, NUM_ACTIONS
 

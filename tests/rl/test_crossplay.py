@@ -11,7 +11,7 @@ from metta.rl.crossplay import Seats, play_game
 from metta.rl.evaluate import evaluate_player, held_out
 from metta.rl.players import REFERENCE_PLAYERS, PolicyPlayer
 from metta.rl.shards import Shards
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 from tests.rl.small_run import SIM
 
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ from metta.rl.evaluate import evaluate_player, held_out
 from metta.rl.players import PolicyPlayer
 from metta.rl.probes import DELAYED, EMPTIED, EXCHANGED, UNTOUCHED, Intervention, ProbedMemory, probe
 from metta.rl.shards import Shards
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 from tests.rl.small_run import SIM
 from tests.rl.synthetic_policies import Countdown, needs
 

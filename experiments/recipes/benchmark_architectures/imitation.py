@@ -86,7 +86,6 @@ def run_config(architecture: str, level: str, seed: int, samples: int, settings:
             f"seed={seed}",
             f"run={architecture}.{level}.s{seed}",
             f"trainer.total_timesteps={samples}",
-            f"trainer.learning_rate_steps={samples}",
             *settings,
         ]
     )
