@@ -31,13 +31,11 @@ class PlayerConfig(Config):
     """Where and how the computation runs."""
 
 
-class EpisodeConfig(PlayerConfig):
-    """A player in one episode of an evaluation."""
+class EnvironmentConfig(PlayerConfig):
+    """A player in one evaluation environment of a level."""
 
     environment: str = "basic"
     """Name of the evaluation environment."""
-    episode: int = 0
-    """Which of the evaluation's episodes, from 0."""
 
     @property
     def sim(self) -> SimConfig:
@@ -46,6 +44,13 @@ class EpisodeConfig(PlayerConfig):
             known = ", ".join(self.evaluation_environments)
             raise InputError(f"environment={self.environment!r} is not one of {self.level}: {known}.")
         return self.evaluation_environments[self.environment]
+
+
+class EpisodeConfig(EnvironmentConfig):
+    """A player in one episode of an evaluation."""
+
+    episode: int = 0
+    """Which of the evaluation's episodes, from 0."""
 
 
 def fixed_by_path(verb: str) -> dict[str, str]:

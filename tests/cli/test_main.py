@@ -30,7 +30,7 @@ def test_list_names_every_verb_of_every_level(capsys: pytest.CaptureFixture[str]
     assert main(["--list"]) == 0
     paths = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     levels = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "level_5_expert")
-    verbs = ("train", "evaluate", "replay", "play", "make_env", "make_evals")
+    verbs = ("train", "evaluate", "probe", "replay", "play", "make_env", "make_evals")
     assert set(paths) == {f"{PACKAGE}.{level}.{verb}" for level in levels for verb in verbs}
 
 
