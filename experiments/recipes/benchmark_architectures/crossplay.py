@@ -15,7 +15,7 @@ from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.flags import Parser, natural
 from metta.lab.crossplay import crossplay, crossplay_text, entrants
-from metta.lab.stopping import terminable
+from metta.lab.stopping import interruptible
 from metta.rl.config import EvaluationConfig, SystemConfig
 
 
@@ -64,7 +64,7 @@ def _crossplay(given: argparse.Namespace) -> int:
     if given.steps is not None:
         at_least("steps", given.steps, 1)
         sim = sim.model_copy(update={"max_steps": given.steps})
-    with terminable():
+    with interruptible():
         record = crossplay(
             entrants(given.runs),
             level,

@@ -16,7 +16,7 @@ from metta.base.errors import InputError
 from metta.base.flags import Parser, natural
 from metta.cli.main import resolve
 from metta.lab.imitation import imitation_text, record_of
-from metta.lab.stopping import terminable
+from metta.lab.stopping import interruptible
 from metta.lab.training import TrainJob
 from metta.rl.config import RunConfig
 
@@ -66,7 +66,7 @@ def _imitation(given: argparse.Namespace) -> int:
     if given.environment not in environments:
         raise InputError(f"--environment: {given.environment!r} is not one of {level}: {', '.join(environments)}.")
     records = []
-    with terminable():
+    with interruptible():
         for number, config in enumerate(configurations, 1):
             record, new = record_of(config, given.environment, given.output)
             records.append(record)
