@@ -7,7 +7,6 @@ with one sentence and exit status 2; `benchmarks/bench_sim.py` measures the CPU.
 W worlds, A agents in a world, N = W * A agent streams.
 """
 
-import argparse
 import json
 import statistics
 import sys
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from metta.base.endings import report_errors
+from metta.base.flags import Parser
 from metta.sim.config import SimConfig
 from metta.sim.constants import NUM_ACTIONS
 from metta.sim.devices import check_cuda
@@ -85,7 +85,7 @@ def whole_numbers(text: str) -> list[int]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the table, and print the line of JSON; returns the exit status."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = Parser("bench_cuda.py", str(__doc__).splitlines()[0])
     parser.add_argument("--level", type=int, choices=LEVELS, default=4)
     parser.add_argument("--worlds", type=whole_numbers, default=[64, 256, 1024, 4096, 16384], help="comma-separated")
     parser.add_argument("--steps", type=int, default=500, help="steps per measurement (default 500)")

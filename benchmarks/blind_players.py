@@ -6,10 +6,12 @@ How often a player puts decides its hearts, almost whatever else it does, while 
 takes what comes out. docs/log.md tells what follows for learning. The last line is JSON.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
+
+from metta.base.endings import report_errors
+from metta.base.flags import Parser
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -19,7 +21,7 @@ SEED = 5
 
 def main() -> None:
     """Play and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("blind_players.py", str(__doc__))
     parser.add_argument("--worlds", type=int, default=40, help="worlds per player, one full episode each")
     arguments = parser.parse_args()
 
@@ -64,4 +66,4 @@ def _play(put: float, get: float, attack: float, worlds: int) -> tuple[float, fl
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(report_errors(main))

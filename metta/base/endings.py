@@ -15,10 +15,10 @@ STOPPED = 130
 """Exit status of a job that was asked to stop (as a shell reports it after Ctrl-C)."""
 
 
-def report_errors(command: Callable[[], int]) -> int:
+def report_errors(command: Callable[[], int | None]) -> int:
     """Run a command; its expected faults become one sentence on standard error and an exit status."""
     try:
-        return command()
+        return command() or 0
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return IN_USE if isinstance(error, InUseError) else INPUT_ERROR

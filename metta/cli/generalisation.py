@@ -4,17 +4,17 @@ RUN is a run's folder or the address of one of its checkpoints (as policy_uri=).
 generalisation.json into the run's folder (`--output FILE`: elsewhere). Exit status 2 if there is no such run.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from metta.analysis.summary import aligned_table
-from metta.base.addresses import checkpoint_address
+from metta.base.addresses import checkpoint_address, local_path
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import make_folder, read_json, write_json
+from metta.base.flags import Parser
 from metta.lab.player import find_checkpoint
 from metta.lab.provenance import provenance
 from metta.lab.run import RunFolder
@@ -69,9 +69,9 @@ def table(record: Mapping[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare, print, write; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m metta.cli.generalisation", description=__doc__)
+    parser = Parser("python -m metta.cli.generalisation", str(__doc__))
     parser.add_argument("run", help="folder of a run, or address of one of its checkpoints")
-    parser.add_argument("--output", type=Path, help="file for the results")
+    parser.add_argument("--output", type=local_path, help="file for the results")
     given = parser.parse_args(arguments)
     record, file = compare_maps(given.run, given.output)
     print(f"{record['architecture']} on {record['level']}, {record['checkpoint']}: hearts per agent\n")

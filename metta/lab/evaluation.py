@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from metta.base.addresses import CHECKPOINTS_FOLDER, NEWEST, PLAYERS, checkpoint_address
+from metta.base.addresses import CHECKPOINTS_FOLDER, NEWEST, PLAYERS, checkpoint_address, local_path
 from metta.base.errors import InputError
 from metta.base.files import make_folder, write_json
 from metta.lab.bucket import Bucket, is_bucket
@@ -71,7 +71,7 @@ class EvaluateJob(Job):
 
     def _output(self) -> Path | None:
         if self.config.output is not None:
-            return Path(self.config.output)
+            return local_path(self.config.output)
         if self.config.policy_uri in PLAYERS:
             return None
         address = checkpoint_address(self.config.policy_uri)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from metta.base.addresses import local_path
 from metta.base.files import make_folder, write_atomically
 from metta.lab.job import Job
 from metta.lab.player import EpisodeConfig, choose, fixed_by_path
@@ -89,7 +90,7 @@ def _output(config: ReplayConfig, player: Path | str) -> Path:
     from metta.analysis.replays import replay_name
 
     if config.output is not None:
-        return Path(config.output)
+        return local_path(config.output)
     if isinstance(player, Path):
         name = replay_name(player.name, config.level, config.environment, config.episode)
         return player.parent.parent / name

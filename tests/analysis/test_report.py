@@ -275,7 +275,7 @@ def test_several_files_are_one_benchmark(tmp_path: Path) -> None:
         (lambda file: file.write_text(""), "is damaged or not JSON"),
         (lambda file: file.write_text('{"format": 1, "runs'), "is damaged or not JSON"),
         (lambda file: file.write_text("[]"), "it holds list instead of an object"),
-        (lambda file: file.write_text('{"name": "package"}'), "'format' is None; this version reads format 1"),
+        (lambda file: file.write_text('{"name": "package"}'), "'format' is None; this version reads format 2"),
         (lambda file: change(file, lambda record: record.update(format=7)), "'format' is 7"),
         (lambda file: change(file, lambda record: record.pop("seeds")), "'seeds' is missing"),
         (
@@ -286,7 +286,10 @@ def test_several_files_are_one_benchmark(tmp_path: Path) -> None:
             lambda file: change(file, lambda r: r["runs"][2]["evaluation"]["results"]["basic"].update(worlds_hash="x")),
             "'runs.2.evaluation.results.basic.worlds_hash' is x",
         ),
-        (lambda file: change(file, lambda record: record["runs"].append(record["runs"][0])), "'runs.4' is vit on"),
+        (
+            lambda file: change(file, lambda record: record["runs"].append(record["runs"][0])),
+            "stands there twice, as wide.vit",
+        ),
         (lambda file: file.unlink(), "there is no file"),
     ],
 )

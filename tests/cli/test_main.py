@@ -178,3 +178,17 @@ def test_policy_architecture_reaches_the_configuration() -> None:
     assert job.config.architecture == "ViTSlidingTransConfig(num_layers=3)"
     assert resolve([TRAIN, "policy_architecture=ViTSlidingTransConfig()"]).config.architecture == "vit_sliding"
     assert resolve([TRAIN]).config.architecture == "vit"
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("trainer.lr", "trainer.learning_rate"),
+        ("lr", "trainer.learning_rate"),
+        ("trainer.discount", "trainer.gamma"),
+        ("trainer.learning_rat", "trainer.learning_rate"),
+    ],
+)
+def test_an_unknown_key_is_answered_by_its_meaning(key: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([TRAIN, f"{key}=0.1"]) == 2
+    assert f"unknown key '{key}'; did you mean '{meant}'?" in capsys.readouterr().err

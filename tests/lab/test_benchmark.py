@@ -13,6 +13,7 @@ import pytest
 from experiments.recipes.benchmark_architectures import run_benchmark
 from experiments.recipes.benchmark_architectures.run_benchmark import main
 from metta.analysis.gather import gather
+from metta.analysis.report import main as report
 from metta.analysis.results import read_results
 from metta.analysis.show import main as show
 from metta.cli.main import resolve
@@ -22,6 +23,7 @@ from metta.lab.merge import main as merge
 from tests.lab.stand_ins import Bench, Here, environment_result
 
 OUTPUT = Path("train_dir/benchmark")
+TRAIN = "experiments.recipes.benchmark_architectures.level_1_basic.train"
 RESULTS = OUTPUT / "benchmark_results.json"
 SMALL = ("--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "2")
 
@@ -371,6 +373,41 @@ def test_half_trained_runs_are_shown_and_not_compared(
     page = (OUTPUT / "report.html").read_text()
     assert sentence in page
     assert "every planned run has a result" not in page
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("~/bench", "home/bench"),
+        ("50%20x", "50%20x"),
+        ("a#b?c d", "a#b?c d"),
+        ("file://./with%20space", "with space"),
+        ("\u043c\u043e\u0439/\u5e33", "\u043c\u043e\u0439/\u5e33"),
+    ],
+)
+def test_every_command_reads_a_folder_alike(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, meant: str
+) -> None:
+    here = Here()
+    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: here)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    words = [*SMALL[2:6], "--architectures", "fast", "--seeds", "1", f"--output-dir={given}"]
+    assert main(words) == 0
+    here.done.clear()
+    assert main([*words, "--skip-training"]) == 0
+    (name,) = here.done
+    (record,) = read_results(Path(meant) / "benchmark_results.json").runs
+    assert (record.evaluation.status, record.training.run_name) == ("success", name)
+    evaluate = f"experiments.recipes.benchmark_architectures.level_1_basic.evaluate output={given}/e.json"
+    assert resolve([*evaluate.split(" ", 1), f"policy_uri={given}/{name}/checkpoints"]).execute() == 0
+    assert (Path(meant) / "e.json").exists()
+    assert resolve([TRAIN, "arch_type=fast", "trainer.total_timesteps=100", f"train_dir={given}/runs"]).execute() == 0
+    assert (Path(meant) / "runs" / "single.fast.level_1_basic.s0" / "status.json").exists()
+    assert merge([given, "--into", f"{given}/C"]) == 0
+    assert show([f"{given}/C"]) == 0
+    assert report([given, "--output", f"{given}/page.html"]) == 0
+    assert (Path(meant) / "page.html").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {meant.split("/")[0]}
 
 
 def test_a_failed_evaluation_is_told_from_a_failed_training(here: Here) -> None:
