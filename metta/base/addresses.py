@@ -60,6 +60,8 @@ def local_path(address: str) -> Path:
         raise InputError(f"address {address!r}: {scheme[1]}:// is not supported; use file://path or a plain path.")
     if not path or "\0" in path:
         raise InputError(f"address {address!r} names no path.")
+    if not path.isascii() and path != path.encode(errors="replace").decode():
+        raise InputError(f"address {address!r} has bytes that are no UTF-8 text; rename the folder, or work inside it.")
     if not path.startswith("~"):
         return Path(path)
     try:

@@ -36,7 +36,7 @@ class RunLog:
     def keep(self, line: str) -> None:
         """Write a line to log.txt only."""
         try:
-            with self.path.open("a", encoding="utf-8") as file:
+            with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{now()} {line}\n")
         except OSError as error:
             if not self._broken:

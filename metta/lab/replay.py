@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 from metta.base.addresses import local_path
 from metta.base.files import make_folder, write_atomically
 from metta.lab.job import Job
-from metta.lab.player import EpisodeConfig, choose, fixed_by_path
+from metta.lab.player import Chosen, EpisodeConfig, choose, fixed_by_path, with_players
 from metta.lab.provenance import now, provenance
 from metta.lab.stopping import ending_with_the_runner
 
@@ -58,8 +58,11 @@ def write_replay(config: ReplayConfig) -> Written:
             episode, or the page cannot be written.
         RunError: the disk is full.
     """
+    return with_players(lambda: [choose(config.policy_uri, config.architecture)], lambda who: _write(config, *who))
+
+
+def _write(config: ReplayConfig, chosen: Chosen) -> Written:
     sim = config.sim
-    chosen = choose(config.policy_uri, config.architecture)
     output = _output(config, chosen.player)
     make_folder(output.parent)
 

@@ -126,7 +126,10 @@ class Mirror:
                 if not line.endswith(b"\n"):
                     break
                 self._place += len(line)
-                self._send_line(json.loads(line))
+                try:
+                    self._send_line(json.loads(line))
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    continue  # damaged by a full disk
 
     def _send_line(self, record: dict[str, Any]) -> None:
         update = record.pop("update")

@@ -1,6 +1,7 @@
 """The command line of tools/run.py: help, list, dry run, typed values, and one sentence for every wrong input."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -192,3 +193,18 @@ def test_policy_architecture_reaches_the_configuration() -> None:
 def test_an_unknown_key_is_answered_by_its_meaning(key: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([TRAIN, f"{key}=0.1"]) == 2
     assert f"unknown key '{key}'; did you mean '{meant}'?" in capsys.readouterr().err
+
+
+def test_output_never_ends_a_command(tmp_path: Path) -> None:
+    """A terminal that knows only ASCII is shown escapes."""
+    words = [f"{PACKAGE}.level_1_basic.evaluate", "policy_uri=\u043c\u043e\u0439/checkpoints"]
+    done = subprocess.run(
+        [sys.executable, REPOSITORY / "tools" / "run.py", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: there is no checkpoint at")
+    assert b"\\u043c" in done.stderr

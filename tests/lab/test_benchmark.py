@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -325,6 +326,41 @@ def test_skip_training_evaluates_what_is_there(here: Here, capsys: pytest.Captur
     assert "no checkpoint" in str(runs["benchmark.fast.level_1_basic.s0"].training.error)
 
 
+def test_a_torn_reference_file_is_made_anew(here: Here) -> None:
+    main(SMALL)
+    file = OUTPUT / "references" / "level_1_basic.random.json"
+    os.truncate(file, 100)
+    before = read_results(RESULTS)
+    here.done.clear()
+    assert main(SMALL) == 0
+    assert here.done == ["random on level_1_basic"]
+    assert read_results(RESULTS).references == before.references
+
+
+def test_a_folder_above_that_is_no_utf_8_costs_nothing(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / os.fsdecode(b"caf\xe9")
+    place.mkdir()
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: Here())
+    assert main([*SMALL, "--architectures", "fast"]) == 0
+    assert show([str(OUTPUT)]) == 0
+    assert "<html" in (OUTPUT / "report.html").read_text()
+
+
+def test_config_without_starts_is_named(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    main(SMALL)
+    file = OUTPUT / "benchmark.vit.level_1_basic.s0" / "config.json"
+    record = json.loads(file.read_text())
+    del record["starts"]
+    file.write_text(json.dumps(record))
+    assert main(SMALL) == 2
+    error = capsys.readouterr().err
+    assert f"{file} is damaged or of another version: " in error
+    assert error.count("\n") == 1
+
+
 @pytest.fixture
 def half_trained(here: Here, bench: Bench) -> Here:
     """vit, seed 0, was stopped after a third of its steps."""
@@ -480,6 +516,9 @@ def test_a_full_disk_between_runs_costs_nothing(
         (["--unknown"], "unrecognized arguments"),
         (["trainer.learning_rat=1"], "did you mean 'trainer.learning_rate'"),
         (["trainer.learning_rate=-1"], "greater than 0"),
+        (["--max-timesteps", "2000000000000000"], "less than or equal to 1000000000000000"),
+        (["--first-seed", str(2**63 - 2)], f"seed: input should be less than {2**63}"),
+        (["--output-dir", "~no-such-user/x"], "there is no home folder for ~no-such-user"),
         (["--output-dir", "a_file"], "cannot write to the folder a_file"),
     ],
 )

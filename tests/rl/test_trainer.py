@@ -227,3 +227,11 @@ def test_the_falling_entropy_weight_is_the_one_learned_from(tmp_path):
         weight = 0.1 * (1 - number / 4)
         parts = line["loss/policy"] + config.trainer.value_weight * line["loss/value"] - weight * line["loss/entropy"]
         assert line["loss/total"] == pytest.approx(parts, rel=1e-4, abs=1e-6)
+
+
+def test_damaged_lines_of_metrics_go_when_a_run_goes_on(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    line = b'{"update": %d, "timesteps": 64}\n'
+    file.write_bytes(line % 1 + b"\xff\xfe\n\0\0\n" + line % 2 + line % 3)
+    MetricsFile(file, last_update=2)
+    assert file.read_bytes() == line % 1 + line % 2
