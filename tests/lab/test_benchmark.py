@@ -320,6 +320,7 @@ def test_skip_training_evaluates_what_is_there(here: Here, capsys: pytest.Captur
     here.done.clear()
     assert main([*SMALL, "--skip-training"]) == 1
     assert here.done == ["benchmark.vit.level_1_basic.s0", "benchmark.vit.level_1_basic.s1"]
+    assert "vit on level_1_basic, seed 1: evaluated, hearts per agent 1.000 (basic)" in capsys.readouterr().out
     runs = {run.training.run_name: run for run in read_results(RESULTS).runs}
     assert runs["benchmark.vit.level_1_basic.s0"].evaluation.status == "success"
     assert runs["benchmark.fast.level_1_basic.s0"].evaluation.status == "skipped"
