@@ -19,9 +19,9 @@ from metta.base.errors import InputError
 from metta.base.files import read_json, reason
 
 REWARD = "rollout/reward_per_step"
-HEARTS = "episode/hearts_per_agent"
-CURVES = {REWARD: "shaped reward per agent-step", HEARTS: "hearts per agent and episode"}
-"""Metrics that are drawn as learning curves, and their unit. Hearts begin when the first whole episodes end."""
+HEARTS = "held_out/hearts_per_agent"
+CURVES = {REWARD: "shaped reward per agent-step", HEARTS: "hearts per agent and held-out episode"}
+"""Metrics that are drawn as learning curves, and their unit. Hearts are known where a run was evaluated in training."""
 CURRICULUM = "curriculum/"
 """Begin of the names of a curriculum's metrics."""
 
@@ -47,7 +47,8 @@ class Evaluated(NamedTuple):
     behaviour: dict[str, dict[str, float]]
     """Evaluation environment -> counter -> mean over episodes and agents, per agent and episode."""
     latency: float | None
-    """Median time to one action for one agent, in milliseconds; None where it was not measured."""
+    """Median time to one action for one agent, in milliseconds; None where it was not measured or had to share its
+    processor with other work."""
     checkpoint: str | None
     """Name of the checkpoint that was evaluated."""
     episodes: dict[str, list[Played]]
@@ -154,7 +155,7 @@ def read_evaluation(file: Path) -> Evaluated:
         latency = record.get("acting_latency")
         return Evaluated(
             behaviour,
-            None if latency is None else _number(latency["median_milliseconds"]),
+            None if latency is None or latency.get("busy") else _number(latency["median_milliseconds"]),
             record.get("checkpoint"),
             {
                 name: [Played(str(episode["map_hash"]), int(episode["length"])) for episode in episodes]

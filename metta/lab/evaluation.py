@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from metta.analysis.results import EnvironmentResult, environment_result
 from metta.base.addresses import CHECKPOINTS_FOLDER, NEWEST, PLAYERS, checkpoint_address, local_path
@@ -13,7 +13,7 @@ from metta.base.files import make_folder, read_json, write_json
 from metta.lab.bucket import Bucket, is_bucket
 from metta.lab.job import Job
 from metta.lab.player import Chosen, PlayerConfig, choose, fixed_by_path, with_players
-from metta.lab.provenance import now, provenance
+from metta.lab.provenance import machine, now, provenance
 from metta.lab.rules import RULES, differ, mark_of, marks_by_environment, rules_in
 from metta.lab.run import RunFolder
 from metta.lab.stopping import ending_with_the_runner
@@ -26,6 +26,9 @@ class EvaluateConfig(PlayerConfig):
     """File for the results; none: evaluation.json in the run's folder (for another checkpoint than the newest, or
     another level than the run's own, evaluation.<level>.<checkpoint>.json; on the run's level with other settings than
     the run's, evaluation.<level>.<checkpoint>.<mark of the settings>.json), and nowhere for reference players."""
+    latency: Literal["once", "again"] = "once"
+    """Acting latency. once: measured unless the output has it already, of this checkpoint on a machine like this one
+    that was not busy; again: measured anew."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def _evaluate(output: Path | None, config: EvaluateConfig, chosen: Chosen) -> di
         "start_time": start_time,
         "duration_seconds": round(time.monotonic() - before, 3),
         "results": results,
-        "acting_latency": _latency(chosen, config),
+        "acting_latency": _known_latency(output, chosen, config) or _latency(chosen, config),
         "provenance": provenance(),
     }
     if output is not None:
@@ -136,6 +139,19 @@ def results_in(file: Path) -> dict[str, EnvironmentResult]:
         raise InputError(f"{file} is damaged: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise InputError(f"{file} is damaged: {type(error).__name__} {error}.") from None
+
+
+def _known_latency(output: Path | None, chosen: Chosen, config: EvaluateConfig) -> dict[str, Any] | None:
+    """Of an earlier evaluation in `output`, where it may be kept."""
+    if output is None or config.latency == "again":
+        return None
+    try:
+        earlier = read_json(output)
+        known, there = earlier["acting_latency"], earlier["provenance"]["machine"]
+        same = (earlier["checkpoint"], earlier["level"]) == (chosen.checkpoint, config.level) and there == machine()
+        return known if same and not known["busy"] else None
+    except (InputError, KeyError, TypeError):
+        return None  # nothing there, or damaged: it is written anew
 
 
 def _latency(chosen: Chosen, config: EvaluateConfig) -> dict[str, Any] | None:

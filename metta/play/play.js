@@ -6,9 +6,14 @@
   async function ask(what, body) {
     const options = body === undefined ? {} :
       {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)};
-    const answer = await fetch(what, options);
+    let answer;
+    try {
+      answer = await fetch(what, options);
+    } catch {
+      throw new Error("the command that serves this world has ended. Start it again and open the address that it prints.");
+    }
     const found = await answer.json();
-    if (!answer.ok) throw new Error(found.error);
+    if (!answer.ok) throw Object.assign(new Error(found.error), {stale: answer.status === 409});
     return found;
   }
   let start;
@@ -28,7 +33,7 @@
     probabilities: array(Uint8Array, T, A, K),
     values: array(Float32Array, T, A),
   };
-  let count = 0, ended = start.ended, wanted = null;
+  let count = 0, ended = start.ended, wanted = null, asking = false;
   function put(name, row, values) {
     const {data, shape} = arrays[name], width = data.length / shape[0];
     data.set(values.flat().map((value) => value === null ? NaN : value), row * width);
@@ -39,6 +44,35 @@
   }
   start.rows.forEach(add);
 
+  // Shows what another tab did meanwhile, and says whether it did something.
+  async function catchUp() {
+    const before = count, wasEnded = ended, atEnd = shown.step() === count - 1;
+    const news = await ask("since/" + (count - 1));
+    if (news.game !== start.game) {
+      location.reload();
+      return true;
+    }
+    count--; // the last row may have been done
+    news.rows.forEach(add);
+    ended = news.ended;
+    if (count === before && ended === wasEnded) return false;
+    if (atEnd) shown.see(count - 1);
+    else shown.show();
+    say(ended ? "The episode is over." : "");
+    return true;
+  }
+  const watching = setInterval(async () => {
+    if (asking || document.hidden) return;
+    asking = true;
+    try {
+      await catchUp();
+    } catch (error) {
+      clearInterval(watching);
+      say("The world cannot be reached: " + error.message);
+    }
+    asking = false;
+  }, 1000);
+
   const steered = () => get("steer").value;
   async function step(action) {
     if (ended) return false;
@@ -47,8 +81,9 @@
     const agent = steered();
     // Whoever is steered waits unless told otherwise.
     const orders = agent === "" ? {} : {[agent]: wish === null ? 0 : wish};
+    asking = true;
     try {
-      const answer = await ask("step", {step: count - 1, steered: orders});
+      const answer = await ask("step", {game: start.game, step: count - 1, steered: orders});
       put("agents", count - 1, answer.done.agents);
       put("rewards", count - 1, answer.done.rewards);
       if (answer.row) add(answer.row);
@@ -57,8 +92,11 @@
         say("The episode is over.");
       }
     } catch (error) {
+      if (error.stale) await catchUp().catch(() => {});
       say("No step was made: " + error.message);
       return false;
+    } finally {
+      asking = false;
     }
     return !ended;
   }

@@ -6,6 +6,7 @@ requests that another site's page could make in a browser (another Host or Origi
 
 import hmac
 import json
+import re
 import secrets
 import sys
 import threading
@@ -21,6 +22,18 @@ LARGEST_REQUEST = 4096
 """Bytes of a request's body."""
 SECONDS_TO_ASK = 2.0
 """How long a connection may say nothing; browsers open some in advance."""
+
+
+NOTHING = (
+    '<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>Nothing here</title>'
+    "<h1>There is no game at this address</h1><p>Open the whole address that <code>play</code> printed; every start of "
+    "the command has another one.</p></html>"
+)
+"""What a browser is shown that does not know the token, or an old one."""
+
+
+class _StaleError(InputError):
+    """The page has not seen what another one did."""
 
 
 class PlayServer(ThreadingHTTPServer):
@@ -70,14 +83,16 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        """Answer with the page or the episode."""
+        """Answer with the page, the episode, or its rows from a number on."""
         wanted = self._wanted()
         if wanted == "":
             self._answer(HTTPStatus.OK, self.server.page, "text/html; charset=utf-8")
         elif wanted == "episode":
             with self.server.lock:
-                table = self.server.table
-                self._json(HTTPStatus.OK, {"head": table.head, "rows": table.rows, "ended": table.ended})
+                self._json(HTTPStatus.OK, {"head": self.server.table.head, **_since(self.server.table, 0)})
+        elif wanted is not None and (found := re.fullmatch(r"since/(\d{1,9})", wanted)):
+            with self.server.lock:
+                self._json(HTTPStatus.OK, _since(self.server.table, int(found[1])))
         elif wanted is not None:
             self._nothing()
 
@@ -97,6 +112,8 @@ class _Handler(BaseHTTPRequestHandler):
             with self.server.lock:
                 answer = _step(self.server.table, asked) if wanted == "step" else _restart(self.server.table, asked)
             self._json(HTTPStatus.OK, answer)
+        except _StaleError as error:
+            self._refuse(HTTPStatus.CONFLICT, str(error))
         except InputError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
         except RunError as error:
@@ -127,7 +144,11 @@ class _Handler(BaseHTTPRequestHandler):
         return asked
 
     def _nothing(self) -> None:
-        self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here.")
+        if "text/html" in self.headers.get("Accept", ""):
+            self.close_connection = True
+            self._answer(HTTPStatus.NOT_FOUND, NOTHING.encode(), "text/html; charset=utf-8")
+        else:
+            self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here.")
 
     def _refuse(self, status: HTTPStatus, why: str) -> None:
         self.close_connection = True  # what is left of the request is not read
@@ -151,11 +172,16 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing: requests carry the token."""
 
 
+def _since(table: Table, first: int) -> dict[str, Any]:
+    """The rows of the game from number `first` on."""
+    return {"game": table.games, "rows": table.rows[first:], "ended": table.ended}
+
+
 def _step(table: Table, asked: dict[str, Any]) -> dict[str, Any]:
     """One step, if the page has seen the newest row; what became of that row, and the next one."""
     seen = len(table.rows) - 1
-    if asked.get("step") != seen:
-        raise InputError(f"the world is at step {seen}; load the page again.")
+    if asked.get("game") != table.games or asked.get("step") != seen:
+        raise _StaleError(f"another page has played on; the world is at step {seen}.")
     steered = asked.get("steered", {})
     if not isinstance(steered, dict) or not all(
         agent.isdecimal() and type(action) is int for agent, action in steered.items()

@@ -50,12 +50,15 @@ class Table:
             InputError: there is no such episode.
         """
         self._sim, self._evaluation, self._seats = sim, evaluation, seats
+        self.games = 0
+        """Episodes begun, which tells the same episode begun twice apart."""
         self.restart(episode)
 
     def restart(self, episode: int) -> None:
         """Begin another episode. Raises `InputError` if there is no such, and keeps the old one."""
-        self._env, self._numbers = one_episode(self._sim, self._evaluation, episode)
+        self._env, _, self._numbers = one_episode(self._sim, self._evaluation, episode)
         self.episode = episode
+        self.games += 1
         self._states = [seat.player.initial_state(1) for seat in self._seats]
         self._actions = np.zeros(self._env.num_agents, np.int32)
         self.rows: list[dict[str, Any]] = []
@@ -134,7 +137,7 @@ class Table:
                     for state, action in zip(known.tolist(), self._actions, strict=True)
                 ],
                 "inventories": env.inventory(0).tolist(),
-                "converters": converter_row(env).tolist(),
+                "converters": converter_row(env, 0).tolist(),
                 "rewards": [0.0] * agents,
                 "probabilities": probabilities.tolist(),
                 "values": values,

@@ -1,7 +1,7 @@
 """Playing one evaluation episode once more and keeping every step of it.
 
-The episode is the one that `metta.rl.evaluate` plays: same map, same spawns, same uniform numbers. A policy's rounding
-may differ with the number of rows computed at once, and with it, rarely, an action.
+The episode is the one that `metta.rl.evaluate` plays, step by step: same map, same spawns, same uniform numbers, and,
+because rounding depends on it, the same worlds beside it.
 
 T steps, A agents, C converters, R resources, K actions.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from metta.rl.config import EvaluationConfig, SystemConfig
@@ -41,7 +42,7 @@ class Recording:
     rewards: NDArray[np.float32]
     """[T, A]."""
     probabilities: NDArray[np.uint8] | None
-    """[T, A, K] of the actions, in 255ths; None for the scripted player, which does not draw."""
+    """[T, A, K] of the actions, in 255ths; None for players that tell none."""
     values: NDArray[np.float32] | None
     """[T, A] predicted return; None for reference players."""
     result: dict[str, Any]
@@ -54,7 +55,7 @@ def record(
     """Play episode number `episode` of an evaluation and keep its steps.
 
     Args:
-        player: folder of one checkpoint, "random" or "scripted".
+        player: folder of one checkpoint, or a reference player's name.
         sim: the evaluation environment.
         evaluation: number of worlds and seed of the evaluation.
         system: device.
@@ -63,32 +64,34 @@ def record(
     Raises:
         InputError: there is no such episode, or the checkpoint is missing, damaged, or does not fit.
     """
-    env, numbers = one_episode(sim, evaluation, episode)
     actor = choose_player(player, sim, choose_device(system))
+    env, world, numbers = one_episode(sim, evaluation, episode, actor.worlds_at_once)
+    torch.set_num_threads(1)  # as in an evaluation
     T, A = sim.max_steps, env.num_agents
-    places = env.converters(0)
+    here = slice(world * A, (world + 1) * A)
+    places = env.converters(world)
     agents = np.zeros((T, A, 6), np.uint8)
     inventories = np.zeros((T, A, NUM_RESOURCES), np.uint8)
     converters = np.zeros((T, len(places), NUM_RESOURCES + 1), np.uint8)
     rewards = np.zeros((T, A), np.float32)
     probabilities: list[NDArray[np.uint8]] = []
     values: list[NDArray[np.float32]] = []
-    start_rows = env.start_rows(0)
-    state = actor.initial_state(1)
-    actions = np.zeros(A, np.int32)
+    start_rows = env.start_rows(world)
+    state = actor.initial_state(env.num_worlds)
     for step in range(T):
-        agents[step, :, :4] = env.agent_state(0)
-        inventories[step] = env.inventory(0)
-        converters[step] = converter_row(env)
-        decision = actor.act(env, 0, 1, state, numbers[step])
-        actions[:], state = decision.actions, decision.state
+        agents[step, :, :4] = env.agent_state(world)
+        inventories[step] = env.inventory(world)
+        converters[step] = converter_row(env, world)
+        decision = actor.act(env, 0, env.num_worlds, state, numbers[step])
+        state = decision.state
         if decision.probabilities is not None:
-            probabilities.append(in_255ths(decision.probabilities))
+            probabilities.append(in_255ths(decision.probabilities[here]))
         if decision.values is not None:
-            values.append(decision.values)
-        env.step_worlds(actions, 0, 1)
-        agents[step, :, 4], agents[step, :, 5] = actions, env.buffers.action_success
-        rewards[step] = env.buffers.rewards
+            values.append(decision.values[here])
+        env.step(decision.actions)
+        agents[step, :, 4], agents[step, :, 5] = decision.actions[here], env.buffers.action_success[here]
+        rewards[step] = env.buffers.rewards[here]
+    ended = next(played for played in env.drain_episodes() if played.world == episode)
     return Recording(
         start_rows=start_rows,
         legend=env.legend,
@@ -99,7 +102,7 @@ def record(
         rewards=rewards,
         probabilities=np.stack(probabilities) if probabilities else None,
         values=np.stack(values) if values else None,
-        result=episode_result(env.drain_episodes()[0], sim),
+        result=episode_result(ended, sim),
     )
 
 
@@ -108,11 +111,11 @@ def in_255ths(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.rint(255 * probabilities).astype(np.uint8)
 
 
-def converter_row(env: VectorEnv) -> NDArray[np.uint8]:
-    """[C, R + 1] contents and state of the converters of world 0."""
+def converter_row(env: VectorEnv, world: int) -> NDArray[np.uint8]:
+    """[C, R + 1] contents and state of a world's converters."""
     names = env.config.resource_names
     rows = [
         [contents.get(name, 0) for name in names] + [0] * (NUM_RESOURCES - len(names)) + [converting + 2 * cooling]
-        for _, _, _, contents, converting, cooling in env.converters(0)
+        for _, _, _, contents, converting, cooling in env.converters(world)
     ]
     return np.array(rows, np.uint8).reshape(-1, NUM_RESOURCES + 1)

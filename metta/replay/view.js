@@ -19,14 +19,15 @@ function watch(head, arrays, live) {
     return array.data[(t * array.shape[1] + i) * width + (j || 0)];
   }
   const known = () => live ? live.known() : T;
-  // Reward of an agent up to and with a step; sums are kept as far as they are known.
+  // Reward of an agent up to and with a step, of those that have been done; sums are kept.
   const sums = new Float64Array(T * A);
   let summed = 0;
   function total(t, agent) {
-    for (; summed <= t; summed++)
+    for (; summed <= t && at("agents", summed, 0, SUCCESS) !== UNKNOWN; summed++)
       for (let i = 0; i < A; i++)
         sums[summed * A + i] = at("rewards", summed, i) + (summed ? sums[(summed - 1) * A + i] : 0);
-    return sums[t * A + agent];
+    const last = Math.min(t, summed - 1);
+    return last < 0 ? 0 : sums[last * A + agent];
   }
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const item = (agent, name) => at("inventories", step, agent, head.resources.indexOf(name));
@@ -176,6 +177,10 @@ function watch(head, arrays, live) {
   }
 
   // Controls
+  function see(to) {
+    step = to;
+    show();
+  }
   async function go(to, action) {
     // One more than the last row asks a live world to do the last action.
     to = Math.max(0, Math.min(live ? T : T - 1, to));
@@ -187,8 +192,7 @@ function watch(head, arrays, live) {
       if (!more) stop();
       to = known() - 1;
     }
-    step = to;
-    show();
+    see(to);
     if (timer !== null && step === T - 1 && !live) stop();
   }
   function stop() {
@@ -238,13 +242,23 @@ function watch(head, arrays, live) {
     for (let agent = 0; agent < A; agent++)
       if (at("agents", step, agent, ROW) === row && at("agents", step, agent, COLUMN) === column) choose(agent);
   });
+  // A control that was used with a pointer gives the keys back to the page; by keyboard one keeps one's place.
+  let pointed = false;
+  document.addEventListener("pointerdown", () => { pointed = true; }, true);
+  document.addEventListener("keydown", () => { pointed = false; }, true);
+  for (const [what, controls] of [["click", "button, summary"], ["change", "select, input"]])
+    document.addEventListener(what, (event) => {
+      const control = event.target.closest(controls);
+      if (pointed && control) control.blur();
+    });
   document.addEventListener("keydown", (event) => {
-    if (event.target.closest("select, input, button, summary") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("select, input") || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("button, summary") && [" ", "Enter"].includes(event.key)) return; // presses it
     const act = {" ": play, ArrowRight: () => { stop(); go(step + 1); }, ArrowLeft: () => { stop(); go(step - 1); },
       n: () => choose(chosen + 1), p: () => choose(chosen - 1), ...(live ? live.keys() : {})}[event.key];
     if (act) { event.preventDefault(); act(); }
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
   show();
-  return {go, choose, show, step: () => step, playing: () => timer !== null};
+  return {go, see, choose, show, step: () => step, playing: () => timer !== null};
 }

@@ -1,7 +1,10 @@
 """Evaluation: one full episode in each of a fixed set of worlds that no training run ever sees.
 
-The worlds, their spawns and the uniform numbers that actions are drawn with depend on the evaluation seed alone, so
-every architecture and every training seed meets the same episodes (paired comparisons).
+A world, its spawns and the uniform numbers that actions are drawn with depend on the evaluation seed and the world's
+index alone, so every architecture and every training seed meets the same episodes (paired comparisons), and the first
+k worlds play the same episodes whatever their number. Since a policy's arithmetic rounds differently with the number of
+rows at once, a policy always acts in blocks of the same worlds (`Player.worlds_at_once`), the last one filled up with
+worlds that do not count.
 
 Axes: W worlds, A agents, N = W * A streams, T steps.
 """
@@ -15,17 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metta.base.addresses import RANDOM, SCRIPTED
 from metta.base.errors import InputError
 from metta.base.seeding import derive_seed
 from metta.rl.checkpoint import load_policy
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.devices import choose_device, choose_threads
 from metta.rl.metrics import episode_result
-from metta.rl.players import Player, PolicyPlayer, RandomPlayer, ScriptedPlayer
+from metta.rl.players import REFERENCE_PLAYERS, Player, PolicyPlayer
 from metta.rl.sampling import uniforms
-from metta.rl.shards import Shards, split
-from metta.rl.trainer import spec_of
+from metta.rl.shards import Shards
+from metta.rl.specs import spec_of
 from metta.sim.config import SimConfig
 from metta.sim.vector_env import VectorEnv
 
@@ -45,6 +47,11 @@ class Episodes(NamedTuple):
     sampling: str
     """Seed and purpose of the uniform numbers that actions are drawn with."""
 
+    def numbers(self, sim: SimConfig, first: int, last: int) -> Tensor:
+        """float32 [T, n] in [0, 1) that the agents of worlds first..last-1 act with, all rounds after another."""
+        shape = (self.rounds * sim.max_steps, sim.num_agents)
+        return torch.cat([uniforms(self.sampling_seed, self.sampling, w, shape) for w in range(first, last)], dim=1)
+
 
 def held_out(evaluation: EvaluationConfig) -> Episodes:
     """The episodes of an evaluation: one in each world, on maps that no training run meets."""
@@ -62,10 +69,10 @@ def evaluate(
     """Results per environment: a summary and every episode.
 
     Args:
-        player: folder of one checkpoint, "random" or "scripted".
+        player: folder of one checkpoint, or a reference player's name.
         environments: evaluation environments by name.
         evaluation: number of worlds and seed.
-        system: device and threads; results do not depend on the threads beyond rounding of the policy's arithmetic.
+        system: device and threads; results do not depend on the threads.
         episodes: other episodes than the held-out ones of `evaluation`.
 
     Raises:
@@ -84,36 +91,35 @@ def evaluate(
 
 
 def choose_player(player: Path | str, sim: SimConfig, device: torch.device) -> Player:
-    """The player of a checkpoint's folder, of "random" or of "scripted".
+    """The player of a checkpoint's folder, or a reference player by its name.
 
     Raises:
         InputError: the checkpoint is missing, damaged, or does not fit the environment.
     """
-    if player == RANDOM:
-        return RandomPlayer()
-    if player == SCRIPTED:
-        return ScriptedPlayer(sim)
+    if isinstance(player, str) and player in REFERENCE_PLAYERS:
+        return REFERENCE_PLAYERS[player](sim)
     return PolicyPlayer(load_policy(Path(player), spec_of(sim)), sim, device)
 
 
 def evaluate_player(player: Player, sim: SimConfig, wanted: Episodes, shards: Shards) -> dict[str, Any]:
     """Full episodes of one environment; the summary holds means over episodes of means over agents."""
-    env = VectorEnv(sim, num_worlds=wanted.worlds, seed=wanted.seed)
+    size = player.worlds_at_once
+    blocks = [(first, first + size) for first in range(0, wanted.worlds, size)]
+    env = VectorEnv(sim, num_worlds=size * len(blocks), seed=wanted.seed)
     env.reset()
     actions = np.zeros(env.num_streams, dtype=np.int32)
-    steps = wanted.rounds * sim.max_steps
-    uniforms_TN = uniforms(wanted.sampling_seed, wanted.sampling, 0, (steps, env.num_streams))
 
     def play(worlds: tuple[int, int]) -> None:
         first, last = worlds
         here = slice(first * env.num_agents, last * env.num_agents)
-        state = player.initial_state(last - first)
-        for step in range(steps):
-            actions[here], state = player.choose(env, first, last, state, uniforms_TN[step, here])
+        state = player.initial_state(size)
+        for numbers in wanted.numbers(sim, first, last):
+            actions[here], state = player.choose(env, first, last, state, numbers)
             env.step_worlds(actions, first, last)
 
-    shards.map(play, split(env.num_worlds, shards.threads))
-    played = sorted(env.drain_episodes(), key=lambda episode: (episode.episode, episode.world))
+    shards.map(play, blocks)
+    ended = [episode for episode in env.drain_episodes() if episode.world < wanted.worlds]
+    played = sorted(ended, key=lambda episode: (episode.episode, episode.world))
     return summary([episode_result(episode, sim) for episode in played[: wanted.kept]])
 
 
@@ -131,8 +137,19 @@ def summary(episodes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def one_episode(sim: SimConfig, evaluation: EvaluationConfig, episode: int) -> tuple[VectorEnv, Tensor]:
-    """The world of one held-out episode, at its start, and the numbers float32 [T, A] that actions are drawn with.
+def one_episode(
+    sim: SimConfig, evaluation: EvaluationConfig, episode: int, at_once: int = 1
+) -> tuple[VectorEnv, int, Tensor]:
+    """The world of one held-out episode, at its start, among those that are played at once with it.
+
+    Args:
+        sim: the environment.
+        evaluation: number of worlds and seed.
+        episode: from 0.
+        at_once: worlds in a block: `Player.worlds_at_once`, for exactly what the player did in the evaluation.
+
+    Returns:
+        The block's worlds, which of them it is, and the numbers float32 [T, at_once * A] that actions are drawn with.
 
     Raises:
         InputError: there is no such episode.
@@ -140,11 +157,10 @@ def one_episode(sim: SimConfig, evaluation: EvaluationConfig, episode: int) -> t
     if not 0 <= episode < evaluation.worlds:
         raise InputError(f"episode={episode} is not one of the {evaluation.worlds} of this evaluation, 0 is the first.")
     wanted = held_out(evaluation)
-    env = VectorEnv(sim, num_worlds=1, seed=wanted.seed, first_world=episode)
+    first = episode - episode % at_once
+    env = VectorEnv(sim, num_worlds=at_once, seed=wanted.seed, first_world=first)
     env.reset()
-    here = slice(episode * env.num_agents, (episode + 1) * env.num_agents)
-    shape = (sim.max_steps, wanted.worlds * env.num_agents)
-    return env, uniforms(wanted.sampling_seed, wanted.sampling, 0, shape)[:, here]
+    return env, episode - first, wanted.numbers(sim, first, first + at_once)
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

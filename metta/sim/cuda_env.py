@@ -6,11 +6,13 @@ the device until somebody asks for them.
 W worlds, A agents in a world, N = W * A agent streams (world-major), M tokens of an observation.
 """
 
+import os
 import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -53,7 +55,8 @@ class DeviceBuffers:
 class CudaVectorEnv:
     """W worlds of one configuration, stepped together on a GPU; apart from where things are, a `VectorEnv`.
 
-    Not for several threads at once, and no views of single worlds: `on_cpu` has those.
+    Not for several threads at once, and no views of single worlds: `on_cpu` has those. Copies go on like those of a
+    `VectorEnv`, except that a forked process cannot use the GPU.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class CudaVectorEnv:
         variants: Sequence[SimConfig] = (),
     ) -> None:
         """Arguments and errors as of `VectorEnv`."""
-        self._host = VectorEnv(
+        host = VectorEnv(
             config,
             num_worlds=num_worlds,
             seed=seed,
@@ -77,6 +80,12 @@ class CudaVectorEnv:
             first_world=first_world,
             variants=variants,
         )
+        self._build(host)
+
+    def _build(self, host: VectorEnv) -> None:
+        """Put the worlds of `host` on the device."""
+        self._host, self._process = host, os.getpid()
+        num_worlds, config = host.num_worlds, host.config
         self.config = config
         self.num_worlds, self.num_agents, self.num_streams = num_worlds, config.num_agents, self._host.num_streams
         self._state = {name: on_device(array) for name, array in self._host.state_arrays().items()}
@@ -84,6 +93,7 @@ class CudaVectorEnv:
         self._actions = on_device(np.zeros(self.num_streams, np.int32))
         self._failed = on_device(np.zeros(1, np.int32))
         self._ended = _no_episodes(num_worlds, config)
+        self._fetched = [_in_reach(part) for part in (*self._ended, self._failed)]
         self._steps_since_fetch = 0
         # The same memory as kernels take it.
         self._worlds = Worlds(**{name: view(self._state[f"worlds.{name}"]) for name in Worlds._fields})
@@ -98,12 +108,30 @@ class CudaVectorEnv:
         )
         self._fixed = copied(self._host.rules), self._worlds, copied(self._host.window), self._shown
         self._kept = Ended(*map(view, self._ended))
+        self._given = view(self._actions)
+
+    def __getstate__(self) -> VectorEnv:
+        self._fetch()
+        return self.on_cpu()
+
+    def __setstate__(self, host: VectorEnv) -> None:
+        self._build(host)
+
+    def __copy__(self) -> Self:
+        return deepcopy(self)
+
+    def _check_process(self) -> None:
+        if self._process != os.getpid():
+            raise RuntimeError(
+                "a forked process cannot use worlds on a GPU: start processes with spawn and pickle the worlds."
+            )
 
     def reset(self, seed: int | None = None) -> None:
         """Start episode 0 in every world (of another seed, if given) and write its first observations.
 
         Raises RunError if a map of the configured room cannot be drawn.
         """
+        self._check_process()
         self.on_cpu().prepare(seed)
         self._upload()
         self._start(0, self.num_worlds, afresh=True)
@@ -119,7 +147,7 @@ class CudaVectorEnv:
 
         Raises:
             ValueError: `actions` is not an int32 [N], or the range is not inside 0..W.
-            RuntimeError: `reset` was not called.
+            RuntimeError: `reset` was not called, or this process was forked.
             RunError: the map of an episode could not be drawn, in this step or one of the last ones.
         """
         given = torch.as_tensor(actions)
@@ -129,14 +157,42 @@ class CudaVectorEnv:
             raise ValueError(f"worlds {first}..{last} are not inside 0..{self.num_worlds}")
         if not self._host.started:
             raise RuntimeError("call reset before the first step")
-        self._actions.copy_(given)
-        launch(change_worlds, WORLD_THREADS, last - first, *self._fixed, view(self._actions), first, last)
+        self._check_process()
+        self.queue_step(given, first, last)
+        self.made_steps(1)
+
+    def queue_step(self, actions: Tensor, first: int = 0, last: int | None = None) -> None:
+        """What `step_worlds` asks the GPU for and nothing else, so that it can be recorded in a CUDA graph.
+
+        Whoever plays it back calls `made_steps`. To be called once before it is recorded, to be compiled.
+
+        Args:
+            actions: [N] of any integers, on the device.
+            first: first world.
+            last: the one behind the last world; None: all.
+        """
+        last = self.num_worlds if last is None else last
+        self._actions.copy_(actions)
+        launch(change_worlds, WORLD_THREADS, last - first, *self._fixed, self._given, first, last)
         launch(show_step, AGENT_THREADS, (last - first) * self.num_agents, *self._fixed, first, last)
         self._finish(first, last)
+
+    def made_steps(self, steps: int) -> None:
+        """Keep account of so many steps at a time, no more than an episode has; may fetch what ended in them."""
         # Episodes of one world end at least `longest` steps apart, so none is overwritten before it is fetched.
-        self._steps_since_fetch += 1
-        if self._steps_since_fetch >= self._host.longest:
+        self._steps_since_fetch += steps
+        if self._steps_since_fetch + steps > self._host.longest:
             self._fetch()
+
+    @property
+    def longest(self) -> int:
+        """Steps of the longest episode, which are also the fewest between the ends of two episodes of one world."""
+        return self._host.longest
+
+    @property
+    def changed(self) -> list[Tensor]:
+        """All that a step changes in place on the device."""
+        return [*self._state.values(), *self._ended, self._failed, self._actions]
 
     def _finish(self, first: int, last: int) -> None:
         """Keep the episodes that ended in worlds first..last-1 and start the next ones."""
@@ -154,14 +210,18 @@ class CudaVectorEnv:
             raise RunError(NO_MAP)
 
     def _fetch(self) -> None:
-        """Make records of the finished episodes on the device."""
+        """Make records of the finished episodes on the device; waits for it once."""
         self._steps_since_fetch = 0
-        self._check_maps()
-        done = self._ended.clock[:, STEP].nonzero()[:, 0]
-        if len(done):
-            columns = [part[done].cpu().numpy() for part in self._ended]
-            self._host.add_episodes(self._host.record(*parts) for parts in zip(*columns, strict=True))
-            self._ended.clock.zero_()
+        for own, part in zip(self._fetched, (*self._ended, self._failed), strict=True):
+            own.copy_(part, non_blocking=True)
+        self._ended.clock.zero_()
+        if not SIMULATED:
+            torch.cuda.current_stream().synchronize()
+        *columns, failed = (part.numpy() for part in self._fetched)
+        if failed[0]:
+            raise RunError(NO_MAP)
+        for world in np.flatnonzero(columns[0][:, STEP]).tolist():
+            self._host.add_episodes([self._host.record(*(column[world] for column in columns))])
 
     def drain_episodes(self) -> list[EpisodeRecord]:
         """Records of the episodes that ended since the last call, ordered by (finished_at, world).
@@ -207,6 +267,11 @@ class CudaVectorEnv:
 def on_device(array: NDArray[Any]) -> Tensor:
     """A copy of an array in the device's memory."""
     return torch.from_numpy(array.copy()).to(DEVICE)
+
+
+def _in_reach(tensor: Tensor) -> Tensor:
+    """Memory of the CPU for a tensor of the device, of the kind that is copied to while both go on."""
+    return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=not SIMULATED)
 
 
 def view(tensor: Tensor) -> Any:

@@ -3,7 +3,8 @@
 W worlds, A agents in a world, N = W*A streams, M tokens of an observation.
 """
 
-from typing import Any
+from copy import deepcopy
+from typing import Any, Self
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
@@ -23,7 +24,8 @@ class ArenaStreams(GymnasiumVectorEnv[NDArray[np.uint8], NDArray[np.int32], NDAr
     A world that ends starts its next episode in the same step (`AutoresetMode.SAME_STEP`): the returned observation is
     the new episode's first, the finished episode's last one is in `infos["final_obs"]`, what was known about its last
     step in `infos["final_info"]`: `action_success`, `episode_return` and `episode_length`. Infos of streams that go on
-    hold `action_success`. Every array is a copy that the caller may keep.
+    hold `action_success`. Every array is a copy that the caller may keep. Copies of it go on like those of the native
+    environment.
 
     `reset(seed=s)` starts the same episodes as the native environment of seed s; `reset()` starts others, whose seed is
     drawn from `np_random`.
@@ -49,6 +51,9 @@ class ArenaStreams(GymnasiumVectorEnv[NDArray[np.uint8], NDArray[np.int32], NDAr
         self.single_action_space = Discrete(NUM_ACTIONS)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
+
+    def __copy__(self) -> Self:
+        return deepcopy(self)  # sharing worlds would mix two games
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -1,6 +1,7 @@
 """One world as a PettingZoo `ParallelEnv`: agents by name, one episode per reset, no automatic restart."""
 
-from typing import Any, ClassVar
+from copy import deepcopy
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
@@ -21,6 +22,7 @@ class ArenaParallelEnv(ParallelEnv[str, Observation, int]):
     `reset(seed=s)` starts the same episode as the native environment of seed s. `reset()` starts another episode, whose
     seed is drawn from a generator that the last given seed determines (from the system's entropy if none was given).
     Observations are uint8 [M, 3] tokens, rewards floats in reward units; infos hold `action_success`.
+    Copies of it go on like those of the native environment.
     """
 
     metadata: ClassVar[dict[str, Any]] = {
@@ -50,6 +52,9 @@ class ArenaParallelEnv(ParallelEnv[str, Observation, int]):
     def action_space(self, agent: str) -> Discrete:
         """The 16 flat actions."""
         return self.action_spaces[agent]
+
+    def __copy__(self) -> Self:
+        return deepcopy(self)  # sharing worlds would mix two games
 
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None

@@ -5,6 +5,7 @@ as long as a step of many worlds. So the threads stay in compiled code after a s
 there, and only sleep when it does not come soon.
 """
 
+import os
 import threading
 import time
 import weakref
@@ -66,23 +67,21 @@ class Team:
             thread = threading.Thread(target=_serve, args=work, name=f"worlds {number}", daemon=True)
             thread.start()
             threads.append(thread)
-        self._threads = threads
-        self._end = weakref.finalize(self, _stop, self._notes, self._alarms, threads)
+        self._process = os.getpid()
+        self._end = weakref.finalize(self, _stop, self._process, self._notes, self._alarms, threads)
+
+    def is_here(self) -> bool:
+        """Whether this is the process that its threads are in; a fork takes none of them along."""
+        return self._process == os.getpid()
 
     def step(self, actions: NDArray[np.int32]) -> int:
-        """One step of all worlds; returns how many episodes ended.
-
-        Raises:
-            RuntimeError: a thread is gone, as after a fork.
-        """
+        """One step of all worlds; returns how many episodes ended."""
         notes = self._notes
         self._actions[:] = actions
         notes[NUMBER] += 1
         _wake(notes, self._alarms)
         ended = int(step_worlds(*self._own))
         while not all_done(notes, PATIENCE):
-            if not all(thread.is_alive() for thread in self._threads):
-                raise RuntimeError("a thread of the simulator is gone; after a fork, make a new environment.")
             time.sleep(NAP_SECONDS)
         return ended + int(notes[LINE + ENDED :: LINE].sum())
 
@@ -106,8 +105,12 @@ def _wake(notes: NDArray[np.int64], alarms: Sequence[threading.Event]) -> None:
             alarm.set()
 
 
-def _stop(notes: NDArray[np.int64], alarms: Sequence[threading.Event], threads: Sequence[threading.Thread]) -> None:
+def _stop(
+    process: int, notes: NDArray[np.int64], alarms: Sequence[threading.Event], threads: Sequence[threading.Thread]
+) -> None:
     """End the threads and wait for it: one that Python's end cuts off in compiled code can abort the process."""
+    if process != os.getpid():
+        return
     notes[NUMBER] = STOP
     _wake(notes, alarms)
     for thread in threads:

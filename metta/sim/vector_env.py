@@ -5,9 +5,10 @@ W worlds, A agents in a world, N = W*A agent streams (world-major), M tokens of 
 
 import hashlib
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, fields
 from itertools import pairwise
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +92,9 @@ class VectorEnv:
 
     Call `reset` first. A world that ends in a step has that episode's reward and flags in `buffers`, its last
     observation in `final_observations`, and the first observation of its next episode in `observations`.
+
+    A copy (`copy`, `deepcopy`, `pickle`, also into another process or through a fork) goes on exactly as its original,
+    in arrays of its own; episodes that were not drained yet are in both.
     """
 
     def __init__(
@@ -160,6 +164,18 @@ class VectorEnv:
         self.started = False
         self._team: Team | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but views of other arrays, and threads."""
+        return {name: value for name, value in vars(self).items() if name not in ("_rows", "_team")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._rows = self.buffers.observations.reshape(self.num_streams, -1)
+        self._team = None
+
+    def __copy__(self) -> Self:
+        return deepcopy(self)  # sharing arrays would mix two games
+
     @property
     def legend(self) -> dict[str, str]:
         """Character of `map_rows` -> "empty", "agent" or an object's name."""
@@ -191,7 +207,7 @@ class VectorEnv:
             self.step_worlds(actions, 0, self.num_worlds)
             return
         self._check(actions, 0, self.num_worlds)
-        if self._team is None:
+        if self._team is None or not self._team.is_here():
             bounds = [self.num_worlds * part // self.threads for part in range(self.threads + 1)]
             self._team = Team([*pairwise(bounds)], self._arguments(), self.num_streams)
         if self._team.step(actions):

@@ -82,7 +82,7 @@ def results() -> BenchmarkResults:
         seeds=[0, 1],
         planned=[Key(name, "level_1_basic", seed) for name in ("vit", "fast") for seed in (0, 1)],
         command="run_benchmark.py",
-        references={"level_1_basic": {"random": {"basic": RANDOM}}},
+        references={"level_1_basic": {"blind": {"basic": RANDOM}}},
         runs=[
             run("vit", 0, evaluated([1.0, 1.2, 1.1, 0.9])),
             run("vit", 1, None),
@@ -98,9 +98,9 @@ def test_read_back(tmp_path: Path) -> None:
     assert read_results(tmp_path / "r.json") == results()
 
 
-def random_in(record: Any) -> Any:
-    """The random player's result in a record."""
-    return record["references"]["level_1_basic"]["random"]["basic"]
+def blind_in(record: Any) -> Any:
+    """The blind player's result in a record."""
+    return record["references"]["level_1_basic"]["blind"]["basic"]
 
 
 @pytest.mark.parametrize(
@@ -111,16 +111,16 @@ def random_in(record: Any) -> Any:
         (lambda record: record["runs"][0]["training"].update(status="odd"), r"runs\.0\.training\.status"),
         (lambda record: record["runs"][0]["training"].update(extra=1), r"unknown key 'runs\.0\.training\.extra'"),
         (
-            lambda record: random_in(record).update(hearts_of_episodes=[]),
+            lambda record: blind_in(record).update(hearts_of_episodes=[]),
             r"basic: .* each of the 4 episodes, .* holds 0",
         ),
-        (lambda record: random_in(record)["hearts_of_episodes"].pop(), r"basic: .* each of the 4 episodes, .* holds 3"),
+        (lambda record: blind_in(record)["hearts_of_episodes"].pop(), r"basic: .* each of the 4 episodes, .* holds 3"),
         (
-            lambda record: random_in(record).update(hearts_per_agent=1e308),
-            r"random\.basic\.hearts_per_agent: .*equal to 1000000000",
+            lambda record: blind_in(record).update(hearts_per_agent=1e308),
+            r"blind\.basic\.hearts_per_agent: .*equal to 1000000000",
         ),
-        (lambda record: random_in(record).update(normalised_score=-1e308), r"random\.basic\.normalised_score: "),
-        (lambda record: random_in(record).update(episodes=10**400), r"random\.basic\.episodes: "),
+        (lambda record: blind_in(record).update(normalised_score=-1e308), r"blind\.basic\.normalised_score: "),
+        (lambda record: blind_in(record).update(episodes=10**400), r"blind\.basic\.episodes: "),
         (
             lambda record: record["runs"][0]["training"].update(duration_seconds=-5),
             r"runs\.0\.training\.duration_seconds: .*greater than or equal to 0 \(given: -5\)",
@@ -197,12 +197,12 @@ def test_a_score_that_is_only_rounding_is_none() -> None:
 
 
 def test_episodes_that_do_not_pair_are_no_evidence() -> None:
-    assert verdict([evaluated([2.0, 2.2])], RANDOM) == "not distinguishable from random with 1 seed"
+    assert verdict([evaluated([2.0, 2.2])], RANDOM) == "not distinguishable from blind with 1 seed"
 
 
 def test_rows_best_first_with_the_floor_last() -> None:
     rows = summary_rows(results())
-    assert [row.architecture for row in rows] == ["fast", "vit", "random"]
+    assert [row.architecture for row in rows] == ["fast", "vit", "blind"]
     assert [row.seeds for row in rows] == [2, 1, 0]
     assert rows[0].hearts.mean == pytest.approx((2.05 + 2.075) / 2)
     assert rows[0].training_seconds == 10.5
@@ -225,25 +225,25 @@ def test_markdown_and_csv() -> None:
 @pytest.mark.parametrize(
     ("seeds", "words"),
     [
-        ([[2.0, 2.2, 2.1, 2.0], [2.0, 2.1, 2.1, 2.1]], "above random (95 % intervals apart)"),
-        ([[2.0, 2.2, 2.1, 2.0], [1.0, 1.2, 1.1, 1.0]], "above random in each of 2 seeds"),
-        ([[2.0, 2.2, 2.1, 2.0]], "above random in each of 1 seed"),
-        ([[2.0, 2.2, 2.1, 2.0], [0.0, 0.1, 0.2, 0.1]], "not distinguishable from random with 2 seeds"),
-        ([[0.1, 0.0, 0.2, 0.1]], "not distinguishable from random with 1 seed"),
+        ([[2.0, 2.2, 2.1, 2.0], [2.0, 2.1, 2.1, 2.1]], "above blind (95 % intervals apart)"),
+        ([[2.0, 2.2, 2.1, 2.0], [1.0, 1.2, 1.1, 1.0]], "above blind in each of 2 seeds"),
+        ([[2.0, 2.2, 2.1, 2.0]], "above blind in each of 1 seed"),
+        ([[2.0, 2.2, 2.1, 2.0], [0.0, 0.1, 0.2, 0.1]], "not distinguishable from blind with 2 seeds"),
+        ([[0.1, 0.0, 0.2, 0.1]], "not distinguishable from blind with 1 seed"),
     ],
 )
 def test_verdicts(seeds: list[list[float]], words: str) -> None:
     assert verdict([evaluated(hearts) for hearts in seeds], RANDOM) == words
 
 
-def test_below_random() -> None:
+def test_below_blind() -> None:
     floor = evaluated([1.0, 1.1, 1.2, 1.1])
-    assert verdict([evaluated([0.0, 0.1]), evaluated([0.1, 0.0])], floor) == "below random (95 % intervals apart)"
+    assert verdict([evaluated([0.0, 0.1]), evaluated([0.1, 0.0])], floor) == "below blind (95 % intervals apart)"
 
 
 def test_episodes_on_other_maps_are_not_paired() -> None:
     other = evaluated([2.0, 2.2, 2.1, 2.0], worlds_hash="other maps")
-    assert verdict([other], RANDOM) == "not distinguishable from random with 1 seed"
+    assert verdict([other], RANDOM) == "not distinguishable from blind with 1 seed"
 
 
 def test_a_benchmark_without_results_has_an_empty_table() -> None:

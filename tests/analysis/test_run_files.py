@@ -20,6 +20,16 @@ def test_a_folder_that_cannot_be_is_one_that_is_not_there(tmp_path: Path, name: 
     assert "there is no run folder" in fault
 
 
+@pytest.mark.parametrize(("busy", "known"), [(False, 0.3), (True, None)])
+def test_a_latency_measured_beside_other_work_is_left_out(tmp_path: Path, busy: bool, known: float | None) -> None:
+    write_benchmark(tmp_path / "b", ["vit"], LEVELS[:1], seeds=1)
+    file = tmp_path / "b" / f"wide.vit.{LEVELS[0]}.s0" / "evaluation.json"
+    record = json.loads(file.read_text())
+    record["acting_latency"] = {"median_milliseconds": 0.3, "busy": busy}
+    file.write_text(json.dumps(record))
+    assert read_run_files(file.parent, {"basic"}, FileMemory()).evaluated.latency == known
+
+
 @pytest.mark.parametrize(
     ("file", "change", "fault"),
     [

@@ -76,7 +76,7 @@ def write_benchmark(
     references = {
         level: {
             player: {name: evaluated(hearts, generator, level + name) for name in environments(level)}
-            for player, hearts in (("random", 0.2), ("scripted", 8.0))
+            for player, hearts in (("random", 0.2), ("blind", 0.8), ("reflex", 7.6), ("scripted", 8.0))
         }
         for level in levels
     }
@@ -158,7 +158,7 @@ def _write_folder(folder: Path, hearts: float, level: str, architecture: str) ->
             "update": update,
             "timesteps": 50_000 * update,
             "rollout/reward_per_step": hearts * update / 2000,
-            **({"episode/hearts_per_agent": hearts * update / 20} if update > 5 else {}),
+            **({"held_out/hearts_per_agent": hearts * update / 20} if update > 5 else {}),
             **(curriculum_metrics(update) if level == LEVELS[4] else {}),
         }
         for update in range(1, 21)
@@ -167,7 +167,7 @@ def _write_folder(folder: Path, hearts: float, level: str, architecture: str) ->
     counters = {name: [hearts, hearts + 1] for name in COUNTERS}
     record = {
         "checkpoint": CHECKPOINT,
-        "acting_latency": {"median_milliseconds": len(architecture) / 10},
+        "acting_latency": {"median_milliseconds": len(architecture) / 10, "busy": False},
         "evaluation": {"worlds": EPISODES},
         "results": {
             name: {

@@ -14,13 +14,14 @@ import pytest
 
 from experiments.recipes.benchmark_architectures.level_3_medium import LEVEL
 from metta.analysis.report import main
+from metta.base.addresses import RANDOM
 from metta.play.page import play_page
 from metta.play.server import PlayServer
 from metta.play.table import Seat, Table
 from metta.replay.page import replay_page
 from metta.replay.recording import Recording, record
 from metta.rl.config import EvaluationConfig, SystemConfig
-from metta.rl.players import RandomPlayer
+from metta.rl.players import REFERENCE_PLAYERS
 from metta.sim.constants import ACTION_NAMES
 from tests.analysis.wide import LEVELS, write_benchmark
 
@@ -141,6 +142,44 @@ def test_every_control_of_the_replay_works(browser: Any, replay: tuple[Path, Rec
     assert faults == []
 
 
+def test_keys_work_after_every_control(browser: Any, replay: tuple[Path, Recording]) -> None:
+    """Used by mouse; a button that was reached by keyboard is still pressed by space."""
+    page, faults = opened(browser, replay[0], "light")
+    clock = page.locator("#clock")
+
+    def at(step: int) -> None:
+        sync_api.expect(clock).to_have_text(f"{step} of {STEPS - 1}")
+
+    at(0)
+    page.click("#step")
+    page.keyboard.press("ArrowRight")
+    at(2)
+    page.click("#back")
+    page.keyboard.press("n")
+    assert page.input_value("#agent") == "1"
+    page.mouse.click(*(middle(page, "#scrub")))
+    jumped = int(page.inner_text("#clock").split()[0])
+    page.keyboard.press("ArrowLeft")
+    at(jumped - 1)
+    page.keyboard.press(" ")
+    assert page.inner_text("#play") == "Pause"
+    page.keyboard.press(" ")
+    assert page.inner_text("#play") == "Play"
+    before = int(page.inner_text("#clock").split()[0])
+    page.focus("#back")
+    page.keyboard.press(" ")
+    at(before - 1)
+    page.keyboard.press("ArrowRight")
+    at(before)
+    assert faults == []
+
+
+def middle(page: Any, control: str) -> tuple[float, float]:
+    """Where to click on a control."""
+    box = page.locator(control).bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
 def test_the_replay_shows_what_was_recorded(browser: Any, replay: tuple[Path, Recording]) -> None:
     file, recording = replay
     page, _ = opened(browser, file, "light")
@@ -172,7 +211,7 @@ def test_a_click_on_an_agent_chooses_it(browser: Any, replay: tuple[Path, Record
 def live() -> Iterator[PlayServer]:
     """A short live world of random players."""
     sim = LEVEL.make_evals()["basic"].model_copy(update={"max_steps": STEPS})
-    seats = [Seat("random", RandomPlayer(), tuple(range(sim.num_agents)))]
+    seats = [Seat("random", REFERENCE_PLAYERS[RANDOM](sim), tuple(range(sim.num_agents)))]
     table = Table(sim, EvaluationConfig(worlds=2), seats, 0)
     with PlayServer(table, play_page("Live", [("player", "random")], None), 0) as serving:
         thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
@@ -219,3 +258,50 @@ def test_a_world_is_played_and_an_agent_steered(browser: Any, live: PlayServer, 
     sync_api.expect(clock).to_have_text(f"0 of {STEPS - 1}")
     assert live.table.episode == 1
     assert faults == []
+
+
+def test_rewards_so_far_are_those_of_the_steps_done(browser: Any, live: PlayServer) -> None:
+    page = browser.new_page()
+    page.goto(live.url)
+    clock = page.locator("#clock")
+    for step in range(STEPS - 1):
+        sync_api.expect(clock).to_have_text(f"{step} of {STEPS - 1}")
+        page.click("#step")
+    sync_api.expect(clock).to_have_text(f"{STEPS - 1} of {STEPS - 1}")
+
+    def so_far() -> list[float]:
+        return [float(text) for text in page.locator("#all tr td:nth-child(4)").all_inner_texts()]
+
+    shown = so_far()
+    rewards = [sum(row["rewards"][agent] for row in live.table.rows) for agent in range(len(shown))]
+    assert any(rewards)
+    assert shown == pytest.approx(rewards, abs=0.006)
+    page.reload()
+    sync_api.expect(clock).to_have_text(f"{STEPS - 1} of {STEPS - 1}")
+    assert so_far() == shown
+
+
+def test_tabs_follow_each_other_and_the_end_of_the_server_is_told(browser: Any, live: PlayServer) -> None:
+    first, second = browser.new_page(), browser.new_page()
+    for page in (first, second):
+        page.goto(live.url)
+        sync_api.expect(page.locator("#clock")).to_have_text(f"0 of {STEPS - 1}")
+    first.click("#step")
+    sync_api.expect(second.locator("#clock")).to_have_text(f"1 of {STEPS - 1}")
+    second.click("#step")
+    sync_api.expect(first.locator("#clock")).to_have_text(f"2 of {STEPS - 1}")
+    second.select_option("#episode", "1")
+    second.click("#restart")
+    for page in (first, second):
+        sync_api.expect(page.locator("#clock")).to_have_text(f"0 of {STEPS - 1}")
+        assert page.input_value("#episode") == "1"
+    live.shutdown()
+    live.server_close()
+    for page in (first, second):
+        sync_api.expect(page.locator("#message")).to_contain_text("the command that serves this world has ended")
+
+
+def test_a_wrong_address_is_told_in_words(browser: Any, live: PlayServer) -> None:
+    page = browser.new_page()
+    page.goto(live.url.replace(live.token, "old"))
+    assert "There is no game at this address" in page.inner_text("body")

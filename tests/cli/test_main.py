@@ -39,7 +39,10 @@ def test_help_lists_every_key_with_type_default_and_meaning(capsys: pytest.Captu
     assert main([TRAIN, "--help"]) == 0
     output = capsys.readouterr().out
     assert "  seed = 0    (integer)\n      reaches weights" in output
-    assert "  trainer.total_timesteps = 1000000    (integer >= 1)\n      Agent-steps to train for" in output
+    assert (
+        "  trainer.total_timesteps = 1000000    (integer >= 1 and <= 1000000000000000)\n      Agent-steps to train for"
+        in output
+    )
     assert "  system.device = auto    (auto | cpu | cuda)\n" in output
     listed = [line.split(" = ")[0].strip() for line in output.splitlines() if line.startswith("  ") and " = " in line]
     lines = output.split("Parameters:")[1].splitlines()

@@ -41,6 +41,7 @@ class Bench:
     def __init__(self) -> None:
         self.on_step: Callable[[int], None] = lambda timesteps: None
         self.started_at: list[int] = []
+        self.latency: dict[str, Any] = {"median_milliseconds": 1.5, "busy": False}
         self.replay_kinds: list[str] = []
         self.replay_processes: list[int] = []
 
@@ -74,8 +75,8 @@ class Bench:
     def evaluate(
         self, player: Path | str, environments: Mapping[str, Any], evaluation: Any, system: Any
     ) -> dict[str, Any]:
-        """Hearts are 1 for any checkpoint and 0 for random."""
-        hearts = 0.0 if player == "random" else 1.0
+        """Hearts are 1 for any checkpoint and 0 for players that see nothing."""
+        hearts = 0.0 if player in ("random", "blind") else 1.0
         return {name: environment_result(hearts, evaluation.worlds) for name in environments}
 
 
@@ -106,7 +107,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Bench:
     checkpoint.list_checkpoints = lambda folder: sorted(folder.glob("step_*"))  # type: ignore[attr-defined]
     checkpoint.is_sound = lambda checkpoint: not (checkpoint / "damaged").exists()  # type: ignore[attr-defined]
     latency = types.ModuleType("metta.rl.latency")
-    latency.acting_latency = lambda *given: {"median_milliseconds": 1.5}  # type: ignore[attr-defined]
+    latency.acting_latency = lambda *given: dict(bench.latency)  # type: ignore[attr-defined]
     for module in (trainer, evaluate, checkpoint, latency):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr("metta.lab.replays.write_missing", bench.write_replays)

@@ -59,12 +59,12 @@ def test_the_documented_structure(here: Here, capsys: pytest.CaptureFixture[str]
     assert (basic["reward"], basic["hearts_per_agent"], basic["episodes"]) == (2.0, 1.0, 16)
     assert basic["normalised_score"] == 1.0
     assert basic["spread"]["hearts_per_agent"]["standard_deviation"] == 0.0
-    assert here.results_seen == [0, 0, 0, 1, 2, 3]
+    assert here.results_seen == [0, 0, 0, 0, 0, 1, 2, 3]
     output = capsys.readouterr().out
     table = (OUTPUT / "benchmark_results.md").read_text()
     assert table.strip() in output
-    assert "above random" in table
-    assert (OUTPUT / "benchmark_results.csv").read_text().count("\n") == 5
+    assert "above blind" in table
+    assert (OUTPUT / "benchmark_results.csv").read_text().count("\n") == 7
 
 
 def test_the_commands_do_what_was_planned(here: Here) -> None:
@@ -143,7 +143,7 @@ def test_evaluations_under_other_rules_are_made_anew(here: Here) -> None:
     here.done.clear()
     assert main(SMALL) == 0
     assert episodes() == {16}
-    assert len(here.done) == 6  # four runs, two reference players
+    assert len(here.done) == 8  # four runs, four reference players
     here.done.clear()
     assert main(SMALL) == 0
     assert here.done == []

@@ -38,6 +38,19 @@ def test_the_newest_goes_to_evaluation_json(run: Path) -> None:
     assert record["architecture"] == "vit"
 
 
+def test_latency_is_measured_again_only_where_asked_for_or_the_machine_was_busy(run: Path, bench: Bench) -> None:
+    def latency(*words: str, measures: float, busy: bool = False) -> float:
+        bench.latency = {"median_milliseconds": measures, "busy": busy}
+        assert evaluate(str(CHECKPOINTS), *words) == 0
+        found: float = json.loads((run / "evaluation.json").read_text())["acting_latency"]["median_milliseconds"]
+        return found
+
+    assert latency(measures=9.0) == 1.5
+    assert latency("latency=again", measures=2.5, busy=True) == 2.5
+    assert latency(measures=3.5) == 3.5
+    assert latency(measures=4.5) == 3.5
+
+
 def test_another_checkpoint_or_level_goes_to_a_file_of_its_own(run: Path) -> None:
     own = (run / "evaluation.json").read_bytes()
     evaluate(f"file://./{CHECKPOINTS}:best")

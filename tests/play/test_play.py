@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from experiments.recipes.benchmark_architectures.level_1_basic import LEVEL
+from metta.base.addresses import PLAYERS
 from metta.base.errors import InputError
 from metta.cli.main import main
 from metta.lab.play import PlayConfig, agent_numbers, seated, seats
@@ -41,7 +42,7 @@ def table_of(policy_uri: str, players: str = "", episode: int = 0) -> Table:
     return Table(SIM, EVALUATION, seats(seated(policy_uri, None, players, AGENTS), config, SIM), episode)
 
 
-@pytest.mark.parametrize("player", ["random", "scripted"])
+@pytest.mark.parametrize("player", PLAYERS)
 def test_a_world_left_alone_is_the_evaluation_s_episode(player: str) -> None:
     table, recording = table_of(player, episode=1), record(player, SIM, EVALUATION, SYSTEM, 1)
     for _ in range(STEPS):
@@ -174,7 +175,7 @@ def test_a_game_over_the_network(server: PlayServer) -> None:
     assert episode["head"]["players"] == ["random"] * AGENTS
     assert len(episode["rows"]) == 1
     for step in range(STEPS):
-        answer = found(ask(server, "step", {"step": step, "steered": {"3": 0}}))
+        answer = found(ask(server, "step", {"game": 1, "step": step, "steered": {"3": 0}}))
         assert answer["done"]["agents"][3][4] == 0
         assert (answer["row"] is None) == (step == STEPS - 1)
     again = found(ask(server, "episode"))
@@ -183,7 +184,7 @@ def test_a_game_over_the_network(server: PlayServer) -> None:
     assert server.table.result is not None
     last = again["rows"][-1]["inventories"]
     assert sum(server.table.result["hearts"]) >= sum(held[HEART] for held in last)
-    assert ask(server, "step", {"step": STEPS - 1})[0] == 400
+    assert ask(server, "step", {"game": 1, "step": STEPS - 1})[0] == 400
     assert found(ask(server, "restart", {"episode": 1})) == {"episode": 1}
     assert len(found(ask(server, "episode"))["rows"]) == 1
 
@@ -212,10 +213,9 @@ def test_strangers_find_nothing(server: PlayServer) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "headers", "sentence"),
     [
-        ("step", {"step": 7}, {}, "the world is at step 0"),
-        ("step", {"step": 0, "steered": {"x": 1}}, {}, "must map agents"),
-        ("step", {"step": 0, "steered": {"1": "move"}}, {}, "must map agents"),
-        ("step", {"step": 0, "steered": {"1": 16}}, {}, "action 16 is not one of"),
+        ("step", {"game": 1, "step": 0, "steered": {"x": 1}}, {}, "must map agents"),
+        ("step", {"game": 1, "step": 0, "steered": {"1": "move"}}, {}, "must map agents"),
+        ("step", {"game": 1, "step": 0, "steered": {"1": 16}}, {}, "action 16 is not one of"),
         ("step", [], {}, "must be a JSON object"),
         ("step", {"step": 0}, {"Content_Type": "text/plain"}, "must be JSON"),
         ("step", {"step": "0" * 5000}, {}, "at most 4096 bytes"),
@@ -230,6 +230,29 @@ def test_bad_requests_are_refused_in_a_sentence(
     assert status == 400
     assert sentence in json.loads(text)["error"]
     assert len(server.table.rows) == 1
+
+
+def test_a_second_tab_is_told_what_the_first_one_did(server: PlayServer) -> None:
+    assert found(ask(server, "episode"))["game"] == 1
+    found(ask(server, "step", {"game": 1, "step": 0}))
+    status, text = ask(server, "step", {"game": 1, "step": 0})
+    assert status == 409
+    assert json.loads(text)["error"] == "another page has played on; the world is at step 1."
+    news = found(ask(server, "since/0"))
+    assert (news["game"], len(news["rows"]), news["ended"]) == (1, 2, False)
+    assert news["rows"][0]["agents"][0][5] != NOT_DONE_YET
+    assert found(ask(server, "since/1"))["rows"] == news["rows"][1:]
+    found(ask(server, "restart", {"episode": 0}))
+    assert ask(server, "step", {"game": 1, "step": 0})[0] == 409, "the same step of another game"
+    assert found(ask(server, "since/7")) == {"game": 2, "rows": [], "ended": False}
+    assert ask(server, "since/x")[0] == 404
+
+
+def test_a_browser_with_a_wrong_address_is_told_in_words(server: PlayServer) -> None:
+    status, text = ask(server, "", token="guess", Accept="text/html,*/*")
+    assert status == 404
+    assert "There is no game at this address" in text
+    assert server.token not in text
 
 
 def test_a_browser_that_goes_away_is_no_news(server: PlayServer, capfd: pytest.CaptureFixture[str]) -> None:
@@ -255,6 +278,7 @@ class SlowTable:
     def __init__(self) -> None:
         self.asked, self.go = threading.Event(), threading.Event()
         self.rows: list[Any] = []
+        self.games = 1
         self.ended = False
 
     @property

@@ -12,14 +12,17 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.recipes.benchmark_architectures.level_1_basic import LEVEL
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES, LEVEL
 from experiments.recipes.benchmark_architectures.level_3_medium import LEVEL as LEVEL_3
 from metta.agent.build import build_policy
+from metta.agent.checkpoint import policy_record, policy_tensors
 from metta.agent.policies.fast import FastConfig
+from metta.base.addresses import PLAYERS
 from metta.base.errors import InputError
 from metta.cli.main import main
 from metta.replay.page import replay_page
 from metta.replay.recording import Recording, record
+from metta.rl.checkpoint import write_checkpoint
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.evaluate import evaluate
 from metta.rl.players import PolicyPlayer
@@ -42,15 +45,27 @@ BASIC = short(LEVEL.make_evals()["basic"])
 COMBAT = short(LEVEL_3.make_evals()["combat"])
 
 
-@pytest.mark.parametrize("player", ["random", "scripted"])
+@pytest.mark.parametrize("player", PLAYERS)
 @pytest.mark.parametrize("episode", [0, 1])
 def test_the_episode_is_the_evaluation_s(player: str, episode: int) -> None:
     recording = record(player, BASIC, EVALUATION, SYSTEM, episode)
     evaluated = evaluate(player, {"basic": BASIC}, EVALUATION, SYSTEM)["basic"]["per_episode"][episode]
     assert recording.result == evaluated
     assert recording.rewards.sum(axis=0).tolist() == pytest.approx(evaluated["reward"], abs=1e-4)
-    assert (recording.probabilities is None) == (player == "scripted")
+    assert (recording.probabilities is None) == (player in ("reflex", "scripted"))
     assert recording.values is None
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_policy_s_replay_is_the_episode_of_the_evaluation(name: str, tmp_path: Path) -> None:
+    """Whatever the number of worlds and threads then and now."""
+    policy = ARCHITECTURES[name].build(spec_of(BASIC), seed=1)
+    record_of_policy = policy_record(ARCHITECTURES[name], policy.spec, name)
+    checkpoint = write_checkpoint(tmp_path, 0, policy_tensors(policy), record_of_policy, {}, {})
+    evaluation, few = EvaluationConfig(worlds=6), EvaluationConfig(worlds=5)
+    evaluated = evaluate(checkpoint, {"basic": BASIC}, evaluation, SystemConfig(device="cpu", threads=2))["basic"]
+    recording = record(checkpoint, BASIC, few, SystemConfig(device="cpu"), 4)
+    assert recording.result == evaluated["per_episode"][4]
 
 
 def test_steps_follow_from_each_other() -> None:

@@ -2,15 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from metta.base.errors import InputError
 from metta.base.files import write_json
 from metta.cli.generalisation import main, table
-from metta.rl import trainer as trainer_module
 from metta.rl.config import EvaluationConfig
 from metta.rl.generalisation import gap, trained_on
-from metta.rl.trainer import train
+from metta.rl.trainer import train, training_worlds
 from tests.rl.small_run import SIM, STEPS_PER_UPDATE, small_run
 
 CONFIG = small_run(updates=12).model_copy(update={"evaluation": EvaluationConfig(worlds=3)})
@@ -18,42 +18,26 @@ CONFIG = small_run(updates=12).model_copy(update={"evaluation": EvaluationConfig
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """The folder of a finished run, and the hashes of the maps it met."""
+    """The folder of a finished run, and the hashes of the maps whose episodes it finished."""
     folder = tmp_path_factory.mktemp("train_dir") / "small"
     folder.mkdir()
-    met = set()
-    original = trainer_module.VectorEnv._start
-
-    def spy(self, chosen, *rest):
-        original(self, chosen, *rest)
-        met.update("\n".join(self.start_rows(world)) for world in chosen)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer_module.VectorEnv, "_start", spy)
-        train(CONFIG, folder)
+    train(CONFIG, folder)
+    worlds = training_worlds(CONFIG, None)
+    for _ in range(12 * CONFIG.trainer.rollout_steps):
+        worlds.step(np.zeros(worlds.num_streams, np.int32))
     write_json(folder / "config.json", {"format": 1, "configuration": CONFIG.model_dump(mode="json"), "starts": []})
-    return folder, met
+    return folder, {episode.map_hash for episode in worlds.drain_episodes()}
 
 
-def test_training_maps_were_met_and_evaluation_maps_were_not(run, monkeypatch, capsys):
+def test_training_maps_were_met_and_evaluation_maps_were_not(run, capsys):
     folder, met = run
-    played = []
-    original = trainer_module.VectorEnv._record
-
-    def spy(self, w):
-        played.append("\n".join(self.start_rows(w)))
-        return original(self, w)
-
-    monkeypatch.setattr("metta.sim.vector_env.VectorEnv._record", spy)
     assert main([str(folder)]) == 0
     record = json.loads((folder / "generalisation.json").read_text())
     result = record["results"]["basic"]
-    count = result["training"]["episodes"]
-    assert count == 3
-    # Two training worlds with two episodes each, three of which count; then three evaluation worlds.
-    assert len(played) == 4 + 3
-    assert set(played[:4]) <= met
-    assert not set(played[4:]) & met
+    played = {side: [e["map_hash"] for e in result[side]["per_episode"]] for side in ("training", "evaluation")}
+    assert [len(maps) for maps in played.values()] == [3, 3]
+    assert set(played["training"]) <= met
+    assert not set(played["evaluation"]) & met
     assert result["training"]["worlds_hash"] != result["evaluation"]["worlds_hash"]
     difference = result["training"]["hearts_per_agent"] - result["evaluation"]["hearts_per_agent"]
     assert result["gap"]["hearts_per_agent"]["difference"] == pytest.approx(difference)

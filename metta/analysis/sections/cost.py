@@ -11,7 +11,8 @@ from metta.analysis.table import Table
 COST_NOTES = {
     "training_seconds": "Times compare only if all runs had the same machine to themselves.",
     "latency": "Measured after the evaluation for one agent alone (batch 1), one processor thread or the GPU, as the "
-    "median over steps of an episode and over runs; it compares only between equal machines with equal load.",
+    "median over steps of an episode and over runs; runs whose measurement had to share its processor with other work "
+    "are left out. It compares only between equal machines.",
     "parameters": "Numbers in the newest checkpoint's weights.",
 }
 

@@ -3,6 +3,7 @@
 from metta.analysis.gather import Gathered
 from metta.analysis.sections.blocks import Block, paragraph
 from metta.analysis.table import Cell, Table
+from metta.base.addresses import PLAYERS
 
 
 def gaps(benchmark: Gathered) -> list[Block]:
@@ -48,7 +49,7 @@ def gaps(benchmark: Gathered) -> list[Block]:
     absent = [
         f"{player} on {level}"
         for level in benchmark.levels
-        for player in ("random", "scripted")
+        for player in PLAYERS
         if player not in players.get(level, [])
     ]
     if absent:

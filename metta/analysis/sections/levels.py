@@ -58,7 +58,7 @@ def levels(benchmark: Gathered, found: Findings) -> list[Block]:
             [
                 *("architecture", "level", "evaluation", "seeds"),
                 *(text for name in ("hearts per agent", "score", "reward") for text in (name, "95 % from", "to")),
-                "against random",
+                "against blind",
             ],
             [
                 [
