@@ -12,7 +12,6 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         "for example: python3.12 tasks.py test".format(*sys.version_info[:2])
     )
 
-import argparse
 import os
 import re
 import shutil
@@ -153,15 +152,18 @@ VERBS = {function.__name__: function for function in (quick, test, check, bench,
 
 
 def main() -> None:
-    """Read the verb and run it."""
-    verbs = "\n".join(f"  {name:7} {(function.__doc__ or '').strip()}" for name, function in VERBS.items())
-    parser = argparse.ArgumentParser(
-        prog="tasks.py", description="verbs:\n" + verbs, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("verb", choices=list(VERBS), metavar="verb", help=", ".join(VERBS))
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to the verb")
-    given = parser.parse_args()
-    VERBS[given.verb](given.arguments)
+    """Read the verb and run it; what follows is the verb's own."""
+    verb, *arguments = sys.argv[1:] or [""]
+    if verb in ("", "-h", "--help"):
+        verbs = "\n".join(f"  {name:7} {(function.__doc__ or '').strip()}" for name, function in VERBS.items())
+        print(f"usage: python3 tasks.py VERB [ARGUMENT ...]\n\n{verbs}")
+        sys.exit(0 if verb else 2)
+    if verb not in VERBS:
+        print(
+            f"error: there is no verb {verb!r}; there are {', '.join(VERBS)} (--help explains them).", file=sys.stderr
+        )
+        sys.exit(2)
+    VERBS[verb](arguments)
 
 
 if __name__ == "__main__":

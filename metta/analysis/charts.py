@@ -94,7 +94,7 @@ def heat_map(
                 element(
                     "g",
                     element("title", tip),
-                    element("rect", **box, fill=colour),
+                    element("rect", **box, fill=colour, class_="cell"),
                     element(
                         "text",
                         text + (" ●" if note else ""),
@@ -340,4 +340,4 @@ def growth(title: str, description: str, rows: Sequence[Growth], y_title: str) -
         parts.append(element("rect", x=x, y=22.0, width=12, height=12, class_=f"f{side}"))
         parts.append(label(x + 18, 32, name))
         x += 24 + width_of([name]) + 14
-    return drawing(frame.left + frame.width + 30, frame.top + frame.height + 30, title, description, parts)
+    return drawing(max(x, frame.left + frame.width + 30), frame.top + frame.height + 30, title, description, parts)

@@ -9,7 +9,6 @@ import numpy as np
 from metta.analysis.aggregates import Matrix
 from metta.analysis.file_memory import FileMemory
 from metta.analysis.results import (
-    FILE_NAME,
     Alike,
     BenchmarkResults,
     EnvironmentResult,
@@ -17,6 +16,7 @@ from metta.analysis.results import (
     RunRecord,
     find_folder,
     read_results,
+    results_file,
 )
 from metta.analysis.run_files import RunFiles, read_run_files
 from metta.base.errors import InputError
@@ -144,11 +144,6 @@ class Gathered:
         present = [name for name in self.architectures if any(self.of(name, level) for level in self.levels)]
         levels = [level for level in self.levels if present and all(self.of(name, level) for name in present)]
         return present, levels
-
-
-def results_file(path: Path) -> Path:
-    """The results file that a path on the command line means: itself, or the one in the folder."""
-    return path / FILE_NAME if path.is_dir() else path
 
 
 def gather(paths: Sequence[Path]) -> Gathered:

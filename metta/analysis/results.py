@@ -325,6 +325,12 @@ def _shortened(sentence: str) -> str:
     return f"{sentence[:half]} ... {sentence[-half:]}"
 
 
+def results_file(path: Path) -> Path:
+    """The results file that a path means: itself, or the one in the folder, which need not exist yet."""
+    named = path.is_file() or (path.suffix == ".json" and not path.is_dir())
+    return path if named else path / FILE_NAME
+
+
 def find_folder(results_file: Path, run_name: str, run_folder: str) -> Path:
     """Where the run lies: where its record says, or beside the results, which may have been moved together."""
     beside = results_file.parent / run_name

@@ -1,7 +1,8 @@
 """Who plays, and where: what evaluating, replaying and live play are told alike, and the checkpoint that it means."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pydantic import Field
 
@@ -78,6 +79,28 @@ class Chosen(NamedTuple):
         return self.player.name if isinstance(self.player, Path) else None
 
 
+T = TypeVar("T")
+
+
+def with_players(choose: Callable[[], list[Chosen]], work: Callable[[list[Chosen]], T]) -> T:
+    """Do work with chosen players; where a run that still trains removes a checkpoint meanwhile, choose again.
+
+    Args:
+        choose: gives the players.
+        work: raises `InputError` for a checkpoint that is not there any more.
+
+    Raises:
+        InputError: nothing is there to be chosen, or `work` raised it for another reason.
+    """
+    while True:
+        chosen = choose()
+        try:
+            return work(chosen)
+        except InputError:
+            if all(who.player.exists() for who in chosen if isinstance(who.player, Path)):
+                raise
+
+
 def choose(policy_uri: str, architecture: str | None = None) -> Chosen:
     """The player at an address.
 
@@ -86,8 +109,14 @@ def choose(policy_uri: str, architecture: str | None = None) -> Chosen:
     """
     if policy_uri in PLAYERS:
         return Chosen(policy_uri, policy_uri, 0)
-    player = find_checkpoint(checkpoint_address(policy_uri))
-    record = read_json(player / "policy.json")
+    while True:
+        player = find_checkpoint(checkpoint_address(policy_uri))
+        try:
+            record = read_json(player / "policy.json")
+            break
+        except InputError:
+            if player.exists():
+                raise
     name = str(record.get("architecture"))
     if architecture not in (None, name):
         raise InputError(f"{player} holds the architecture {name!r}, not {architecture!r}.")

@@ -249,6 +249,17 @@ def test_without_an_optional_package_one_sentence_says_what_to_install(
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.parametrize("seconds", ["soon", [], None])
+def test_a_run_that_says_no_number_says_nothing_of_speed(
+    here: Here, capsys: pytest.CaptureFixture[str], seconds: object
+) -> None:
+    main(LOCAL)
+    file = OUTPUT / VIT / "evaluation.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"duration_seconds": seconds}))
+    assert main([*LOCAL, "--seeds-per-level", "2", "--dry-run"]) == 0
+    assert "# 2 runs to do" in capsys.readouterr().out
+
+
 def test_the_dry_run_without_skypilot_says_why_there_is_no_yaml(
     here: Here, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,7 +82,7 @@ def learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) -
             paragraph(
                 "Mean over training is the area under the learning curve of hearts divided by its length. The "
                 "thresholds are shares of the way from the level's first evaluation in training, mean over all runs, "
-                "to the end of the best architecture; no rise means that even the best ended no higher than that. "
+                "to the end of the best architecture; dashes in their places mean that even the best ended no higher. "
                 "Steps are means over the seeds that got there, so read them together with how many did. Who learned "
                 "before the first evaluation seems to get there with it."
             )
@@ -94,8 +94,8 @@ def learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) -
 
 def _step_cells(row: LearningRow) -> list[Cell]:
     if row.steps is None:
-        return ["no rise", "-"] * len(SHARES)
-    return [cell for count, steps in row.steps for cell in (steps, f"{count} of {row.seeds}")]
+        return [None] * (2 * len(SHARES))
+    return [cell for count, steps in row.steps for cell in (steps, count)]
 
 
 CURVE_HEADER = ("architecture", "agent-steps", "mean", "lowest seed", "highest seed")

@@ -5,7 +5,7 @@ from metta.analysis.findings import Findings
 from metta.analysis.gather import Gathered
 from metta.analysis.sections.blocks import NOT_YET, Block, Figure, capital, counted, paragraph
 from metta.analysis.sections.overall import best_first, extreme_sentences
-from metta.analysis.summary import interval_text, summary_rows
+from metta.analysis.summary import summary_rows
 from metta.analysis.table import Cell, Table, ends
 from metta.base.addresses import PLAYERS
 
@@ -65,16 +65,20 @@ def levels(benchmark: Gathered, found: Findings) -> list[Block]:
         Table(
             "evaluations",
             "Every evaluation environment, with the reference players",
-            ["architecture", "level", "evaluation", "seeds", "hearts per agent", "score", "reward", "against blind"],
+            [
+                *("architecture", "level", "evaluation", "seeds"),
+                *(text for name in ("hearts per agent", "score", "reward") for text in (name, "95 % from", "to")),
+                "against blind",
+            ],
             [
                 [
                     row.architecture,
                     row.level,
                     row.environment,
                     row.seeds or None,
-                    interval_text(row.hearts),
-                    "-" if row.score is None else interval_text(row.score),
-                    interval_text(row.reward),
+                    *ends(row.hearts),
+                    *(ends(row.score) if row.score else (None,) * 3),
+                    *ends(row.reward),
                     row.verdict,
                 ]
                 for row in summary_rows(benchmark.merged)

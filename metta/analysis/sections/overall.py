@@ -47,7 +47,8 @@ def measure_words(found: Findings) -> str:
             "(1); mean over a level's evaluation environments."
         )
     return (
-        "Numbers are hearts per agent on held-out maps: without results of both reference players there is no score. "
+        "Numbers are hearts per agent on held-out maps; there is no score where a reference player has not been "
+        "evaluated on the same episodes, or where the scripted player collected no more than the random one. "
         "Averages over levels then weigh rich levels more."
     )
 
