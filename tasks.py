@@ -1,4 +1,4 @@
-"""The task runner: `python3 tasks.py quick | test | check | bench | docs | pin`; needs only Python 3.11+ and pip.
+"""The task runner: `python3 tasks.py quick | test | check | bench | gpu | docs | pin`; needs only Python 3.11+ and pip.
 
 It finds uv, or installs a pinned copy into `.uv/` beside this file, and runs everything through `uv run`, which creates
 `.venv/` from the pins in pyproject.toml on first use (about 3 GB, mostly torch).
@@ -94,6 +94,12 @@ def bench(arguments: list[str]) -> None:
         run("run", "python", f"benchmarks/bench_{name}.py", *arguments[1:])
 
 
+def gpu(arguments: list[str]) -> None:
+    """A GPU, checked and measured in ten minutes; `--rehearse` does everything in miniature without one."""
+    group = [] if "--rehearse" in arguments else ["--group", "cuda"]
+    run("run", *group, "python", "-m", "benchmarks.gpu", *arguments)
+
+
 def docs(arguments: list[str]) -> None:
     """Rewrite the generated pages of docs/ from the code; `--check` only says whether they are up to date."""
     run("run", "python", "-m", "metta.cli.reference", *arguments)
@@ -137,7 +143,7 @@ def pin(arguments: list[str]) -> None:
     print(f"Pinned {len(pins.splitlines())} packages in {path}.")
 
 
-VERBS = {function.__name__: function for function in (quick, test, check, bench, docs, pin)}
+VERBS = {function.__name__: function for function in (quick, test, check, bench, gpu, docs, pin)}
 
 
 def main() -> None:

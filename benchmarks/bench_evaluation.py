@@ -61,19 +61,19 @@ def main() -> None:
 def measure(name: str, level: str, threads: int, repeats: int) -> list[dict[str, object]]:
     """One result per evaluation environment of the level."""
     from metta.base.seeding import derive_seed
-    from metta.rl.config import EvaluationConfig, SystemConfig
+    from metta.rl.config import EvaluationConfig, SystemConfig, TrainerConfig
     from metta.rl.devices import choose_device
     from metta.rl.evaluate import evaluate_player, held_out
     from metta.rl.players import PolicyPlayer
     from metta.rl.shards import Shards
-    from metta.rl.trainer import spec_of
+    from metta.rl.specs import spec_of
 
     registry = importlib.import_module(f"{RECIPES}.level_1_basic").ARCHITECTURES
     device = choose_device(SystemConfig())
     shards = Shards(threads if device.type == "cpu" else 1)
     results: list[dict[str, object]] = []
     for environment, sim in importlib.import_module(f"{RECIPES}.{level}").LEVEL.make_evals().items():
-        policy = registry[name].build(spec_of(sim, front_view=True), derive_seed(0, "weights"))
+        policy = registry[name].build(spec_of(sim, TrainerConfig()), derive_seed(0, "weights"))
         player = PolicyPlayer(policy, sim, device)
         evaluation = EvaluationConfig()
         evaluate_player(player, sim, held_out(evaluation.model_copy(update={"worlds": 1})), shards)

@@ -1,9 +1,8 @@
-"""Cost of each memory alone, acting and training: `uv run python benchmarks/bench_memory.py [NAME...] [--device cuda]`.
+"""Cost of each memory alone, acting and training: `uv run python benchmarks/bench_memory.py [NAME...]`.
 
 Prints a table and, as the last line, JSON. Times are the best of several repeats in microseconds per agent-step, CPU
 time of one thread or wall time on a GPU: acting is T = 1 without gradients, training is forward and backward over 64
-steps with resets at a rate of 1 in 500. On a GPU, `transformer_xl` against `transformer_xl_fused` is the comparison of
-`trxl` with `trxl_nvidia`.
+steps with resets at a rate of 1 in 500. `python3 tasks.py gpu` measures those of `trxl` and `trxl_nvidia` on one.
 """
 
 import argparse
@@ -105,7 +104,6 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(MEMORIES)}; default all")
-    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--acting-batch", type=int, default=256, help="agents acting at once")
     parser.add_argument("--training-batch", type=int, default=64, help="streams in a minibatch")
     options = parser.parse_args()
@@ -114,7 +112,7 @@ def main() -> None:
             parser.error(f"unknown memory {name!r}; known: {', '.join(MEMORIES)}")
     torch.set_num_threads(1)
     keep_freed_memory()
-    device = torch.device(options.device)
+    device = torch.device("cpu")
     print(f"{'memory':22} {'parameters':>10} {'state B':>8} {'acting us':>10} {'training us':>12}")
     results = []
     for name in options.names or MEMORIES:
@@ -125,7 +123,7 @@ def main() -> None:
             f"{row['acting_microseconds']:>10} {row['training_microseconds']:>12}",
             flush=True,
         )
-    print(json.dumps({"benchmark": "memory", "device": options.device, "results": results}))
+    print(json.dumps({"benchmark": "memory", "results": results}))
 
 
 if __name__ == "__main__":

@@ -1,66 +1,77 @@
-"""What players that see nothing earn: fixed action probabilities, hearts and reward per agent on level 1.
+"""The best blind player of each level: fixed probabilities of put_items and get_items, moves for the rest.
 
-    uv run python benchmarks/blind_players.py [--worlds 40]
+    uv run python benchmarks/blind_players.py [--level level_1_basic] [--worlds 48]
 
-How often a player puts decides its hearts, almost whatever else it does, while the reward for putting goes to whoever
-takes what comes out. docs/log.md tells what follows for learning. The last line is JSON.
+Searches a grid, then twice around the best with halved distances, on worlds that neither training nor evaluation meets
+(`TUNING_SEED`); prints every player tried and at last what `FOUND` in metta/sim/scripted/blind.py is to hold. Levels
+that differ in rewards alone are one. How often a player puts decides its hearts, almost whatever else it does.
 """
 
 import argparse
-import json
+import importlib
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-PUT, GET, ATTACK = (0.01, 0.02, 0.04, 0.08), (0.12, 0.25, 0.5), (0.1, 0.4)
-SEED = 5
+import numpy as np
+
+from metta.base.seeding import derive_seed
+from metta.sim.config import SimConfig
+from metta.sim.constants import HEART, NUM_ACTIONS
+from metta.sim.scripted.blind import spread_over_actions
+from metta.sim.scripted.chain import make_chain
+from metta.sim.vector_env import VectorEnv
+
+RECIPES = "experiments.recipes.benchmark_architectures"
+LEVELS = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard")
+PUT, GET = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32), (0.04, 0.08, 0.16, 0.32, 0.64)
+TUNING_SEED = 5
 
 
 def main() -> None:
-    """Play and print."""
+    """Search and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--worlds", type=int, default=40, help="worlds per player, one full episode each")
-    arguments = parser.parse_args()
-
-    results = []
-    for put in PUT:
-        for get in GET:
-            for attack in ATTACK:
-                move = 1.0 - put - get - attack
-                if move < 0.05:
-                    continue
-                hearts, reward = _play(put, get, attack, arguments.worlds)
-                results.append({"put": put, "get": get, "attack": attack, "hearts": hearts, "reward": reward})
-                print(
-                    f"put {put:.2f}  get {get:.2f}  attack {attack:.1f}  move {move:.2f}: "
-                    f"hearts per agent {hearts:.2f}, reward {reward:.2f}",
-                    flush=True,
-                )
-    print(json.dumps({"benchmark": "blind_players", "results": results}))
+    parser.add_argument("--level", choices=LEVELS, help="one level instead of all")
+    parser.add_argument("--worlds", type=int, default=48, help="worlds per player, one full episode each")
+    options = parser.parse_args()
+    found = {}
+    for level in LEVELS if options.level is None else (options.level,):
+        sim = importlib.import_module(f"{RECIPES}.{level}").make_env()
+        (put, get), hearts = search(level, sim, options.worlds)
+        found[make_chain(sim).battery_per_heart, sim.num_agents] = (put, get)
+        print(f"{level}: best put {put}, get {get}: {hearts:.3f} hearts per agent", flush=True)
+    print(f"FOUND = {found}")
 
 
-def _play(put: float, get: float, attack: float, worlds: int) -> tuple[float, float]:
-    """Hearts and reward per agent of a player with these probabilities; the rest of the time it moves."""
-    import numpy as np
+def search(level: str, sim: SimConfig, worlds: int) -> tuple[tuple[float, float], float]:
+    """The best probabilities of put_items and get_items, and their hearts per agent on the tuning worlds."""
+    tried: dict[tuple[float, float], float] = {}
 
-    from experiments.recipes.benchmark_architectures.level_1_basic import make_env
-    from metta.sim.constants import FIRST_ATTACK, FIRST_MOVE, GET_ITEMS, HEART, LAST_MOVE, NUM_ACTIONS, PUT_ITEMS
-    from metta.sim.vector_env import VectorEnv
+    def best(players: list[tuple[float, float]]) -> tuple[float, float]:
+        for put, get in players:
+            if (put, get) not in tried and put + get < 1:
+                tried[put, get] = hearts_of(sim, put, get, worlds)
+                print(f"{level}  put {put:.4f}  get {get:.3f}: {tried[put, get]:.3f}", flush=True)
+        return max(tried, key=lambda player: tried[player])
 
-    sim = make_env()
-    probabilities = np.zeros(NUM_ACTIONS)
-    probabilities[FIRST_MOVE : LAST_MOVE + 1] = (1.0 - put - get - attack) / (LAST_MOVE + 1 - FIRST_MOVE)
-    probabilities[PUT_ITEMS], probabilities[GET_ITEMS] = put, get
-    probabilities[FIRST_ATTACK:] = attack / (NUM_ACTIONS - FIRST_ATTACK)
-    generator = np.random.default_rng(SEED)
-    env = VectorEnv(sim, num_worlds=worlds, seed=SEED)
+    put, get = best([(put, get) for put in PUT for get in GET])
+    for step in (2**0.5, 2**0.25):
+        near = [(round(put * step**i, 4), round(get * step**j, 3)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
+        put, get = best(near)
+    return (put, get), tried[put, get]
+
+
+def hearts_of(sim: SimConfig, put: float, get: float, worlds: int) -> float:
+    """Hearts per agent of a player with these probabilities."""
+    generator = np.random.default_rng(derive_seed(TUNING_SEED, "blind player"))
+    env = VectorEnv(sim, num_worlds=worlds, seed=derive_seed(TUNING_SEED, "tuning worlds"))
     env.reset()
+    cumulative = np.cumsum(spread_over_actions(put, get))
     for _ in range(sim.max_steps):
-        env.step(generator.choice(NUM_ACTIONS, size=env.num_streams, p=probabilities).astype(np.int32))
-    episodes = env.drain_episodes()
-    hearts = float(np.mean([episode.final_inventory[:, HEART].mean() for episode in episodes]))
-    return hearts, float(np.mean([episode.returns.mean() for episode in episodes]))
+        drawn = np.searchsorted(cumulative, generator.random(env.num_streams), side="right")
+        env.step(np.minimum(drawn, NUM_ACTIONS - 1).astype(np.int32))
+    return float(np.mean([episode.final_inventory[:, HEART].mean() for episode in env.drain_episodes()]))
 
 
 if __name__ == "__main__":

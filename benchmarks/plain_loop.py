@@ -15,7 +15,7 @@ from metta.agent.front import with_tensor_operations
 from metta.agent.spec import EnvironmentSpec
 from metta.base.seeding import derive_seed
 from metta.rl.config import TrainerConfig
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 from metta.sim.config import SimConfig
 from metta.sim.constants import NUM_ACTIONS
 from metta.sim.vector_env import VectorEnv
@@ -81,7 +81,7 @@ class PlainLoop:
         worlds = max(1, round(self.config.num_streams / sim.num_agents))
         self.env = VectorEnv(sim, num_worlds=worlds, seed=derive_seed(0, "worlds"), threads=threads)
         self.env.reset()
-        self.policy = PlainFast(spec_of(sim, config.front_view))
+        self.policy = PlainFast(spec_of(sim, config))
         self.optimizer = torch.optim.Adam(self.policy.parameters(), lr=self.config.learning_rate)
         streams = self.env.num_streams
         self.steps_per_update = streams * self.config.rollout_steps

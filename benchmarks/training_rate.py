@@ -24,7 +24,7 @@ from metta.rl.recording import recorder
 from metta.rl.rollout import Collector
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 from metta.rl.update import make_learner, update
 from metta.sim.config import SimConfig
 from metta.sim.vector_env import VectorEnv
@@ -49,9 +49,10 @@ def training_rate(
     env = VectorEnv(sim, num_worlds=worlds, seed=derive_seed(0, "worlds"), desynchronise=True)
     env.reset()
     simulated = _time_steps(env)
-    spec = spec_of(sim, trainer.front_view)
-    learner = make_learner(policy.build(spec, derive_seed(0, "weights")).to(device), trainer)
-    collector = Collector(env, learner.policy, trainer.rollout_steps, device, acting_shards, recorder(device, system))
+    spec = spec_of(sim, trainer)
+    learner = make_learner(policy.build(spec, derive_seed(0, "weights")).to(device), trainer, env.num_streams)
+    play = recorder(device, system)
+    collector = Collector(env, learner.policy, trainer.rollout_steps, device, acting_shards, play)
     index = 0
 
     def one_update() -> tuple[float, float, float]:
@@ -60,7 +61,7 @@ def training_rate(
         started = time.perf_counter()
         segments = collector.collect(uniforms(0, "sampling", index, (trainer.rollout_steps, env.num_streams)))
         collected = time.perf_counter()
-        update(learner, segments, trainer, shards, 0, index, timesteps=0)
+        update(learner, segments, trainer, shards, 0, index, 0, play)
         index += 1
         simulation = max(simulated.values())
         return simulation, collected - started - simulation, time.perf_counter() - collected

@@ -1,28 +1,32 @@
 """From a policy's configuration to the policy, with weights that depend on the seed only."""
 
+from threading import Lock
+
 import torch
 
-from metta.agent.heads import build_head
+from metta.agent.heads import build_head, set_bias
 from metta.agent.policies.config import PolicyConfig
 from metta.agent.policy import Policy
 from metta.agent.spec import EnvironmentSpec
 from metta.base.seeding import derive_seed
 
+_borrows_the_generator = Lock()
+"""Torch's global one of the CPU, which one thread at a time can draw from."""
+
 
 def build_policy(config: PolicyConfig, spec: EnvironmentSpec, seed: int) -> Policy:
-    """Build on the CPU in float32. Each part draws from a stream of its own; the global generator is put back.
-
-    Not for several threads at once: torch's global CPU generator is borrowed meanwhile.
-    """
+    """Build on the CPU in float32. Each part draws from a stream of its own; the global generator is put back."""
     width = config.encoder.output_width
     memory_width = config.memory_width
-    with torch.random.fork_rng(devices=[]):
+    with _borrows_the_generator, torch.random.fork_rng(devices=[]):
         _seed(seed, "encoder")
         encoder = config.encoder.build(spec.perceived())
         _seed(seed, "memory")
         memory = config.memory.build(width)
         _seed(seed, "actor")
         actor = build_head(config.actor, memory_width, spec.num_actions, "actor")
+        if spec.verbs_prior:
+            set_bias(actor, spec.log_prior())
         _seed(seed, "critic")
         critic = build_head(config.critic, memory_width, 1, "critic")
         _seed(seed, "auxiliary")

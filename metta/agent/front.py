@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metta.agent.path import at_hand
 from metta.agent.spec import EnvironmentSpec
 from metta.agent.table import Table
 
@@ -23,7 +24,7 @@ NUM_GLOBAL_TOKENS = 4
 
 ORIENTATION_FEATURE = 3
 
-_STEPS = ((-1, 0), (1, 0), (0, -1), (0, 1))
+STEPS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 """Rows and columns from an agent to the cell in front, by orientation: north, south, west, east."""
 
 
@@ -34,7 +35,7 @@ def add_front_tokens(observations: Tensor, spec: EnvironmentSpec) -> Tensor:
     nothing stands in front, nothing is added.
     """
     flat_nM3 = observations.reshape(-1, *observations.shape[-2:])
-    if flat_nM3.device.type == "cpu":
+    if at_hand(flat_nM3):
         return _with_a_loop(flat_nM3, spec).view(observations.shape)
     return with_tensor_operations(flat_nM3, spec).view(observations.shape)
 
@@ -46,7 +47,7 @@ def _with_a_loop(observations_nM3: Tensor, spec: EnvironmentSpec) -> Tensor:
     result_nM3 = torch.empty_like(observations_nM3)
     repeat_front(
         observations_nM3.numpy(),
-        _centre(spec),
+        centre_of(spec),
         _places_in_front(spec).numbers,
         ORIENTATION_FEATURE,
         NUM_GLOBAL_TOKENS,
@@ -57,32 +58,31 @@ def _with_a_loop(observations_nM3: Tensor, spec: EnvironmentSpec) -> Tensor:
 
 
 def with_tensor_operations(observations_nM3: Tensor, spec: EnvironmentSpec) -> Tensor:
-    """The same for any device."""
-    _, rows, _ = observations_nM3.shape
+    """The same for any device, by few operations whose shapes depend on no value."""
+    n, M, _ = observations_nM3.shape
+    device = observations_nM3.device
     location, feature, value = observations_nM3.unbind(-1)
-    centre = _centre(spec)
-    own = (location == centre) & (feature == ORIENTATION_FEATURE)
-    first = own.to(torch.uint8).argmax(1, keepdim=True)
-    orientation = value.gather(1, first)[:, 0].long()
-    sees = own.any(1) & (orientation < len(_STEPS))
-    places = _places_in_front(spec).on(observations_nM3.device, torch.uint8)
-    in_front = (location == places[orientation.clamp(max=len(_STEPS) - 1)].unsqueeze(1)) & sees.unsqueeze(1)
-    in_front &= feature < spec.num_features
-    in_front[:, :NUM_GLOBAL_TOKENS] = False
+    index_M, late_M, none, end = (table.on(device, torch.int64) for table in _numbers(M))
+    # Place in the observation and value as one number: the least of them is that of the first such token.
+    own = (location == centre_of(spec)) & (feature == ORIENTATION_FEATURE)
+    first_n1 = torch.where(own, torch.add(value, index_M, alpha=256), none).amin(1, keepdim=True)
+    orientation_n1 = first_n1.bitwise_and(255)
+    places, moves = _in_front(spec)
+    in_front = location == places.on(device, torch.int16)[orientation_n1]
+    in_front &= feature < _ids_in_front(M, spec).on(device, torch.uint8)
 
-    repeats = torch.stack([torch.full_like(location, centre), feature + spec.num_features, value], 2)
     number = in_front.cumsum(1)
-    end = 2 * rows - 1  # of a wider copy: where rows go that are not wanted
-    index = torch.arange(rows, device=observations_nM3.device)
-    moved = index + number[:, -1:] * (index >= NUM_GLOBAL_TOKENS)
-    copied = torch.where(in_front, NUM_GLOBAL_TOKENS + number - 1, end)
-    wide = observations_nM3.new_full((len(observations_nM3), 2 * rows, 3), 255)
+    moved = torch.addcmul(index_M, number[:, -1:], late_M)
+    copied = torch.where(in_front, number + (NUM_GLOBAL_TOKENS - 1), end)
+    wide = observations_nM3.new_full((n, 2 * M, 3), 255)  # the end is where rows go that are not wanted
     wide.scatter_(1, moved.unsqueeze(-1).expand(-1, -1, 3), observations_nM3)
-    wide.scatter_(1, copied.unsqueeze(-1).expand(-1, -1, 3), repeats)
-    return wide[:, :rows].contiguous()
+    repeats_nM3 = observations_nM3 + moves.on(device, torch.uint8)[orientation_n1]
+    wide.scatter_(1, copied.unsqueeze(-1).expand(-1, -1, 3), repeats_nM3)
+    return wide[:, :M]
 
 
-def _centre(spec: EnvironmentSpec) -> int:
+def centre_of(spec: EnvironmentSpec) -> int:
+    """Location of the agent's own cell."""
     return (spec.obs_height // 2 << 4) | spec.obs_width // 2
 
 
@@ -91,8 +91,36 @@ def _places_in_front(spec: EnvironmentSpec) -> Table:
     """Locations of the cell in front, uint8 [4] by orientation; 255 where the window does not show it."""
     centre_row, centre_column = spec.obs_height // 2, spec.obs_width // 2
     places = []
-    for down, right in _STEPS:
+    for down, right in STEPS:
         row, column = centre_row + down, centre_column + right
         inside = 0 <= row < spec.obs_height and 0 <= column < spec.obs_width
         places.append((row << 4) | column if inside else 255)
     return Table(np.asarray(places, np.uint8))
+
+
+@cache
+def _numbers(rows: int) -> tuple[Table, ...]:
+    """Of each row its index, and whether it comes after the global tokens; more than 256 * any index, with value 255;
+    the last row of an observation twice as long.
+    """
+    index = np.arange(rows)
+    return tuple(Table(np.asarray(x)) for x in (index, index >= NUM_GLOBAL_TOKENS, 256 * rows + 255, 2 * rows - 1))
+
+
+@cache
+def _ids_in_front(rows: int, spec: EnvironmentSpec) -> Table:
+    """How many feature ids a row is repeated for: none of a global token."""
+    return Table(np.where(np.arange(rows) >= NUM_GLOBAL_TOKENS, spec.num_features, 0))
+
+
+@cache
+def _in_front(spec: EnvironmentSpec) -> tuple[Table, Table]:
+    """By orientation [256]: the location in front, -1 for no orientation; and what turns its tokens' bytes, modulo 256,
+    into those of the front view, [256, 3].
+    """
+    places = np.full(256, -1)
+    places[: len(STEPS)] = _places_in_front(spec).numbers
+    moves = np.zeros((256, 3), np.int64)
+    moves[:, 0] = (centre_of(spec) - places) % 256
+    moves[:, 1] = spec.num_features
+    return Table(places), Table(moves)

@@ -1,5 +1,8 @@
 """The actor's and critic's multi-layer perceptron."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import nn
 
 from metta.agent.heads_config import HeadConfig
@@ -28,3 +31,9 @@ def build_head(config: HeadConfig, input_width: int, output_width: int, last: st
     linear = nn.Linear(width, output_width)
     initialise(linear, last)
     return nn.Sequential(*layers, linear)
+
+
+def set_bias(head: nn.Sequential, bias: Sequence[float]) -> None:
+    """Set the last layer's bias, which without learning is what the head says."""
+    with torch.no_grad():
+        list(head.parameters())[-1].copy_(torch.tensor(bias))

@@ -99,14 +99,14 @@ def measure(name: str) -> Entry:
     """The figures of one architecture. Sets torch's number of threads to one."""
     import torch
 
-    from metta.agent.spec import arena_spec
+    from metta.agent.spec import CHOICES, arena_spec
     from metta.agent.state import leaves
     from metta.agent.synthetic import synthetic_observations
 
     torch.set_num_threads(1)
     keep_freed_memory()  # as in training and evaluation
     key, config = find(name, registered())
-    spec = arena_spec().model_copy(update={"front_view": True})  # as trainers choose by default
+    spec = arena_spec().model_copy(update=dict.fromkeys(CHOICES, True))  # as trainers choose by default
     policy = config.build(spec, seed=0)
     count = SEGMENT_STREAMS * SEGMENT_STEPS
     few = torch.from_numpy(synthetic_observations(spec, count // 64, seed=0))
@@ -197,7 +197,7 @@ def render(entries: list[Entry]) -> str:
         lines.append(f"| {' | '.join(figures)} |")
     lines += [
         "",
-        "- Policies look at the arena with the front view, as trainers choose by default (docs/training.md).",
+        "- Policies look at the arena with both views and the prior, as trainers choose by default (docs/training.md).",
         "- Forward MFLOP per step: floating-point operations of matrix products, convolutions and attention per",
         f"  agent-step in segments of {SEGMENT_STEPS} steps, as torch counts them for the dense definitions. The",
         "  compiled forms of the first convolution and of token attention compute the same with fewer.",

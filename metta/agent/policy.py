@@ -9,11 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from metta.agent.egocentric import LAST_ACTION_FEATURE, turn, turn_back
 from metta.agent.front import NUM_GLOBAL_TOKENS, add_front_tokens
 from metta.agent.spec import EnvironmentSpec
 from metta.agent.state import State
 
-LAST_ACTION_FEATURE = 8
 LAST_REWARD_FEATURE = 10
 
 
@@ -104,20 +104,28 @@ class Policy(nn.Module):
         """
         perception_BTD, memory_BTD, state = self.remember(observations, resets, state)
         auxiliary = {} if self.auxiliary is None else self.auxiliary(perception_BTD, memory_BTD)
-        return PolicyOutput(self.actor(memory_BTD), self.critic(memory_BTD).squeeze(-1), state, auxiliary)
+        return PolicyOutput(
+            self.logits(memory_BTD, observations), self.critic(memory_BTD).squeeze(-1), state, auxiliary
+        )
 
     def act(self, observations: Tensor, resets: Tensor, state: State) -> tuple[Tensor, State]:
         """The logits and the state of `forward`, without the cost of values and auxiliary predictions."""
         _, memory_BTD, state = self.remember(observations, resets, state)
-        return self.actor(memory_BTD), state
+        return self.logits(memory_BTD, observations), state
+
+    def logits(self, memory: Tensor, observations: Tensor) -> Tensor:
+        """The logits [B, T, actions] of what memory [B, T, D_out] made of observations [B, T, M, 3]."""
+        logits_BTC: Tensor = self.actor(memory)
+        return turn_back(logits_BTC, observations, self.spec) if self.spec.egocentric_view else logits_BTC
 
     def remember(self, observations: Tensor, resets: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """What is perceived [B, T, D], what memory makes of it for the heads [B, T, D_out], and the new state."""
         seen = add_front_tokens(observations, self.spec) if self.spec.front_view else observations
+        seen = turn(seen, self.spec) if self.spec.egocentric_view else seen
         perception_BTD = self.encoder(seen)
         inputs_BTD = perception_BTD
         if self._extra_inputs:
-            inputs_BTD = torch.cat([perception_BTD, last_reward_and_action(observations, self.spec, perception_BTD)], 2)
+            inputs_BTD = torch.cat([perception_BTD, last_reward_and_action(seen, self.spec, perception_BTD)], 2)
         memory_BTD, state = self.memory(inputs_BTD, resets, state)
         return perception_BTD, memory_BTD, state
 

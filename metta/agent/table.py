@@ -19,8 +19,6 @@ class Table:
 
     def on(self, device: torch.device, dtype: torch.dtype) -> Tensor:
         """The numbers there; not to be written to."""
-        if device.type == "cpu":
-            return torch.as_tensor(self.numbers, dtype=dtype)
         if (device, dtype) not in self._copies:
             with torch.inference_mode(False):  # what is made in inference mode could not be used in training
                 self._copies[device, dtype] = torch.as_tensor(self.numbers, device=device, dtype=dtype)

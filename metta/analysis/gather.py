@@ -15,9 +15,10 @@ from metta.analysis.results import (
     EnvironmentResult,
     Key,
     RunRecord,
+    find_folder,
     read_results,
 )
-from metta.analysis.run_files import RunFiles, find_folder, read_run_files
+from metta.analysis.run_files import RunFiles, read_run_files
 from metta.base.errors import InputError
 
 SCORE, HEARTS = "score", "hearts per agent"
@@ -31,6 +32,8 @@ class Run:
     source: Path
     """The results file it stands in."""
     files: RunFiles
+    is_whole: bool
+    """It was trained to its end; others are shown and never compared."""
 
     @property
     def key(self) -> Key:
@@ -68,8 +71,13 @@ class Gathered:
 
     @property
     def evaluated(self) -> list[Run]:
-        """The runs that have a result."""
-        return [run for run in self.runs.values() if run.record.evaluation.results]
+        """The whole runs that have a result: what is compared."""
+        return [run for run in self.runs.values() if run.record.evaluation.results and run.is_whole]
+
+    @property
+    def partly_trained(self) -> list[Run]:
+        """The runs that have a result and were not trained to their end."""
+        return [run for run in self.runs.values() if run.record.evaluation.results and not run.is_whole]
 
     @property
     def merged(self) -> BenchmarkResults:
@@ -171,7 +179,7 @@ def combine(sources: dict[Path, BenchmarkResults], memory: FileMemory | None = N
             for player, found in players.items():
                 references.setdefault(level, {}).setdefault(player, {}).update(found)
         for index, record in enumerate(results.runs):
-            run = _run(record, source, memory)
+            run = _run(record, source, results.max_timesteps, memory)
             if run.key in runs:
                 raise InputError(
                     f"{source}: 'runs.{index}' is {run.key.architecture} on {run.key.level}, seed {run.key.seed}, "
@@ -194,6 +202,7 @@ def combine(sources: dict[Path, BenchmarkResults], memory: FileMemory | None = N
     )
 
 
-def _run(record: RunRecord, source: Path, memory: FileMemory) -> Run:
+def _run(record: RunRecord, source: Path, steps: int, memory: FileMemory) -> Run:
     folder = find_folder(source, record.training.run_name, record.training.run_folder)
-    return Run(record, source, read_run_files(folder, set(record.evaluation.results), memory))
+    files = read_run_files(folder, set(record.evaluation.results), memory)
+    return Run(record, source, files, record.training.is_whole(steps))

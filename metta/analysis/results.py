@@ -1,6 +1,7 @@
 """`benchmark_results.json`: the record of a benchmark, versioned, read and written as a whole (docs/interface.md)."""
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
@@ -12,7 +13,7 @@ from metta.base.config import Config
 from metta.base.errors import InputError
 from metta.base.files import read_json, write_json
 
-FORMAT = 1
+FORMAT = 2
 FILE_NAME = "benchmark_results.json"
 REPORT_NAME = "report.html"
 
@@ -75,14 +76,28 @@ class TrainingRecord(Config):
     error: Text | None
     """What went wrong, in a sentence."""
     timesteps: Count | None
-    """Agent-steps trained."""
+    """Agent-steps that the evaluated policy was trained for, or the run so far; null where it was never started."""
+    total_timesteps: Count
+    """Agent-steps that the run is to be trained for."""
     run_folder: Place
-    """Where configuration, metrics, checkpoints and log lie."""
+    """Where configuration, metrics, checkpoints and log lie, seen from the folder of the results file."""
+    settings: Name
+    """Mark of the settings that training depends on; runs of an architecture on a level are its seeds only where it is
+    the same."""
 
     @property
     def key(self) -> Key:
         """Which run."""
         return Key(self.architecture, self.level, self.seed)
+
+    def is_whole(self, steps: int) -> bool:
+        """Whether it was trained to its end in a benchmark of so many agent-steps per run; only whole runs compare."""
+        return self.status == "success" and self.total_timesteps == steps and (self.timesteps or 0) >= steps
+
+    @property
+    def trained_words(self) -> str:
+        """How far it was trained, for people."""
+        return f"trained {self.timesteps or 0:,} of {self.total_timesteps:,} steps"
 
 
 class Spread(Config):
@@ -111,9 +126,8 @@ class EnvironmentResult(Config):
     """Hearts per agent of each episode; episodes are the same for everybody, so they can be compared in pairs."""
     worlds_hash: Name
     """Hash of the maps played; results compare only where it is the same."""
-    rules: Name | None = None
-    """Mark of the settings of evaluation and environment; results compare only where it is the same. Null where files
-    of older versions do not tell them."""
+    rules: Name
+    """Mark of the settings of evaluation and environment; results compare only where it is the same."""
 
     @model_validator(mode="after")
     def _every_episode_has_hearts(self) -> Self:
@@ -125,9 +139,8 @@ class EnvironmentResult(Config):
         return self
 
     def same_episodes(self, other: "EnvironmentResult") -> bool:
-        """Whether both were played on the same maps, and under the same rules as far as both tell them."""
-        same = (self.worlds_hash, self.episodes) == (other.worlds_hash, other.episodes)
-        return same and (None in (self.rules, other.rules) or self.rules == other.rules)
+        """Whether both were played on the same maps and under the same rules."""
+        return (self.worlds_hash, self.episodes, self.rules) == (other.worlds_hash, other.episodes, other.rules)
 
 
 class EvaluationRecord(Config):
@@ -155,7 +168,7 @@ class RunRecord(Config):
 class BenchmarkResults(Config):
     """A finished or half-finished benchmark."""
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     start_time: Name
     end_time: Name | None
     """Null while runs are left."""
@@ -164,9 +177,8 @@ class BenchmarkResults(Config):
     architectures: list[Name]
     levels: list[Name]
     seeds: list[Seed]
-    planned: list[Key] | None = None
-    """Architecture, level and seed of every run of every call; null in files of older versions (see
-    `planned_runs`)."""
+    planned: list[Key]
+    """Architecture, level and seed of every run of every call."""
     command: Text
     references: dict[Name, dict[Name, dict[Name, EnvironmentResult]]]
     """Results of the reference players by level, player and evaluation environment."""
@@ -176,22 +188,33 @@ class BenchmarkResults(Config):
 
     @property
     def planned_runs(self) -> list[Key]:
-        """Every run that was planned, each once, also those of which nothing is recorded yet.
+        """Every run that was planned, each once, also those of which nothing is recorded yet."""
+        return list(dict.fromkeys([*self.planned, *(record.training.key for record in self.runs)]))
 
-        Files of older versions do not name them: there it is every combination of architecture, level and seed.
-        """
-        planned = self.planned
-        if planned is None:
-            planned = [
-                Key(architecture, level, seed)
-                for architecture in self.architectures
-                for level in self.levels
-                for seed in self.seeds
-            ]
-        return list(dict.fromkeys([*planned, *(record.training.key for record in self.runs)]))
+    @property
+    def partly_trained(self) -> list[RunRecord]:
+        """Runs that have a result and were not trained to their end, so that nothing compares with them."""
+        return [
+            record
+            for record in self.runs
+            if record.evaluation.results and not record.training.is_whole(self.max_timesteps)
+        ]
+
+    @model_validator(mode="after")
+    def _each_run_once(self) -> Self:
+        names: dict[Key, str] = {}
+        for record in self.runs:
+            key, name = record.training.key, record.training.run_name
+            if key in names:
+                raise ValueError(
+                    f"{key.architecture} on {key.level}, seed {key.seed}, stands there twice, as {names[key]} and as "
+                    f"{name}; a run counts once, whatever its name"
+                )
+            names[key] = name
+        return self
 
 
-def environment_result(evaluated: dict[str, Any], rules: str | None = None) -> EnvironmentResult:
+def environment_result(evaluated: dict[str, Any], rules: str) -> EnvironmentResult:
     """The record of one evaluation environment, from a run's evaluation.json, with the mark of its rules."""
     return EnvironmentResult.parse(
         {
@@ -210,7 +233,9 @@ def environment_result(evaluated: dict[str, Any], rules: str | None = None) -> E
 
 
 class Alike:
-    """Refuses results of other episodes or under other rules than the first ones of the same level and environment."""
+    """Refuses what does not compare: results of other episodes or under other rules than the first ones of the same
+    level and environment, and runs trained with other settings than the first one of the same architecture and level.
+    """
 
     def __init__(self) -> None:
         self._first: dict[tuple[str, str, str], tuple[object, str]] = {}
@@ -219,19 +244,30 @@ class Alike:
         """Raises `InputError`, which names what differs, `field` of `source`, and where the first one stands."""
         for what, kind in (("worlds_hash", "on different evaluation maps"), ("rules", "under different rules")):
             mark = getattr(result, what)
-            first, known = (
-                self._first.setdefault((level, environment, what), (source, mark)) if mark else (source, mark)
-            )
+            first, known = self._first.setdefault((level, environment, what), (source, mark))
             if known != mark:
                 raise InputError(
                     f"{source}: '{field}.{what}' is {mark}, but others on {level} {environment} (first in {first}) "
                     f"have {known}; results {kind} are not compared, evaluate them alike."
                 )
 
+    def check_training(self, training: TrainingRecord, source: object) -> None:
+        """Raises `InputError` if the run is no seed of its architecture: it was trained with other settings."""
+        what = (training.architecture, training.level, "settings")
+        first, known = self._first.setdefault(what, (source, training.settings))
+        if known != training.settings:
+            raise InputError(
+                f"{source}: {training.run_name} was trained with other settings than other runs of "
+                f"{training.architecture} on {training.level} (first in {first}); they are not seeds of one thing, "
+                "keep them in separate folders."
+            )
+
     def check_all(self, results: "BenchmarkResults", source: object) -> None:
-        """`check` every result, also those of the reference players."""
+        """`check` every result, also those of the reference players, and `check_training` every run."""
         for field, level, environment, result in _all_results(results):
             self.check(level, environment, result, source, field)
+        for record in results.runs:
+            self.check_training(record.training, source)
 
 
 def _all_results(results: "BenchmarkResults") -> Iterator[tuple[str, str, str, EnvironmentResult]]:
@@ -271,7 +307,10 @@ def read_results(path: Path) -> BenchmarkResults:
     """Read a results file. Raises `InputError` naming the file and the field that is wrong."""
     record = read_json(path)
     if record.get("format") != FORMAT:
-        raise InputError(f"{path}: 'format' is {record.get('format')!r}; this version reads format {FORMAT}.")
+        raise InputError(
+            f"{path}: 'format' is {record.get('format')!r}; this version reads format {FORMAT}. Delete it: the command "
+            "that wrote it makes it anew from the run folders."
+        )
     try:
         return BenchmarkResults.parse(record)
     except InputError as error:
@@ -283,6 +322,19 @@ def _shortened(sentence: str) -> str:
         return sentence
     half = LONGEST_SENTENCE // 2
     return f"{sentence[:half]} ... {sentence[-half:]}"
+
+
+def find_folder(results_file: Path, run_name: str, run_folder: str) -> Path:
+    """Where the run lies: where its record says, or beside the results, which may have been moved together."""
+    beside = results_file.parent / run_name
+    if os.path.isdir(beside) or not run_folder:
+        return beside
+    return Path(os.path.normpath(results_file.parent / run_folder))
+
+
+def folder_from(results_folder: Path, folder: Path) -> str:
+    """What a record in `results_folder` calls the folder of its run; `find_folder` finds it again."""
+    return os.path.relpath(folder.absolute(), results_folder.absolute())
 
 
 def write_results(path: Path, results: BenchmarkResults) -> None:

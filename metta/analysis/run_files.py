@@ -19,9 +19,9 @@ from metta.base.errors import InputError
 from metta.base.files import read_json, reason
 
 REWARD = "rollout/reward_per_step"
-HEARTS = "episode/hearts_per_agent"
-CURVES = {REWARD: "shaped reward per agent-step", HEARTS: "hearts per agent and episode"}
-"""Metrics that are drawn as learning curves, and their unit. Hearts begin when the first whole episodes end."""
+HEARTS = "held_out/hearts_per_agent"
+CURVES = {REWARD: "shaped reward per agent-step", HEARTS: "hearts per agent and held-out episode"}
+"""Metrics that are drawn as learning curves, and their unit. Hearts are known where a run was evaluated in training."""
 CURRICULUM = "curriculum/"
 """Begin of the names of a curriculum's metrics."""
 
@@ -74,12 +74,6 @@ class RunFiles:
     """The resolved configuration."""
     faults: tuple[str, ...] = ()
     """What could not be read, a sentence each."""
-
-
-def find_folder(results_file: Path, run_name: str, run_folder: str) -> Path:
-    """Where the run lies: beside the results, which may have been moved together, or where it was made."""
-    beside = results_file.parent / run_name
-    return beside if os.path.isdir(beside) or not run_folder else Path(run_folder)
 
 
 def read_run_files(folder: Path, environments: set[str], memory: FileMemory) -> RunFiles:

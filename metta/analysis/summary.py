@@ -3,11 +3,12 @@
 import csv
 import io
 from collections.abc import Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 from metta.analysis.intervals import Interval, mean_interval
 from metta.analysis.results import BenchmarkResults, EnvironmentResult, RunRecord
-from metta.base.addresses import RANDOM, SCRIPTED
+from metta.base.addresses import BLIND, PLAYERS
 
 MARKDOWN_NAME = "benchmark_results.md"
 CSV_NAME = "benchmark_results.csv"
@@ -20,6 +21,8 @@ class Row(NamedTuple):
     level: str
     environment: str
     seeds: int
+    timesteps: float | None
+    """Agent-steps that the policies were trained for, mean over seeds."""
     hearts: Interval
     score: Interval | None
     """Hearts on the scale from random (0) to scripted (1); None where the two have not played these episodes."""
@@ -29,29 +32,42 @@ class Row(NamedTuple):
 
 
 def summary_rows(results: BenchmarkResults) -> list[Row]:
-    """A row for everything that has a result, best first within a level, then the reference players."""
+    """A row for everything that has a result: best first within a level, the reference players, what was trained only
+    in part.
+    """
+    partly = results.partly_trained
     rows = []
     for level in results.levels:
         references = results.references.get(level, {})
-        random = references.get(RANDOM, {})
+        blind = references.get(BLIND, {})
         runs = [run for run in results.runs if run.training.level == level]
-        environments = dict.fromkeys([*random, *(name for run in runs for name in run.evaluation.results)])
+        whole, others = [run for run in runs if run not in partly], [run for run in runs if run in partly]
+        environments = dict.fromkeys([*blind, *(name for run in runs for name in run.evaluation.results)])
         for environment in environments:
             found = [
-                _architecture_row(architecture, level, environment, runs, random.get(environment))
+                _architecture_row(architecture, level, environment, whole, blind.get(environment))
+                for architecture in results.architectures
+            ]
+            broken = [
+                _architecture_row(architecture, level, environment, others, None)
                 for architecture in results.architectures
             ]
             rows += sorted((row for row in found if row is not None), key=lambda row: -row.hearts.mean)
             rows += [
-                _reference_row(player, level, environment, found[environment])
-                for player, found in sorted(references.items(), reverse=True)
-                if environment in found
+                _reference_row(player, level, environment, references[player][environment])
+                for player in reversed(PLAYERS)
+                if environment in references.get(player, {})
+            ]
+            rows += [
+                row._replace(verdict=f"trained {row.timesteps:,.0f} of {results.max_timesteps:,} steps: not compared")
+                for row in broken
+                if row is not None
             ]
     return rows
 
 
 def _architecture_row(
-    architecture: str, level: str, environment: str, runs: Sequence[RunRecord], random: EnvironmentResult | None
+    architecture: str, level: str, environment: str, runs: Sequence[RunRecord], blind: EnvironmentResult | None
 ) -> Row | None:
     own = [run for run in runs if run.training.architecture == architecture and environment in run.evaluation.results]
     if not own:
@@ -63,11 +79,12 @@ def _architecture_row(
         level,
         environment,
         len(own),
+        fmean(run.training.timesteps or 0 for run in own),
         mean_interval([result.hearts_per_agent for result in evaluated]),
         _score(evaluated),
         mean_interval([result.reward for result in evaluated]),
         sum(seconds) / len(seconds) if seconds else None,
-        verdict(evaluated, random) if random else "no reference",
+        verdict(evaluated, blind) if blind else "no reference",
     )
 
 
@@ -82,41 +99,38 @@ def _reference_row(player: str, level: str, environment: str, result: Environmen
         level,
         environment,
         0,
+        None,
         mean_interval(result.hearts_of_episodes),
         _score([result]),
         Interval(result.reward, None, None),
         None,
-        REFERENCE_WORDS.get(player, "a reference"),
+        PLAYERS[player],
     )
 
 
-REFERENCE_WORDS = {RANDOM: "the floor", SCRIPTED: "the yardstick"}
-"""What the table says of the reference players."""
+def verdict(seeds: Sequence[EnvironmentResult], blind: EnvironmentResult) -> str:
+    """How sure it is that an architecture collects more hearts than the best blind player, in words.
 
-
-def verdict(seeds: Sequence[EnvironmentResult], random: EnvironmentResult) -> str:
-    """How sure it is that an architecture collects more hearts than the random player, in words.
-
-    The interval of the architecture is over seeds, that of random over episodes. Where two or three seeds give an
-    interval too wide to tell, each seed alone is compared with random on the same episodes.
+    The interval of the architecture is over seeds, that of the blind player over episodes. Where two or three seeds
+    give an interval too wide to tell, each seed alone is compared with it on the same episodes.
     """
-    floor = mean_interval(random.hearts_of_episodes)
+    floor = mean_interval(blind.hearts_of_episodes)
     own = mean_interval([result.hearts_per_agent for result in seeds])
     if own.low is not None and own.high is not None and floor.low is not None and floor.high is not None:
         if own.low > floor.high:
-            return "above random (95 % intervals apart)"
+            return "above blind (95 % intervals apart)"
         if own.high < floor.low:
-            return "below random (95 % intervals apart)"
+            return "below blind (95 % intervals apart)"
     count = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
-    if all(_above_on_same_episodes(result, random) for result in seeds):
-        return f"above random in each of {count}"
-    return f"not distinguishable from random with {count}"
+    if all(_above_on_same_episodes(result, blind) for result in seeds):
+        return f"above blind in each of {count}"
+    return f"not distinguishable from blind with {count}"
 
 
-def _above_on_same_episodes(result: EnvironmentResult, random: EnvironmentResult) -> bool:
-    if not result.same_episodes(random):
+def _above_on_same_episodes(result: EnvironmentResult, blind: EnvironmentResult) -> bool:
+    if not result.same_episodes(blind):
         return False
-    pairs = zip(result.hearts_of_episodes, random.hearts_of_episodes, strict=True)
+    pairs = zip(result.hearts_of_episodes, blind.hearts_of_episodes, strict=True)
     low = mean_interval([own - floor for own, floor in pairs]).low
     return low is not None and low > 0
 
@@ -125,12 +139,13 @@ def summary_markdown(results: BenchmarkResults) -> str:
     """The whole summary: what was run, the table, failed runs, how to read it."""
     done = sum(run.evaluation.status == "success" for run in results.runs)
     planned = len(results.planned_runs)
+    partly = f", {len(results.partly_trained)} of them trained only in part" if results.partly_trained else ""
     head = [
         "# Architecture benchmark",
         "",
         f"Architectures: {len(results.architectures)}, levels: {len(results.levels)}, seeds: {len(results.seeds)}, "
         f"agent-steps per run: {results.max_timesteps:,}; {done} of {planned} runs evaluated"
-        f"{'' if results.end_time else ' so far'}.",
+        f"{'' if results.end_time else ' so far'}{partly}.",
         "",
     ]
     header = [
@@ -167,7 +182,8 @@ def summary_markdown(results: BenchmarkResults) -> str:
         "",
         "Means over seeds with 95 % intervals in brackets (Student's t over seeds; for reference players over "
         "episodes). "
-        "Score: hearts per agent on the scale from random (0) to scripted (1). "
+        "Score: hearts per agent on the scale from random (0) to scripted (1); above blind: more than any player that "
+        "sees nothing. "
         "Training: mean seconds per run.",
     ]
     return "\n".join(
@@ -198,7 +214,7 @@ def summary_csv(results: BenchmarkResults) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
         [
-            *("architecture", "level", "environment", "seeds"),
+            *("architecture", "level", "environment", "seeds", "agent_steps"),
             *("hearts_per_agent", "hearts_low", "hearts_high"),
             *("score", "score_low", "score_high"),
             *("reward", "reward_low", "reward_high"),
@@ -207,6 +223,6 @@ def summary_csv(results: BenchmarkResults) -> str:
     )
     for row in summary_rows(results):
         writer.writerow(
-            [*row[:4], *row.hearts, *(row.score or (None,) * 3), *row.reward, row.training_seconds, row.verdict]
+            [*row[:5], *row.hearts, *(row.score or (None,) * 3), *row.reward, row.training_seconds, row.verdict]
         )
     return text.getvalue()

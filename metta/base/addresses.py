@@ -7,9 +7,15 @@ from urllib.parse import unquote
 
 from metta.base.errors import InputError
 
-RANDOM, SCRIPTED = "random", "scripted"
-PLAYERS = (RANDOM, SCRIPTED)
-"""Reference players, the 0 and the 1 of the score; each name is an address, too."""
+RANDOM, BLIND, REFLEX, SCRIPTED = "random", "blind", "reflex", "scripted"
+PLAYERS = {
+    RANDOM: "the floor, 0 of the score",
+    BLIND: "fixed action probabilities",
+    REFLEX: "no memory, sees its own window",
+    SCRIPTED: "the yardstick, 1 of the score",
+}
+"""The reference players, worst first, and what tables say of them; each name is an address, too. The objects that play
+are in metta/rl/players.py."""
 
 NEWEST = "newest"
 BEST = "best"

@@ -26,12 +26,12 @@ from metta.lab.controller import Controller, Task
 from metta.lab.decide import Rank, Rules
 from metta.lab.dispatch.contract import Dispatcher
 from metta.lab.display import Display
+from metta.lab.identity import training_mark
 from metta.lab.log import duration_text
 from metta.lab.provenance import cores, now
-from metta.lab.records import References, benchmark_results, reference_results, run_record, with_rules
+from metta.lab.records import References, benchmark_results, reference_results, run_record
 from metta.lab.report_writer import ReportWriter
 from metta.lab.rules import RULES, marks_by_environment
-from metta.lab.run import RunFolder
 from metta.lab.tasks import EvaluationTask, PlannedReference, PlannedRun, ReferenceTask, RunTask
 
 ATTEMPTS_NAME = "attempts.json"
@@ -39,6 +39,8 @@ REPLAYS = ("none", "best", "all")
 """Of each architecture on each level: no replay; of the best episode; of the best and of the median one."""
 MANY_RUNS = 500
 """Up to so many, the results are rewritten after every run; beyond that it takes seconds."""
+OTHER_FOLDER = "another folder (--output-dir, --experiment-id)"
+"""What to give for runs apart from those that are there."""
 WRITING_SHARE = 0.1
 """No more than this share of the time is spent on the results of many runs."""
 
@@ -127,7 +129,7 @@ class Benchmark:
         if self.train:
             for run in self.runs:
                 if run.folder.configuration_file.exists():
-                    run.folder.check_same(run.job.config.model_dump(mode="json"))
+                    run.folder.check_same(run.job.config.model_dump(mode="json"), OTHER_FOLDER)
         self._continue_from_file()
         make_folder(self.output)
         with locked(self.output / ".lock", f"the benchmark in {self.output}"):
@@ -162,6 +164,8 @@ class Benchmark:
         self._start_time = now()
         self._planned = [Key(run.spec.architecture, run.spec.level, run.spec.seed) for run in self.runs]
         if not self.results_file.exists():
+            if not self.train:
+                self._take_steps_of_runs()
             return
         earlier = read_results(self.results_file)
         if not self.train:
@@ -169,26 +173,26 @@ class Benchmark:
         if earlier.max_timesteps != self.max_timesteps:
             raise InputError(
                 f"{self.results_file} holds a benchmark of {earlier.max_timesteps} steps, not {self.max_timesteps}; "
-                "give the same number of steps to continue it, or another folder."
+                f"give the same number of steps to continue it, or {OTHER_FOLDER}."
             )
         self._start_time = earlier.start_time
-        planned = {run.spec.id for run in self.runs}
-        self._kept = [
-            with_rules(record, self._folder_of(record))
-            for record in earlier.runs
-            if record.training.run_name not in planned
-        ]
+        here = set(self._planned)
+        self._kept = [record for record in earlier.runs if record.training.key not in here]
         self._refuse_other_rules()
-        # Files of older versions do not name what was planned: of those, only what was done is known.
-        before = [*(earlier.planned or ()), *(record.training.key for record in self._kept)]
-        self._planned = list(dict.fromkeys([*self._planned, *before]))
-        here = {item.level for item in self.references}
-        self._kept_references = {level: found for level, found in earlier.references.items() if level not in here}
+        self._refuse_other_settings()
+        self._planned = list(dict.fromkeys([*self._planned, *earlier.planned_runs]))
+        levels = {item.level for item in self.references}
+        self._kept_references = {level: found for level, found in earlier.references.items() if level not in levels}
 
-    def _folder_of(self, record: RunRecord) -> RunFolder:
-        from metta.analysis.run_files import find_folder
-
-        return RunFolder(find_folder(self.results_file, record.training.run_name, record.training.run_folder))
+    def _take_steps_of_runs(self) -> None:
+        """The runs that are there say how many steps a run has, where they agree."""
+        found = {
+            configuration.get("trainer", {}).get("total_timesteps")
+            for run in self.runs
+            if (configuration := run.folder.configuration())
+        }
+        if len(found) == 1 and isinstance(steps := found.pop(), int):
+            self.max_timesteps = steps
 
     def _refuse_other_rules(self) -> None:
         """Raise `InputError` if earlier results were made under other rules than those of this call on their level."""
@@ -200,14 +204,28 @@ class Benchmark:
         for record in self._kept:
             level = record.training.level
             for environment, result in record.evaluation.results.items():
-                mark = wanted.get(level, {}).get(environment)
-                if None not in (mark, result.rules) and mark != result.rules:
+                if wanted.get(level, {}).get(environment, result.rules) != result.rules:
                     raise InputError(
                         f"{self.results_file} holds {record.training.run_name}, evaluated on {level} {environment} "
                         "with other evaluation settings or environments than these runs; such results are not "
                         "compared. Give the same settings, or another folder; or evaluate all of its runs alike with "
                         "--skip-training."
                     )
+
+    def _refuse_other_settings(self) -> None:
+        """Raise `InputError` if an earlier run of an architecture on a level is no seed of the same training."""
+        wanted: dict[tuple[str, str], str] = {}
+        for run in self.runs:
+            own = None if self.train else run.folder.configuration()
+            mark = training_mark(own or run.job.config.model_dump(mode="json"))
+            wanted.setdefault((run.spec.architecture, run.spec.level), mark)
+        for record in self._kept:
+            training = record.training
+            if wanted.get(training.key[:2], training.settings) != training.settings:
+                raise InputError(
+                    f"{self.results_file} holds {training.run_name}, trained with other settings than these runs; they "
+                    f"are not seeds of one thing. Give the same settings, or {OTHER_FOLDER}."
+                )
 
     def started(self, task: Task, rank: Rank) -> None:
         """Say so."""
@@ -256,7 +274,7 @@ class Benchmark:
         if not settled:
             self._display.say(f"{label}: trained." if fault is None else f"{label}: {fault} It will be tried again.")
             return
-        record = run_record(run, len(self.runs), self.train, fault)
+        record = run_record(run, self.output, len(self.runs), self.train, fault)
         self._records[run.spec.id] = record
         fault = fault or record.training.error or record.evaluation.error
         if fault:
@@ -264,8 +282,12 @@ class Benchmark:
             self._display.say(f"{label}: failed: {fault}")
         elif run.spec.id in self._worked_on:
             hearts = ", ".join(f"{r.hearts_per_agent:.3f} ({name})" for name, r in record.evaluation.results.items())
-            took = duration_text(record.training.duration_seconds or 0.0)
-            self._display.say(f"{label}: trained in {took}, hearts per agent {hearts}")
+            done = f"trained in {duration_text(record.training.duration_seconds or 0.0)}"
+            if not record.training.is_whole(self.max_timesteps):
+                done = f"{record.training.trained_words} and not compared"
+            elif not self.train:
+                done = "evaluated"
+            self._display.say(f"{label}: {done}, hearts per agent {hearts}")
 
     def _say_what_was_done(self) -> None:
         """Once, before the first job starts."""

@@ -16,9 +16,10 @@ from metta.analysis.results import (
     EnvironmentResult,
     Key,
     RunRecord,
+    find_folder,
+    folder_from,
     read_results,
 )
-from metta.analysis.run_files import find_folder
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder
@@ -58,6 +59,7 @@ def merge(sources: Sequence[tuple[str, BenchmarkResults]]) -> BenchmarkResults:
     for name, record in runs.values():
         for environment, result in record.evaluation.results.items():
             alike.check(record.training.level, environment, result, name, f"{record.training.run_name}.{environment}")
+        alike.check_training(record.training, name)
     ordered = [runs[key][1] for key in sorted(runs, key=lambda key: (key[2], key[1]))]
     everything = [results for _, results in sources]
     planned = list(dict.fromkeys(key for results in everything for key in results.planned_runs))
@@ -131,13 +133,13 @@ def results_file(text: str) -> Path:
     return path if path.suffix == ".json" else path / FILE_NAME
 
 
-def _with_folders(file: Path) -> BenchmarkResults:
-    """The results with the run folders as they are found from here; they may have been moved with the file."""
+def _with_folders(file: Path, home: Path) -> BenchmarkResults:
+    """The results of `file` with the run folders as they are seen from the folder `home`."""
     results = read_results(file)
     runs = []
     for record in results.runs:
         training = record.training
-        folder = str(find_folder(file, training.run_name, training.run_folder))
+        folder = folder_from(home, find_folder(file, training.run_name, training.run_folder))
         runs.append(record.model_copy(update={"training": training.model_copy(update={"run_folder": folder})}))
     return results.model_copy(update={"runs": runs})
 
@@ -154,7 +156,7 @@ def _merge(words: list[str]) -> int:
     given = parser.parse_args(words)
     target = results_file(given.into)
     names = [*([given.into] if target.exists() else []), *given.sources]
-    sources = [(name, _with_folders(results_file(name))) for name in names]
+    sources = [(name, _with_folders(results_file(name), target.parent)) for name in names]
     merged = merge(sources)
     make_folder(target.parent)
     with locked(target.parent / ".lock", f"the benchmark in {target.parent}"):

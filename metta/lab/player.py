@@ -17,8 +17,8 @@ class PlayerConfig(Config):
     """A player on the evaluation environments of a level."""
 
     policy_uri: str
-    """Address of the checkpoint (see docs/interface.md), or `random` or `scripted`, the players that are
-    0 and 1 of the score."""
+    """Address of the checkpoint (see docs/interface.md), or a reference player: `random`, `blind`, `reflex` or
+    `scripted`."""
     level: str
     """Level whose evaluation environments are used."""
     architecture: str | None = None
@@ -61,7 +61,7 @@ class Chosen(NamedTuple):
     """The player that an address means."""
 
     player: Path | str
-    """Folder of one checkpoint, "random" or "scripted"."""
+    """Folder of one checkpoint, or a reference player's name."""
     name: str
     """Architecture of the checkpoint, or the reference player's name."""
     timesteps: int | None
@@ -101,7 +101,10 @@ def find_checkpoint(address: CheckpointAddress) -> Path:
     name = address.name
     if name == BEST:
         if not (address.folder / "best.json").exists():
-            raise InputError(f"{address.folder} has no best checkpoint yet: no training episode has ended; use newest.")
+            raise InputError(
+                f"{address.folder} has no best checkpoint yet: none was evaluated in training (trainer.curve_points); "
+                "use newest."
+            )
         name = str(read_json(address.folder / "best.json").get("checkpoint"))
     for path in known:
         if path.name == name:

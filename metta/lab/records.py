@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from metta.analysis.results import (
     BenchmarkResults,
@@ -12,25 +11,27 @@ from metta.analysis.results import (
     RunRecord,
     TrainingRecord,
     environment_result,
+    folder_from,
     scored,
 )
 from metta.base.errors import InputError
 from metta.base.files import read_json
 from metta.lab.dispatch.contract import command_text
+from metta.lab.identity import training_mark
 from metta.lab.provenance import provenance
-from metta.lab.rules import marks_by_environment, rules_in
-from metta.lab.run import RunFolder
+from metta.lab.rules import marks_by_environment
 from metta.lab.tasks import PlannedReference, PlannedRun
 
 References = Mapping[str, Mapping[str, Mapping[str, EnvironmentResult]]]
 """Results of the reference players: level -> player -> environment."""
 
 
-def run_record(run: PlannedRun, total: int, trained_here: bool, fault: str | None) -> RunRecord:
+def run_record(run: PlannedRun, home: Path, total: int, trained_here: bool, fault: str | None) -> RunRecord:
     """What the run's folder says about how it went.
 
     Args:
         run: the run.
+        home: folder of the results.
         total: number of runs in the plan.
         trained_here: False if training was skipped on request.
         fault: why it was given up, or None.
@@ -45,80 +46,73 @@ def run_record(run: PlannedRun, total: int, trained_here: bool, fault: str | Non
         # What could be evaluated has a checkpoint, which may lie in a bucket only.
         trained = trained or fault is None or any(folder.checkpoints.glob("*"))
     words = run.train_words if trained_here else run.evaluate_words
+    configuration = run.job.config.model_dump(mode="json")
+    try:
+        configuration = folder.configuration() or configuration
+    except InputError as error:
+        fault = fault or str(error)
+    evaluation, evaluated_steps = _evaluation_record(run, trained, fault)
     training = TrainingRecord(
         architecture=run.spec.architecture,
         level=run.spec.level,
         seed=run.spec.seed,
-        run_name=run.spec.id,
+        run_name=folder.path.name,
         command=command_text(words),
         start_time=status.started if status else None,
         status="success" if trained else "failed",
         duration_seconds=status.training_seconds if status else None,
         error=None if trained else fault or "the run ended before its training did.",
-        timesteps=status.timesteps if status else None,
-        run_folder=str(folder.path),
+        timesteps=evaluated_steps if evaluated_steps is not None else status.timesteps if status else None,
+        total_timesteps=configuration.get("trainer", {}).get("total_timesteps", run.job.config.trainer.total_timesteps),
+        run_folder=folder_from(home, folder.path),
+        settings=training_mark(configuration),
     )
     return RunRecord(
         run_number=run.number,
         total_runs=total,
         training=training,
-        evaluation=_evaluation_record(run, trained, fault),
+        evaluation=evaluation,
     )
 
 
-def _evaluation_record(run: PlannedRun, trained: bool, fault: str | None) -> EvaluationRecord:
+def _evaluation_record(run: PlannedRun, trained: bool, fault: str | None) -> tuple[EvaluationRecord, int | None]:
+    """And the agent-steps that the evaluated policy was trained for, where there is one."""
     file = run.folder.evaluation_file
     if not trained:
-        return EvaluationRecord(status="skipped", duration_seconds=None, results={}, error=None)
+        return EvaluationRecord(status="skipped", duration_seconds=None, results={}, error=None), None
     try:
         if fault:
             raise InputError(fault)
-        return EvaluationRecord.parse(
+        record = read_json(file)
+        evaluation = EvaluationRecord.parse(
             {
                 "status": "success",
-                "duration_seconds": read_json(file).get("duration_seconds"),
-                "results": results_in(file, run.job.config.model_dump(mode="json")),
+                "duration_seconds": record.get("duration_seconds"),
+                "results": results_in(file),
                 "error": None,
             },
             where=str(file),
         )
+        steps = record.get("timesteps")
+        return evaluation, steps if isinstance(steps, int) else None
     except InputError as error:
-        return EvaluationRecord(status="failed", duration_seconds=None, results={}, error=str(error))
+        return EvaluationRecord(status="failed", duration_seconds=None, results={}, error=str(error)), None
 
 
-def results_in(file: Path, own: Mapping[str, Any]) -> dict[str, EnvironmentResult]:
+def results_in(file: Path) -> dict[str, EnvironmentResult]:
     """The results of an evaluation file by environment, with the marks of their rules.
-
-    Args:
-        file: an evaluation's record.
-        own: where the file of an older version does not name its rules, they are these.
 
     Raises:
         InputError: the file is missing or damaged.
     """
     record = read_json(file)
-    marks = marks_by_environment({**rules_in(own), **rules_in(record)})
     try:
-        return {name: environment_result(result, marks.get(name)) for name, result in record["results"].items()}
+        marks = marks_by_environment(record)
+        return {name: environment_result(result, marks[name]) for name, result in record["results"].items()}
     except InputError as error:
         raise InputError(f"{file} is damaged: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         raise InputError(f"{file} is damaged: {type(error).__name__} {error}.") from None
-
-
-def with_rules(record: RunRecord, folder: RunFolder) -> RunRecord:
-    """`record`, if of an older version, with the marks of the run's own configuration where its folder is there."""
-    results = record.evaluation.results
-    if all(result.rules is not None for result in results.values()):
-        return record
-    try:
-        marks = marks_by_environment(folder.configuration() or {})
-    except InputError:
-        return record
-    marked = {
-        name: result.model_copy(update={"rules": result.rules or marks.get(name)}) for name, result in results.items()
-    }
-    return record.model_copy(update={"evaluation": record.evaluation.model_copy(update={"results": marked})})
 
 
 def reference_results(references: Sequence[PlannedReference]) -> References:
@@ -126,7 +120,7 @@ def reference_results(references: Sequence[PlannedReference]) -> References:
     found: dict[str, dict[str, dict[str, EnvironmentResult]]] = {}
     for item in references:
         if item.is_done():
-            found.setdefault(item.level, {})[item.player] = results_in(item.file, item.rules)
+            found.setdefault(item.level, {})[item.player] = results_in(item.file)
     return found
 
 

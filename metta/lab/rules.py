@@ -10,14 +10,13 @@ EVALUATION, ENVIRONMENTS = RULES = ("evaluation", "evaluation_environments")
 
 
 def rules_in(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The rules that a record names, as plain JSON data; those of older versions lack the environments."""
+    """The rules that a record names, as plain JSON data."""
     return {key: record[key] for key in RULES if key in record}
 
 
 def differ(record: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether two records name different rules; what an older version left unnamed counts as the same."""
-    found, needed = rules_in(record), rules_in(wanted)
-    return any(found[key] != needed[key] for key in found if key in needed)
+    """Whether two records name different rules."""
+    return rules_in(record) != rules_in(wanted)
 
 
 def mark_of(rules: Mapping[str, Any]) -> str:
@@ -27,14 +26,11 @@ def mark_of(rules: Mapping[str, Any]) -> str:
 
 
 def marks_by_environment(rules: Mapping[str, Any]) -> dict[str, str]:
-    """Evaluation environment -> mark of its settings and those of the evaluation; nothing where either is unnamed.
+    """Evaluation environment -> mark of its settings and those of the evaluation.
 
     An environment that is added later does not change the marks of the others.
     """
-    environments = rules.get(ENVIRONMENTS)
-    if EVALUATION not in rules or not isinstance(environments, Mapping):
-        return {}
     return {
         name: mark_of({EVALUATION: rules[EVALUATION], "environment": environment})
-        for name, environment in environments.items()
+        for name, environment in rules[ENVIRONMENTS].items()
     }

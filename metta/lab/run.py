@@ -3,7 +3,7 @@
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -130,17 +130,22 @@ class RunFolder:
         status = self.status()
         return status is not None and status.state == "finished" and self.is_evaluated()
 
-    def check_same(self, configuration: dict[str, Any]) -> None:
-        """Raise `InputError` naming the first differing key if the folder belongs to another configuration."""
+    def check_same(self, configuration: dict[str, Any], otherwise: str = "another run= name") -> None:
+        """Raise `InputError` naming the first differing key if the folder belongs to a run with other settings.
+
+        Args:
+            configuration: the settings wanted.
+            otherwise: what to give for a run apart from this one.
+        """
         existing = self.configuration()
         if existing is None:
             return
-        difference = first_difference(existing, configuration)
+        difference = difference_of_settings(existing, configuration)
         if difference is not None:
             key, there, here = difference
             raise InputError(
                 f"run {self.path.name!r} exists in {self.path.parent} with {key}={there!r}, not {here!r}; "
-                "give the same settings to continue it, or another run= name."
+                f"give the same settings to continue it, or {otherwise}."
             )
 
     def record_start(self, configuration: dict[str, Any]) -> None:
@@ -152,6 +157,14 @@ class RunFolder:
 
 
 ABSENT = "absent"
+LABEL = "run"
+"""The key of a configuration that only names the run."""
+
+
+def difference_of_settings(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[str, Any, Any] | None:
+    """`first_difference` of two configurations, whatever the runs are called."""
+    one, other = ({key: value for key, value in settings.items() if key != LABEL} for settings in (old, new))
+    return first_difference(one, other)
 
 
 def first_difference(old: Any, new: Any, key: str = "") -> tuple[str, Any, Any] | None:

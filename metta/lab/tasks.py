@@ -19,7 +19,7 @@ from metta.lab.controller import Look
 from metta.lab.decide import Rank
 from metta.lab.dispatch.contract import Command
 from metta.lab.plan import RunSpec
-from metta.lab.rules import ENVIRONMENTS, EVALUATION, differ
+from metta.lab.rules import differ
 from metta.lab.run import RunFolder
 from metta.lab.training import TrainJob
 
@@ -69,10 +69,7 @@ class PlannedReference:
         """Whether the file is there and was made with these settings."""
         if not self.file.exists():
             return False
-        record = read_json(self.file)
-        if ENVIRONMENTS not in record and any(word.startswith(f"{ENVIRONMENTS}.") for word in self.words):
-            return False  # an older version's, which counts as played in the level's own environments
-        return EVALUATION in record and not differ(record, self.rules)
+        return not differ(read_json(self.file), self.rules)
 
 
 class _RemoteRecords:

@@ -42,7 +42,7 @@ class Recording:
     rewards: NDArray[np.float32]
     """[T, A]."""
     probabilities: NDArray[np.uint8] | None
-    """[T, A, K] of the actions, in 255ths; None for the scripted player, which does not draw."""
+    """[T, A, K] of the actions, in 255ths; None for players that tell none."""
     values: NDArray[np.float32] | None
     """[T, A] predicted return; None for reference players."""
     result: dict[str, Any]
@@ -55,7 +55,7 @@ def record(
     """Play episode number `episode` of an evaluation and keep its steps.
 
     Args:
-        player: folder of one checkpoint, "random" or "scripted".
+        player: folder of one checkpoint, or a reference player's name.
         sim: the evaluation environment.
         evaluation: number of worlds and seed of the evaluation.
         system: device.

@@ -31,12 +31,14 @@ class Adam:
         self.means = [torch.zeros_like(parameter.data) for parameter in self.parameters]
         self.squares = [torch.zeros_like(parameter.data) for parameter in self.parameters]
 
-    def step(self, gradients: Sequence[Tensor], learning_rate: float, stop: Tensor | None = None) -> None:
+    def step(self, gradients: Sequence[Tensor], learning_rate: float | Tensor, stop: Tensor | None = None) -> None:
         """Move the parameters by their gradients, P contiguous tensors of the parameters' shapes.
 
-        Nothing changes if `stop` (float32, a scalar on their device) is 1; nobody has to wait for the device to know.
+        A `learning_rate` on a GPU is float32. Nothing changes if `stop` (float32, a scalar on their device) is 1;
+        nobody has to wait for the device to know.
         """
-        torch._foreach_add_(self.steps, 1 if stop is None else 1 - stop)
+        # A list, because a single number would be asked for.
+        torch._foreach_add_(self.steps, 1 if stop is None else [1 - stop] * len(self.steps))
         torch._fused_adam_(
             [parameter.data for parameter in self.parameters],
             list(gradients),
@@ -53,6 +55,11 @@ class Adam:
             maximize=False,
             found_inf=stop,
         )
+
+    @property
+    def changed(self) -> list[Tensor]:
+        """All that a step changes in place."""
+        return [*(parameter.data for parameter in self.parameters), *self.steps, *self.means, *self.squares]
 
     def state_dict(self) -> dict[str, Tensor]:
         """The moments as "<number of the parameter>/<name>"."""

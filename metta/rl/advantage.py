@@ -35,15 +35,13 @@ def generalised_advantages(
     Returns:
         advantages and targets (advantages + values), float32 [N, T].
     """
+    ended_NT = terminals_NT | truncations_NT
+    following_NT = torch.cat([values_NT[:, 1:], next_values_N.unsqueeze(1)], 1)
+    following_NT = torch.where(truncations_NT, final_values_NT, following_NT).masked_fill(terminals_NT, 0.0)
+    deltas_NT = rewards_NT + gamma * following_NT - values_NT
     advantages_NT = torch.empty_like(values_NT)
     running_N = torch.zeros_like(next_values_N)
-    following_N = next_values_N
     for t in range(values_NT.shape[1] - 1, -1, -1):
-        terminal_N, truncated_N = terminals_NT[:, t], truncations_NT[:, t]
-        following_N = torch.where(truncated_N, final_values_NT[:, t], following_N)
-        following_N = following_N.masked_fill(terminal_N, 0.0)
-        delta_N = rewards_NT[:, t] + gamma * following_N - values_NT[:, t]
-        running_N = delta_N + gamma * gae_lambda * running_N.masked_fill(terminal_N | truncated_N, 0.0)
+        running_N = deltas_NT[:, t] + gamma * gae_lambda * running_N.masked_fill(ended_NT[:, t], 0.0)
         advantages_NT[:, t] = running_N
-        following_N = values_NT[:, t]
     return advantages_NT, advantages_NT + values_NT

@@ -3,7 +3,7 @@
     checkpoints/step_000000491520/     policy.safetensors, policy.json     the policy alone, enough to act
                                        trainer.safetensors, trainer.json   what a resumed run needs besides
                                        manifest.json                       size and SHA-256 of the four
-    checkpoints/best.json              which checkpoint had the most hearts per agent in training
+    checkpoints/best.json              which checkpoint had the most hearts per agent on held-out worlds
 
 A checkpoint is written to a hidden folder beside its place, flushed to disk, and renamed. Whatever a kill leaves
 behind is hidden, and the next start removes it.
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from metta.agent.spec import EnvironmentSpec
+from metta.agent.spec import CHOICES, EnvironmentSpec
 from metta.base.errors import InputError, RunError
 from metta.base.files import UNFINISHED
 
@@ -131,7 +131,7 @@ def load_policy(checkpoint: Path, spec: EnvironmentSpec) -> "Policy":
 
     tensors, record = read_policy_files(checkpoint)
     policy = rebuild_policy(tensors, record, str(checkpoint)).policy
-    own = policy.spec.model_copy(update={"front_view": spec.front_view})  # the trainer's choice, not the environment's
+    own = policy.spec.model_copy(update={name: getattr(spec, name) for name in CHOICES})
     if own != spec:
         different = [name for name in type(spec).model_fields if getattr(own, name) != getattr(spec, name)]
         raise InputError(

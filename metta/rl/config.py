@@ -25,11 +25,9 @@ class TrainerConfig(Config):
     epochs: int = Field(default=1, ge=1)
     """Passes over each rollout."""
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
-    """Adam's step size at the start."""
-    final_learning_rate_share: float = Field(default=0.1, ge=0, le=1)
-    """Share of that step size which is left in the end."""
-    learning_rate_steps: int = Field(default=3_000_000, ge=1)
-    """Agent-steps over which the step size falls linearly to that share; it stays there afterwards."""
+    """Adam's step size at the start; it falls linearly over the run."""
+    final_learning_rate_share: float = Field(default=0.02, ge=0, le=1)
+    """Share of that step size which is left at the run's end."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
     """Adam's decay of the gradient mean."""
     beta2: float = Field(default=0.999, ge=0, lt=1)
@@ -47,31 +45,44 @@ class TrainerConfig(Config):
     value_weight: float = Field(default=0.5, ge=0)
     """Weight of the value loss."""
     entropy_weight: float = Field(default=0.03, ge=0)
-    """Weight of the entropy bonus at the start."""
+    """Weight of the bonus for staying near the prior over actions, -KL(policy || prior), at the start; it falls
+    linearly over the run."""
     final_entropy_share: float = Field(default=0.1, ge=0, le=1)
-    """Share of that weight which is left in the end."""
-    entropy_steps: int = Field(default=1_000_000, ge=1)
-    """Agent-steps over which the entropy weight falls linearly to that share; it stays there afterwards."""
+    """Share of that weight which is left at the run's end."""
+    reward_scale: float = Field(default=0.5, ge=0)
+    """Rewards are divided by the running standard deviation of discounted returns and multiplied by this before they
+    are learned from; 0: they are learned from as they are."""
     max_gradient_norm: float = Field(default=2.0, gt=0)
     """Global gradient-norm limit."""
     normalise_advantages: bool = False
     """Whether advantages have mean 0 and standard deviation 1 in each minibatch."""
     front_view: bool = True
     """Whether policies look at the cell in front a second time, under feature ids of its own."""
+    egocentric_view: bool = True
+    """Whether policies see the window turned so that the agent faces north, and move in its terms."""
+    verbs_prior: bool = True
+    """Whether the prior over actions gives all verbs the same probability (the nine attacks share one verb's); false:
+    all actions."""
+    average_share: float = Field(default=0.05, ge=0, le=1)
+    """What is evaluated and kept is the mean of the weights over about the last updates, this share of all updates so
+    far (metta/rl/average.py); 0: the newest weights."""
+    curve_points: int = Field(default=10, ge=0)
+    """How often the policy is evaluated on held-out worlds during training, evenly over the run; 0: never."""
+    curve_worlds: int = Field(default=1, ge=1)
+    """Worlds of each of these evaluations, one full episode each; apart from those of the final evaluation."""
     checkpoint_every: int = Field(default=250_000, ge=1)
-    """Agent-steps between checkpoints; the first and the last state are always saved."""
+    """Agent-steps between checkpoints; the first state, those of the held-out curve and the last are always saved."""
 
     def entropy_weight_at(self, timesteps: int) -> float:
-        """Weight of the entropy bonus after so many agent-steps."""
-        return self.entropy_weight * _falling(timesteps / self.entropy_steps, self.final_entropy_share)
+        """Weight of the bonus for staying near the prior after so many agent-steps."""
+        return self.entropy_weight * self._falling(timesteps, self.final_entropy_share)
 
     def learning_rate_at(self, timesteps: int) -> float:
         """Adam's step size after so many agent-steps."""
-        return self.learning_rate * _falling(timesteps / self.learning_rate_steps, self.final_learning_rate_share)
+        return self.learning_rate * self._falling(timesteps, self.final_learning_rate_share)
 
-
-def _falling(progress: float, final_share: float) -> float:
-    return 1 - min(progress, 1.0) * (1 - final_share)
+    def _falling(self, timesteps: int, final_share: float) -> float:
+        return 1 - min(timesteps / self.total_timesteps, 1.0) * (1 - final_share)
 
 
 class CurriculumConfig(Config):
@@ -119,14 +130,16 @@ class SystemConfig(Config):
     threads: int = Field(default=0, ge=0, le=1024)
     """CPU threads, each with its own share of the streams; 0 means all cores given to this process."""
     cuda_graphs: bool = Field(default=True, exclude_if=lambda recorded: recorded)
-    """On a GPU, acting is recorded once and played back (CUDA graphs), with the same numbers; false: it is not."""
+    """On a GPU, acting and learning are recorded once and played back (CUDA graphs), with the same numbers; false: they
+    are not."""
 
 
 class TrainingSimConfig(SimConfig):
     """The training environment, and where its worlds are; those of evaluations are always on the CPU."""
 
-    device: Literal["cpu", "cuda"] = Field(default="cpu", exclude_if=lambda device: device == "cpu")
-    """Where training worlds are; cuda needs a GPU and numba-cuda, and gives the same numbers."""
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", exclude_if=lambda device: device == "auto")
+    """Where training worlds are, with the same numbers; cuda needs a GPU and numba-cuda; `auto` takes it if both are
+    there and the policy is on the GPU."""
 
     @model_validator(mode="before")
     @classmethod
@@ -163,6 +176,16 @@ class RunConfig(Config):
             raise ValueError(
                 f"trainer.minibatches={self.trainer.minibatches} exceeds the {self.num_worlds * self.sim.num_agents} "
                 "streams; lower it or raise trainer.num_streams"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _window_can_be_turned(self) -> "RunConfig":
+        rows, columns = self.sim.obs_height, self.sim.obs_width
+        if self.trainer.egocentric_view and not (rows == columns and rows % 2):
+            raise ValueError(
+                f"trainer.egocentric_view needs a window with as many rows as columns, an odd number, not {rows} x "
+                f"{columns}; set it to false or choose another window"
             )
         return self
 

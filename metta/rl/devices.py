@@ -1,12 +1,15 @@
 """Where a run computes, and with how many threads."""
 
 import os
+from dataclasses import fields
 
 import torch
+from torch import Tensor
 
 from metta.base.errors import InputError
 from metta.rl.config import RunConfig, SystemConfig
 from metta.sim.devices import check_cuda
+from metta.sim.vector_env import Buffers
 
 MOST_ACTING_SHARES = 4
 """Threads that act on one GPU; all of them need Python's lock to tell it what to do."""
@@ -20,11 +23,33 @@ def choose_device(system: SystemConfig) -> torch.device:
     return torch.device("cuda" if available and system.device != "cpu" else "cpu")
 
 
+def choose_worlds(config: RunConfig) -> str:
+    """Where the worlds of a run are, "cpu" or "cuda": as configured, or where the policy is if they can be there.
+
+    Raises InputError when they are to be on a GPU and cannot be.
+    """
+    if config.sim.device == "cuda":
+        check_cuda("sim.device=cuda")
+    if config.sim.device != "auto":
+        return config.sim.device
+    if choose_device(config.system).type != "cuda":
+        return "cpu"
+    try:
+        check_cuda("sim.device=auto")
+    except InputError:
+        return "cpu"
+    return "cuda"
+
+
 def check_devices(config: RunConfig) -> None:
     """Raises InputError when the policy or the worlds of a run are to be on a GPU and cannot be."""
     choose_device(config.system)
-    if config.sim.device == "cuda":
-        check_cuda("sim.device=cuda")
+    choose_worlds(config)
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on a device, without waiting for what that is doing."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def choose_shares(threads: int, device: torch.device, worlds: str) -> tuple[int, int]:
@@ -46,3 +71,9 @@ def choose_shares(threads: int, device: torch.device, worlds: str) -> tuple[int,
 def choose_threads(system: SystemConfig) -> int:
     """The number of CPU threads: as configured, or all cores given to this process."""
     return system.threads or len(os.sched_getaffinity(0))
+
+
+def pinned(buffers: Buffers) -> Buffers:
+    """The same buffers in memory that a GPU copies from while the CPU goes on."""
+    copies = {field.name: torch.from_numpy(getattr(buffers, field.name)).pin_memory() for field in fields(Buffers)}
+    return Buffers(**{name: copy.numpy() for name, copy in copies.items()})

@@ -18,17 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metta.base.addresses import RANDOM, SCRIPTED
 from metta.base.errors import InputError
 from metta.base.seeding import derive_seed
 from metta.rl.checkpoint import load_policy
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.devices import choose_device, choose_threads
 from metta.rl.metrics import episode_result
-from metta.rl.players import Player, PolicyPlayer, RandomPlayer, ScriptedPlayer
+from metta.rl.players import REFERENCE_PLAYERS, Player, PolicyPlayer
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 from metta.sim.config import SimConfig
 from metta.sim.vector_env import VectorEnv
 
@@ -70,7 +69,7 @@ def evaluate(
     """Results per environment: a summary and every episode.
 
     Args:
-        player: folder of one checkpoint, "random" or "scripted".
+        player: folder of one checkpoint, or a reference player's name.
         environments: evaluation environments by name.
         evaluation: number of worlds and seed.
         system: device and threads; results do not depend on the threads.
@@ -92,15 +91,13 @@ def evaluate(
 
 
 def choose_player(player: Path | str, sim: SimConfig, device: torch.device) -> Player:
-    """The player of a checkpoint's folder, of "random" or of "scripted".
+    """The player of a checkpoint's folder, or a reference player by its name.
 
     Raises:
         InputError: the checkpoint is missing, damaged, or does not fit the environment.
     """
-    if player == RANDOM:
-        return RandomPlayer()
-    if player == SCRIPTED:
-        return ScriptedPlayer(sim)
+    if isinstance(player, str) and player in REFERENCE_PLAYERS:
+        return REFERENCE_PLAYERS[player](sim)
     return PolicyPlayer(load_policy(Path(player), spec_of(sim)), sim, device)
 
 

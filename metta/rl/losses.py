@@ -40,7 +40,13 @@ class Loss(NamedTuple):
 
 
 def ppo_loss(
-    logits_BTC: Tensor, values_BT: Tensor, targets: Targets, count: int, config: TrainerConfig, entropy_weight: float
+    logits_BTC: Tensor,
+    values_BT: Tensor,
+    targets: Targets,
+    count: int,
+    config: TrainerConfig,
+    entropy_weight: float | Tensor,
+    log_prior_C: Tensor,
 ) -> Loss:
     """The PPO loss, summed over [B, T] and divided by `count`.
 
@@ -52,7 +58,8 @@ def ppo_loss(
         targets: what was collected, [B, T] each.
         count: agent-steps of the whole minibatch.
         config: clip ranges and the value loss's weight.
-        entropy_weight: what the entropy weighs now.
+        entropy_weight: what the distance from the prior weighs now; a tensor is float32, a scalar.
+        log_prior_C: float32 [actions], log-probabilities that the policy is drawn to.
     """
     log_probs_BTC = torch.log_softmax(logits_BTC.float(), dim=-1)
     log_probs_BT = log_probs_BTC.gather(-1, targets.actions.unsqueeze(-1)).squeeze(-1)
@@ -68,14 +75,17 @@ def ppo_loss(
         squared_error_BT = torch.maximum(squared_error_BT, (targets.values + moved_BT - targets.returns).square())
     value_loss = 0.5 * squared_error_BT.sum() / count
 
-    entropy = -(log_probs_BTC.exp() * log_probs_BTC).sum() / count
-    total = policy_loss + config.value_weight * value_loss - entropy_weight * entropy
+    probabilities_BTC = log_probs_BTC.exp()
+    prior_kl = (probabilities_BTC * (log_probs_BTC - log_prior_C)).sum() / count
+    total = policy_loss + config.value_weight * value_loss + entropy_weight * prior_kl
     with torch.no_grad():
         deviation_BT = (ratio_BT - 1).abs()
         parts = {
             "loss/policy": policy_loss,
             "loss/value": value_loss,
-            "loss/entropy": entropy,
+            "loss/entropy": -(probabilities_BTC * log_probs_BTC).sum() / count,
+            # KL(policy || prior): the prior's cross-entropy minus the entropy.
+            "loss/prior_kl": prior_kl,
             # The low-variance estimator of KL(old || new): http://joschu.net/blog/kl-approx.html, k3.
             "loss/kl": (ratio_BT - 1 - log_ratio_BT).sum() / count,
             "loss/clip_fraction": (deviation_BT > config.clip).sum() / count,

@@ -148,14 +148,12 @@ def episode_result(episode: "EpisodeRecord", sim: "SimConfig") -> dict[str, Any]
     }
 
 
-def best_record(best: dict[str, Any] | None, name: str, recent_hearts: Sequence[float]) -> dict[str, Any] | None:
-    """The better of `best` and the checkpoint `name`, judged by the mean of `recent_hearts`; without any, `best`."""
-    if not recent_hearts:
+def best_record(best: dict[str, Any] | None, name: str, held_out: Mapping[str, float]) -> dict[str, Any] | None:
+    """The better of `best` and the checkpoint `name`, judged by its point of the held-out curve; `best` without."""
+    hearts = held_out.get("held_out/hearts_per_agent")
+    if hearts is None or (best is not None and hearts <= best["hearts_per_agent"]):
         return best
-    hearts = sum(recent_hearts) / len(recent_hearts)
-    if best is None or hearts > best["hearts_per_agent"]:
-        return {"checkpoint": name, "hearts_per_agent": hearts, "episodes": len(recent_hearts)}
-    return best
+    return {"checkpoint": name, "hearts_per_agent": hearts}
 
 
 def write_best(checkpoints: Path, best: dict[str, Any] | None) -> None:

@@ -1,8 +1,9 @@
-"""Who acts in an evaluation: a trained policy, or one of the two reference players that make the scale.
+"""Who acts in an evaluation: a trained policy, or one of the reference players that results are compared with.
 
 Axes: A agents in a world, n streams: those of the worlds asked for, K actions.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -11,10 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from metta.agent.policy import Policy
+from metta.base.addresses import BLIND, RANDOM, REFLEX, SCRIPTED
 from metta.rl.sampling import sample_actions
 from metta.sim.config import SimConfig
 from metta.sim.constants import NUM_ACTIONS
+from metta.sim.scripted.blind import blind_probabilities
 from metta.sim.scripted.player import ScriptedPlayer as Planner
+from metta.sim.scripted.reflex import ReflexPlayer as Reflexes
 from metta.sim.vector_env import VectorEnv
 
 Actions = NDArray[np.int32]
@@ -102,20 +106,47 @@ class PolicyPlayer:
         return observations.unsqueeze(1), resets.unsqueeze(1)
 
 
-class RandomPlayer:
-    """Draws every action with equal probability: the 0 of the score."""
+class FixedPlayer:
+    """Draws every action with the same probabilities in every step."""
 
     worlds_at_once = 1
+
+    def __init__(self, probabilities: NDArray[np.float64]) -> None:
+        """`probabilities` [K] add up to 1."""
+        self._probabilities = probabilities
+        self._cumulative = np.cumsum(probabilities)
 
     def initial_state(self, worlds: int) -> None:
         return None
 
     def act(self, env: VectorEnv, first: int, last: int, state: None, uniforms: Tensor) -> Decision:
         actions, _ = self.choose(env, first, last, state, uniforms)
-        return Decision(actions, None, np.full((len(actions), NUM_ACTIONS), 1 / NUM_ACTIONS, np.float32), None)
+        return Decision(actions, None, np.tile(self._probabilities.astype(np.float32), (len(actions), 1)), None)
 
     def choose(self, env: VectorEnv, first: int, last: int, state: None, uniforms: Tensor) -> tuple[Actions, None]:
-        return (uniforms * NUM_ACTIONS).long().clamp_(max=NUM_ACTIONS - 1).numpy().astype(np.int32), None
+        drawn = np.searchsorted(self._cumulative, uniforms.numpy().astype(np.float64), side="right")
+        return np.minimum(drawn, len(self._cumulative) - 1).astype(np.int32), None
+
+
+class ReflexPlayer:
+    """Sees its own window and remembers nothing: the most that needs no memory."""
+
+    worlds_at_once = 1
+
+    def __init__(self, sim: SimConfig) -> None:
+        """Raises InputError if the environment does not hold the arena's chain of mine, generator and altar."""
+        self._reflexes = Reflexes(sim)
+
+    def initial_state(self, worlds: int) -> None:
+        return None
+
+    def act(self, env: VectorEnv, first: int, last: int, state: None, uniforms: Tensor) -> Decision:
+        actions, _ = self.choose(env, first, last, state, uniforms)
+        return Decision(actions, None, None, None)
+
+    def choose(self, env: VectorEnv, first: int, last: int, state: None, uniforms: Tensor) -> tuple[Actions, None]:
+        here = slice(first * env.num_agents, last * env.num_agents)
+        return self._reflexes.act(env.buffers.observations[here], uniforms.numpy()), None
 
 
 class ScriptedPlayer:
@@ -136,3 +167,12 @@ class ScriptedPlayer:
 
     def choose(self, env: VectorEnv, first: int, last: int, state: Any, uniforms: Tensor) -> tuple[Actions, Any]:
         return self._planner.act(env, first, last, state)
+
+
+REFERENCE_PLAYERS: Mapping[str, Callable[[SimConfig], Player]] = {
+    RANDOM: lambda sim: FixedPlayer(np.full(NUM_ACTIONS, 1 / NUM_ACTIONS)),
+    BLIND: lambda sim: FixedPlayer(blind_probabilities(sim)),
+    REFLEX: ReflexPlayer,
+    SCRIPTED: ScriptedPlayer,
+}
+"""The players of `addresses.PLAYERS`, made for an environment; each raises InputError if it cannot play there."""

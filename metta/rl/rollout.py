@@ -5,7 +5,6 @@ The reset flag at (stream, t) says that the observation at t is the first of an 
 with that observation, in acting and in learning alike.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +13,8 @@ from torch import Tensor
 
 from metta.agent.policy import Policy
 from metta.agent.state import State, concatenate, leaves, map_state, rows, with_leaves
-from metta.rl.recording import Function
+from metta.rl.devices import sent
+from metta.rl.recording import Function, Play, plainly
 from metta.rl.sampling import sample_actions
 from metta.rl.shards import Shards, split
 
@@ -50,6 +50,28 @@ class Segments:
     state: State
     """Recurrent state in front of the segment, [N, ...] per leaf."""
 
+    @classmethod
+    def allocate(cls, observations: Tensor, steps: int, state: State, device: torch.device) -> "Segments":
+        """Room for N streams that see `observations` uint8 [N, M, 3], on a device; keeps `state`."""
+        shape = (len(observations), steps)
+
+        def new(dtype: torch.dtype, *sizes: int) -> Tensor:
+            return torch.zeros(sizes or shape, dtype=dtype, device=device)
+
+        return cls(
+            observations=new(torch.uint8, *shape, *observations.shape[1:]),
+            resets=new(torch.bool),
+            actions=new(torch.int64),
+            log_probs=new(torch.float32),
+            values=new(torch.float32),
+            rewards=new(torch.float32),
+            terminals=new(torch.bool),
+            truncations=new(torch.bool),
+            final_values=new(torch.float32),
+            next_values=new(torch.float32, len(observations)),
+            state=state,
+        )
+
 
 class Shown(NamedTuple):
     """What the worlds show: tensors over the environment's own memory (see `vector_env.Buffers`), so no copies."""
@@ -62,9 +84,6 @@ class Shown(NamedTuple):
     final_observations: Tensor
 
 
-Record = Callable[[Function, Sequence[Tensor]], Function]
-
-
 def acting_step(policy: Policy, like: State) -> Function:
     """One step of acting as a function of tensors alone; `like` tells how the leaves make up a state.
 
@@ -75,8 +94,9 @@ def acting_step(policy: Policy, like: State) -> Function:
     def step(observations: Tensor, resets: Tensor, uniforms_n: Tensor, *before: Tensor) -> tuple[Tensor, ...]:
         with torch.no_grad():
             state = with_leaves(like, before)
-            _, memory_n1D, state = policy.remember(observations.unsqueeze(1), resets.unsqueeze(1), state)
-            actions, log_probs = sample_actions(policy.actor(memory_n1D)[:, 0], uniforms_n)
+            observations_n1M3 = observations.unsqueeze(1)
+            _, memory_n1D, state = policy.remember(observations_n1M3, resets.unsqueeze(1), state)
+            actions, log_probs = sample_actions(policy.logits(memory_n1D, observations_n1M3)[:, 0], uniforms_n)
             return memory_n1D, actions, log_probs, *leaves(state)
 
     return step
@@ -92,7 +112,7 @@ class Collector:
         steps: int,
         device: torch.device,
         shards: Shards,
-        record: Record | None = None,
+        play: Play = plainly,
     ) -> None:
         """Stand in front of the first step.
 
@@ -102,42 +122,19 @@ class Collector:
             steps: T.
             device: where the policy acts and the segments are kept.
             shards: threads that share the worlds.
-            record: makes a recording of acting that is played back in every step (`metta.rl.recording.Recorded`);
-                from then on parameters may change in place only. None: every operation is told to the device.
+            play: how acting is done; where it is recorded, parameters may change in place only from then on.
         """
         self.env, self.policy, self.steps, self.device, self.shards = env, policy, steps, device, shards
         self.worlds = split(env.num_worlds, shards.threads)
         self.streams = [(low * env.num_agents, high * env.num_agents) for low, high in self.worlds]
         self.states: list[State] = [policy.initial_state(high - low, device=device) for low, high in self.streams]
         self._shown = Shown(*(torch.as_tensor(getattr(env.buffers, name)) for name in Shown._fields))
-        self._actions = torch.zeros(env.num_streams, dtype=torch.int32, device=self._shown.rewards.device)
-        shape = (env.num_streams, steps)
-        observation_shape = env.buffers.observations.shape[1:]
-
-        def new(dtype: torch.dtype, *sizes: int) -> Tensor:
-            return torch.zeros(sizes or shape, dtype=dtype, device=device)
-
-        self._segments = Segments(
-            observations=new(torch.uint8, *shape, *observation_shape),
-            resets=new(torch.bool),
-            actions=new(torch.int64),
-            log_probs=new(torch.float32),
-            values=new(torch.float32),
-            rewards=new(torch.float32),
-            terminals=new(torch.bool),
-            truncations=new(torch.bool),
-            final_values=new(torch.float32),
-            next_values=new(torch.float32, env.num_streams),
-            state=(),
-        )
-        self._recorded = record is not None
-        self._steps: list[Function] = []
-        for (low, high), state in zip(self.streams, self.states, strict=True):
-            step = acting_step(policy, state)
-            if record is not None:
-                seen = self._segments.observations[low:high, 0], self._segments.resets[low:high, 0]
-                step = record(step, (*seen, new(torch.float32, high - low), *leaves(state)))
-            self._steps.append(step)
+        worlds_on = self._shown.rewards.device
+        pinned = worlds_on.type == "cpu" and device.type == "cuda"
+        self._actions = torch.zeros(env.num_streams, dtype=torch.int32, device=worlds_on, pin_memory=pinned)
+        self._segments = Segments.allocate(self._shown.observations, steps, concatenate(self.states), device)
+        self._play = play
+        self._steps = [acting_step(policy, state) for state in self.states]
 
     @property
     def state(self) -> State:
@@ -156,10 +153,11 @@ class Collector:
         Args:
             uniforms_TN: float32 [T, N] in [0, 1), the randomness of action sampling.
         """
-        # Leaves are cloned: a policy may hand back the tensors it was given.
-        before = [map_state(torch.clone, state) for state in self.states]
+        # Copied: a policy may hand back the tensors it was given. In place: a recorded update reads them there.
+        for (low, high), state in zip(self.streams, self.states, strict=True):
+            for own, leaf in zip(leaves(self._segments.state), leaves(state), strict=True):
+                own[low:high] = leaf
         self.shards.map(lambda index: self._collect_shard(index, uniforms_TN), range(len(self.streams)))
-        self._segments.state = concatenate(before)
         return self._segments
 
     def _collect_shard(self, index: int, uniforms_TN: Tensor) -> None:
@@ -168,19 +166,20 @@ class Collector:
         here = slice(low, high)
         shown = Shown(*(tensor[here] for tensor in self._shown))
         given: Any = self._actions if self._actions.is_cuda else self._actions.numpy()
-        uniforms_TN = uniforms_TN[:, here].to(self.device)
+        uniforms_TN = sent(uniforms_TN[:, here], self.device)
         # The critic reads what memory made of each step; all steps at once, which is faster than one by one.
         remembered_n1D: list[Tensor] = []
         with torch.no_grad():
             for t in range(self.steps):
-                observations = shown.observations.to(self.device)
-                resets = shown.resets.to(self.device)
-                memory_n1D, actions, log_probs, *after = self._steps[index](
-                    observations, resets, uniforms_TN[t], *leaves(state)
+                # Nobody waits for these copies: worlds go on only after the actions have arrived.
+                observations = shown.observations.to(self.device, non_blocking=True)
+                resets = shown.resets.to(self.device, non_blocking=True)
+                memory_n1D, actions, log_probs, *after = self._play(
+                    ("act", index), self._steps[index], (observations, resets, uniforms_TN[t], *leaves(state))
                 )
                 state = with_leaves(state, after)
                 # A recording writes to the same place again.
-                remembered_n1D.append(memory_n1D.clone() if self._recorded else memory_n1D)
+                remembered_n1D.append(memory_n1D if self._play is plainly else memory_n1D.clone())
                 segments.observations[here, t] = observations
                 segments.resets[here, t] = resets
                 segments.actions[here, t] = actions
@@ -188,9 +187,9 @@ class Collector:
 
                 self._actions[here] = actions
                 env.step_worlds(given, first_world, last_world)
-                segments.rewards[here, t] = shown.rewards
-                segments.terminals[here, t] = shown.terminals
-                segments.truncations[here, t] = shown.truncations
+                segments.rewards[here, t].copy_(shown.rewards, non_blocking=True)
+                segments.terminals[here, t].copy_(shown.terminals, non_blocking=True)
+                segments.truncations[here, t].copy_(shown.truncations, non_blocking=True)
                 segments.final_values[here, t] = 0.0
                 if shown.truncations.any():
                     self._bootstrap_truncated(low, t, shown.truncations.nonzero()[:, 0], state)

@@ -18,17 +18,20 @@ Result = TypeVar("Result")
 
 
 class Shards:
-    """A pool of `threads` worker threads; with one thread, work runs in the caller."""
+    """A pool of `threads` worker threads; with one, work runs in the caller. They have the caller's CUDA stream."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
         keep_freed_memory()
         torch.set_num_threads(1)
-        self._pool = (
-            ThreadPoolExecutor(threads, thread_name_prefix="shard", initializer=torch.set_num_threads, initargs=(1,))
-            if threads > 1
-            else None
-        )
+        stream = torch.cuda.current_stream() if torch.cuda.is_initialized() else None
+
+        def settle() -> None:
+            torch.set_num_threads(1)
+            if stream is not None:
+                torch.cuda.set_stream(stream)
+
+        self._pool = ThreadPoolExecutor(threads, "shard", initializer=settle) if threads > 1 else None
 
     def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """`function` of every item, in order; the first exception is raised after all have ended."""

@@ -13,7 +13,7 @@ from metta.base.errors import InputError
 from metta.base.seeding import derive_seed
 from metta.rl.config import CurriculumConfig
 from metta.sim.config import ConverterConfig, SimConfig
-from metta.sim.limits import arena_limit
+from metta.sim.limits import arena_limit, hearts_at_start
 
 ATTACK_PRICE = "laser"
 """Resource that an attack is paid with."""
@@ -27,12 +27,14 @@ class Task:
     """What was chosen on each axis: laser_cost, and initial_<converter> for each kind."""
     sim: SimConfig
     """The environment."""
+    free: float
+    """Hearts per agent that lie in the altars at the start: they only have to be taken."""
     limit: float
-    """Hearts per agent that nobody can exceed in an episode; above 0."""
+    """Hearts per agent that nobody can exceed in an episode; above `free`."""
 
     def success(self, hearts_per_agent: float) -> float:
-        """The hearts of an episode as a share of the limit, in [0, 1]."""
-        return min(1.0, max(0.0, hearts_per_agent / self.limit))
+        """The hearts of an episode that had to be made, as a share of those that can be made, in [0, 1]."""
+        return min(1.0, max(0.0, (hearts_per_agent - self.free) / (self.limit - self.free)))
 
 
 def make_tasks(sim: SimConfig, curriculum: CurriculumConfig, seed: int, episode_length: int) -> list[Task]:
@@ -81,5 +83,5 @@ def make_task(sim: SimConfig, choices: dict[str, int], episode_length: int) -> T
     }
     actions = {**sim.actions, "attack": attack.model_copy(update={"consumed_resources": priced})}
     own = sim.model_copy(update={"objects": objects, "actions": actions})
-    limit = arena_limit(own.model_copy(update={"max_steps": episode_length})).hearts
-    return Task(choices, own, max(1, limit) / own.num_agents)
+    free, limit = hearts_at_start(own), arena_limit(own.model_copy(update={"max_steps": episode_length})).hearts
+    return Task(choices, own, free / own.num_agents, max(free + 1, limit) / own.num_agents)

@@ -5,8 +5,9 @@ counter, so a checkpoint holds no generator state besides the worlds' own.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,10 +15,10 @@ import torch
 
 from metta.agent.checkpoint import policy_record, policy_tensors
 from metta.agent.policy import Policy
-from metta.agent.spec import EnvironmentSpec
 from metta.agent.state import leaves, with_leaves
 from metta.base.errors import InputError
 from metta.base.seeding import derive_seed
+from metta.rl.average import WeightAverage
 from metta.rl.checkpoint import (
     checkpoint_name,
     keep_checkpoints,
@@ -30,19 +31,19 @@ from metta.rl.checkpoint import (
 )
 from metta.rl.config import RunConfig
 from metta.rl.curriculum import Curriculum, start_curriculum
-from metta.rl.devices import choose_device, choose_shares, choose_threads
+from metta.rl.device_rollout import DeviceCollector, make_collector
+from metta.rl.devices import choose_device, choose_shares, choose_threads, choose_worlds, pinned
+from metta.rl.learning_curve import curve_is_due, curve_point
 from metta.rl.metrics import MetricsFile, Progress, best_record, episode_metrics, write_best
-from metta.rl.recording import recorder
+from metta.rl.recording import Play, recorder
 from metta.rl.rollout import Collector
 from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
+from metta.rl.specs import spec_of
 from metta.rl.training_time import TrainingTime
 from metta.rl.update import Learner, make_learner, update
-from metta.sim.config import SimConfig
-from metta.sim.constants import FEATURE_SCALES, HEART
-from metta.sim.devices import check_cuda
 from metta.sim.episodes import EpisodeRecord
-from metta.sim.vector_env import VectorEnv
+from metta.sim.vector_env import Buffers, VectorEnv
 
 if TYPE_CHECKING:
     from metta.sim.cuda_env import CudaVectorEnv
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
 Env = TypeVar("Env", "VectorEnv", "CudaVectorEnv")
 
 KEPT_CHECKPOINTS = 2
-RECENT_EPISODES = 32
-"""Episodes over which a checkpoint's training hearts are averaged when the best one is picked."""
 
 
 def train(
@@ -77,11 +76,12 @@ def train(
     """
     begun = clock()
     device = choose_device(config.system)
-    acting, learning = choose_shares(choose_threads(config.system), device, config.sim.device)
+    worlds = choose_worlds(config)
+    acting, learning = choose_shares(choose_threads(config.system), device, worlds)
     shards = Shards(learning)
     acting_shards = shards if acting == learning else Shards(acting)
     try:
-        training = _start(config, device, acting_shards)
+        training = _start(config, device, worlds, acting_shards)
         remove_leftovers(folder / "checkpoints")
         checkpoint = newest_sound(folder / "checkpoints")
         if checkpoint is not None:
@@ -89,7 +89,7 @@ def train(
             _restore(training, checkpoint)
         metrics_file = MetricsFile(folder / "metrics.jsonl", last_update=training.updates)
         if checkpoint is None:
-            _save(training, folder)
+            _save(training, folder, {})
 
         time_here = TrainingTime(training.seconds, clock() - begun)
         seconds_before, first_timesteps = training.seconds, training.timesteps
@@ -99,18 +99,29 @@ def train(
             segments = training.collector.collect(action_uniforms(config, training.updates, training.env.num_streams))
             collected = clock()
             losses = update(
-                training.learner, segments, trainer, shards, config.seed, training.updates, training.timesteps
+                training.learner,
+                segments,
+                trainer,
+                shards,
+                config.seed,
+                training.updates,
+                training.timesteps,
+                training.play,
             )
             updated = clock()
 
             training.updates += 1
+            training.average.add(training.updates)
             training.timesteps += segments.actions.numel()
             time_here.add(updated - before, last=training.timesteps >= trainer.total_timesteps)
             training.seconds = time_here.seconds
             ended = training.env.drain_episodes()
             episodes = [episode for episode in ended if episode.length == config.episode_length]
-            training.remember(episodes)
             choices = training.choose_tasks(episodes)
+            before_update = training.timesteps - segments.actions.numel()
+            held_out = {}
+            if curve_is_due(config, before_update, training.timesteps):
+                held_out = curve_point(config, training.average.policy, device, acting_shards)
             seconds_here = training.seconds - seconds_before or updated - before
             rate = (training.timesteps - first_timesteps) / max(seconds_here, 1e-9)
             progress = Progress(
@@ -119,12 +130,7 @@ def train(
                 total_timesteps=trainer.total_timesteps,
                 steps_per_second=rate,
                 seconds_left=max(0.0, (trainer.total_timesteps - training.timesteps) / rate),
-                metrics={
-                    "rollout/reward_per_step": float(segments.rewards.mean()),
-                    **losses,
-                    **episode_metrics(episodes, config.sim),
-                    **choices,
-                },
+                metrics={**losses, **held_out, **episode_metrics(episodes, config.sim), **choices},
                 seconds=training.seconds,
                 warm_up_seconds=time_here.warm_up,
             )
@@ -135,12 +141,12 @@ def train(
                 "steps_per_second": rate,
             }
             metrics_file.append(progress, timing)
-            if _checkpoint_is_due(training):
-                _save(training, folder)
+            if held_out or _checkpoint_is_due(training):
+                _save(training, folder, held_out)
             try:
                 on_update(progress)
             except BaseException:
-                _save(training, folder)
+                _save(training, folder, {})
                 raise
     finally:
         acting_shards.close()
@@ -155,21 +161,17 @@ class Training:
     env: "VectorEnv | CudaVectorEnv"
     policy: Policy
     learner: Learner
-    collector: Collector
+    collector: "Collector | DeviceCollector"
+    play: Play
+    average: WeightAverage
+    """What is evaluated and kept."""
     curriculum: Curriculum | None = None
     updates: int = 0
     timesteps: int = 0
     seconds: float = 0.0
     """In the updates so far, over all starts of the run (see training_time.py)."""
-    recent_hearts: list[float] = field(default_factory=list)
-    """Hearts per agent of the last whole episodes, oldest first."""
     best: dict[str, Any] | None = None
     """Which checkpoint was best so far (see `metta.rl.metrics.best_record`)."""
-
-    def remember(self, episodes: Sequence[EpisodeRecord]) -> None:
-        """Note the hearts of training episodes of full length."""
-        hearts = [float(episode.final_inventory[:, HEART].mean()) for episode in episodes]
-        self.recent_hearts = (self.recent_hearts + hearts)[-RECENT_EPISODES:]
 
     def choose_tasks(self, episodes: Sequence[EpisodeRecord]) -> dict[str, float]:
         """Let the curriculum, if there is one, learn from the episodes that just ended; returns its metrics."""
@@ -180,20 +182,9 @@ class Training:
         return self.curriculum.metrics()
 
 
-def spec_of(sim: SimConfig, front_view: bool = False) -> EnvironmentSpec:
-    """What a policy has to know of an environment; `front_view` as the trainer chose it."""
-    return EnvironmentSpec(
-        feature_scales=FEATURE_SCALES,
-        obs_width=sim.obs_width,
-        obs_height=sim.obs_height,
-        num_observation_tokens=sim.num_observation_tokens,
-        front_view=front_view,
-    )
-
-
 def initial_policy(config: RunConfig) -> Policy:
     """The policy before its first update."""
-    return config.policy.build(spec_of(config.sim, config.trainer.front_view), derive_seed(config.seed, "weights"))
+    return config.policy.build(spec_of(config.sim, config.trainer), derive_seed(config.seed, "weights"))
 
 
 def action_uniforms(config: RunConfig, update: int, num_streams: int) -> torch.Tensor:
@@ -206,11 +197,16 @@ def training_worlds(config: RunConfig, curriculum: Curriculum | None) -> VectorE
     return _started_worlds(VectorEnv, config, curriculum)
 
 
-def device_worlds(config: RunConfig, curriculum: Curriculum | None) -> "VectorEnv | CudaVectorEnv":
-    """The same worlds where the run wants them. Raises InputError when that is a GPU and there is none to use."""
-    if config.sim.device == "cpu":
-        return training_worlds(config, curriculum)
-    check_cuda("sim.device=cuda")
+def device_worlds(
+    config: RunConfig, curriculum: Curriculum | None, where: str, device: torch.device
+) -> "VectorEnv | CudaVectorEnv":
+    """The same worlds for a policy on `device`, on the CPU ("cpu") or on a GPU ("cuda"), which is there."""
+    if where == "cpu":
+        if device.type == "cpu":
+            return training_worlds(config, curriculum)
+        num_streams = config.num_worlds * config.sim.num_agents
+        buffers = pinned(Buffers.allocate(num_streams, config.sim.num_observation_tokens))
+        return _started_worlds(partial(VectorEnv, buffers=buffers), config, curriculum)
     from metta.sim.cuda_env import CudaVectorEnv
 
     return _started_worlds(CudaVectorEnv, config, curriculum)
@@ -231,15 +227,17 @@ def _started_worlds(kind: Callable[..., Env], config: RunConfig, curriculum: Cur
     return env
 
 
-def _start(config: RunConfig, device: torch.device, shards: Shards) -> Training:
+def _start(config: RunConfig, device: torch.device, worlds: str, shards: Shards) -> Training:
     """A run at its very beginning."""
     policy = initial_policy(config).to(device)
     curriculum = start_curriculum(config.sim, config.curriculum, config.seed, config.episode_length)
-    env = device_worlds(config, curriculum)
-    learner = make_learner(policy, config.trainer)  # before acting is recorded: it moves parameters in memory
-    record = recorder(device, config.system)
-    collector = Collector(env, policy, config.trainer.rollout_steps, device, shards, record)
-    return Training(config, env, policy, learner, collector, curriculum)
+    env = device_worlds(config, curriculum, worlds, device)
+    # Before anything is recorded: it moves parameters in memory.
+    learner = make_learner(policy, config.trainer, env.num_streams)
+    play = recorder(device, config.system)
+    collector = make_collector(env, policy, config.trainer.rollout_steps, device, shards, play)
+    average = WeightAverage(policy, config.trainer.average_share)
+    return Training(config, env, policy, learner, collector, play, average, curriculum)
 
 
 def _checkpoint_is_due(training: Training) -> bool:
@@ -251,13 +249,15 @@ def _checkpoint_is_due(training: Training) -> bool:
     )
 
 
-def _save(training: Training, folder: Path) -> None:
-    """Write a checkpoint, note it if it is the best so far, and drop those no longer needed."""
+def _save(training: Training, folder: Path, held_out: Mapping[str, float]) -> None:
+    """Write a checkpoint, note it if it is the best on held-out worlds so far, and drop those no longer needed."""
     name = checkpoint_name(training.timesteps)
-    training.best = best_record(training.best, name, training.recent_hearts)
+    training.best = best_record(training.best, name, held_out)
     tensors = {
         **{f"optimizer/{key}": value for key, value in training.learner.optimizer.state_dict().items()},
         **{f"state/{index}": leaf for index, leaf in enumerate(leaves(training.collector.state))},
+        **{f"weights/{key}": value for key, value in training.policy.state_dict().items()},
+        **{f"reward_scale/{key}": value for key, value in training.learner.reward_scale.state_dict().items()},
         **{f"worlds/{key}": torch.from_numpy(value) for key, value in training.env.state_dict().items()},
     }
     if training.curriculum:
@@ -267,7 +267,6 @@ def _save(training: Training, folder: Path) -> None:
         "updates": training.updates,
         "timesteps": training.timesteps,
         "seconds": training.seconds,
-        "recent_hearts": training.recent_hearts,
         "best": training.best,
     }
     record_of_policy = {
@@ -279,7 +278,7 @@ def _save(training: Training, folder: Path) -> None:
     }
     checkpoints = folder / "checkpoints"
     write_checkpoint(
-        checkpoints, training.timesteps, policy_tensors(training.policy), record_of_policy, tensors, record
+        checkpoints, training.timesteps, policy_tensors(training.average.policy), record_of_policy, tensors, record
     )
     write_best(checkpoints, training.best)
     keep_checkpoints(checkpoints, KEPT_CHECKPOINTS, {training.best["checkpoint"]} if training.best else set())
@@ -295,19 +294,24 @@ def _restore(training: Training, checkpoint: Path) -> None:
             f"{checkpoint} holds the architecture {saved.get('architecture')!r}, "
             f"not the {training.config.architecture!r} of this run; use another run name."
         )
-    training.policy.load_state_dict(weights)
-    moments = {name.removeprefix("optimizer/"): tensor for name, tensor in tensors.items() if "optimizer/" in name}
-    training.learner.optimizer.load_state_dict(moments)
+    training.average.policy.load_state_dict(weights)
+    training.policy.load_state_dict(_below("weights", tensors))
+    training.learner.optimizer.load_state_dict(_below("optimizer", tensors))
+    training.learner.reward_scale.load_state_dict(_below("reward_scale", tensors))
     template = training.collector.state
     count = sum(1 for _ in leaves(template))
     training.collector.state = with_leaves(template, [tensors[f"state/{index}"] for index in range(count)])
-    worlds = {name.removeprefix("worlds/"): tensor for name, tensor in tensors.items() if name.startswith("worlds/")}
-    training.env.load_state_dict({name: tensor.numpy() for name, tensor in worlds.items()})
+    training.env.load_state_dict({name: tensor.numpy() for name, tensor in _below("worlds", tensors).items()})
     if training.curriculum:
         known = {name: tensors[f"curriculum/{name}"].numpy() for name in training.curriculum.arrays()}
         training.curriculum = training.curriculum.restored(known)
     training.updates = record["updates"]
     training.timesteps = record["timesteps"]
     training.seconds = record["seconds"]
-    training.recent_hearts = record["recent_hearts"]
     training.best = record["best"]
+
+
+def _below(part: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tensors of one part of a checkpoint, by their names in it."""
+    prefix = f"{part}/"
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

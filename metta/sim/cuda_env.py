@@ -93,6 +93,7 @@ class CudaVectorEnv:
         self._actions = on_device(np.zeros(self.num_streams, np.int32))
         self._failed = on_device(np.zeros(1, np.int32))
         self._ended = _no_episodes(num_worlds, config)
+        self._fetched = [_in_reach(part) for part in (*self._ended, self._failed)]
         self._steps_since_fetch = 0
         # The same memory as kernels take it.
         self._worlds = Worlds(**{name: view(self._state[f"worlds.{name}"]) for name in Worlds._fields})
@@ -107,6 +108,7 @@ class CudaVectorEnv:
         )
         self._fixed = copied(self._host.rules), self._worlds, copied(self._host.window), self._shown
         self._kept = Ended(*map(view, self._ended))
+        self._given = view(self._actions)
 
     def __getstate__(self) -> VectorEnv:
         self._fetch()
@@ -156,14 +158,41 @@ class CudaVectorEnv:
         if not self._host.started:
             raise RuntimeError("call reset before the first step")
         self._check_process()
-        self._actions.copy_(given)
-        launch(change_worlds, WORLD_THREADS, last - first, *self._fixed, view(self._actions), first, last)
+        self.queue_step(given, first, last)
+        self.made_steps(1)
+
+    def queue_step(self, actions: Tensor, first: int = 0, last: int | None = None) -> None:
+        """What `step_worlds` asks the GPU for and nothing else, so that it can be recorded in a CUDA graph.
+
+        Whoever plays it back calls `made_steps`. To be called once before it is recorded, to be compiled.
+
+        Args:
+            actions: [N] of any integers, on the device.
+            first: first world.
+            last: the one behind the last world; None: all.
+        """
+        last = self.num_worlds if last is None else last
+        self._actions.copy_(actions)
+        launch(change_worlds, WORLD_THREADS, last - first, *self._fixed, self._given, first, last)
         launch(show_step, AGENT_THREADS, (last - first) * self.num_agents, *self._fixed, first, last)
         self._finish(first, last)
+
+    def made_steps(self, steps: int) -> None:
+        """Keep account of so many steps at a time, no more than an episode has; may fetch what ended in them."""
         # Episodes of one world end at least `longest` steps apart, so none is overwritten before it is fetched.
-        self._steps_since_fetch += 1
-        if self._steps_since_fetch >= self._host.longest:
+        self._steps_since_fetch += steps
+        if self._steps_since_fetch + steps > self._host.longest:
             self._fetch()
+
+    @property
+    def longest(self) -> int:
+        """Steps of the longest episode, which are also the fewest between the ends of two episodes of one world."""
+        return self._host.longest
+
+    @property
+    def changed(self) -> list[Tensor]:
+        """All that a step changes in place on the device."""
+        return [*self._state.values(), *self._ended, self._failed, self._actions]
 
     def _finish(self, first: int, last: int) -> None:
         """Keep the episodes that ended in worlds first..last-1 and start the next ones."""
@@ -181,14 +210,18 @@ class CudaVectorEnv:
             raise RunError(NO_MAP)
 
     def _fetch(self) -> None:
-        """Make records of the finished episodes on the device."""
+        """Make records of the finished episodes on the device; waits for it once."""
         self._steps_since_fetch = 0
-        self._check_maps()
-        done = self._ended.clock[:, STEP].nonzero()[:, 0]
-        if len(done):
-            columns = [part[done].cpu().numpy() for part in self._ended]
-            self._host.add_episodes(self._host.record(*parts) for parts in zip(*columns, strict=True))
-            self._ended.clock.zero_()
+        for own, part in zip(self._fetched, (*self._ended, self._failed), strict=True):
+            own.copy_(part, non_blocking=True)
+        self._ended.clock.zero_()
+        if not SIMULATED:
+            torch.cuda.current_stream().synchronize()
+        *columns, failed = (part.numpy() for part in self._fetched)
+        if failed[0]:
+            raise RunError(NO_MAP)
+        for world in np.flatnonzero(columns[0][:, STEP]).tolist():
+            self._host.add_episodes([self._host.record(*(column[world] for column in columns))])
 
     def drain_episodes(self) -> list[EpisodeRecord]:
         """Records of the episodes that ended since the last call, ordered by (finished_at, world).
@@ -234,6 +267,11 @@ class CudaVectorEnv:
 def on_device(array: NDArray[Any]) -> Tensor:
     """A copy of an array in the device's memory."""
     return torch.from_numpy(array.copy()).to(DEVICE)
+
+
+def _in_reach(tensor: Tensor) -> Tensor:
+    """Memory of the CPU for a tensor of the device, of the kind that is copied to while both go on."""
+    return torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=not SIMULATED)
 
 
 def view(tensor: Tensor) -> Any:

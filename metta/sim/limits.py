@@ -113,9 +113,15 @@ def arena_limit(config: SimConfig) -> Limit:
         ore=num_mines * (mine.initial + made(max(1, mine.ticks), last_ore, mine.period)),
         ready=num_generators * generator.initial,
         made_batteries=num_generators * made(first_battery, last_battery, generator.period),
-        hearts=num_altars * altar.initial,
+        hearts=hearts_at_start(config),
         made_hearts=num_altars * made(first_heart, config.max_steps, altar.period),
     )
+
+
+def hearts_at_start(config: SimConfig) -> int:
+    """Hearts that lie in the altars of a world at the start. Raises InputError for a world without the chain."""
+    name, altar = machines(config)[ALTAR]
+    return counts(config, name) * altar.initial
 
 
 def map_limit(config: SimConfig, rows: Sequence[str], legend: dict[str, str]) -> Limit:

@@ -55,7 +55,7 @@ def change_weights(folder, change):
         (lambda record: record["policy"]["memory"].update(kind="unheard"), "unknown memory kind 'unheard'"),
         (lambda record: record["policy"].update(colour=3), "unknown key 'colour'"),
         (lambda record: record["policy"]["memory"].update(width=48), "do not fit their configuration"),
-        (lambda record: record["spec"].update(num_actions=0), "num_actions"),
+        (lambda record: record["spec"].update(action_names=[]), "action_names"),
     ],
 )
 def test_a_record_that_does_not_fit_is_refused(folder, change, message):

@@ -49,7 +49,7 @@ def write_metrics(folder: Path, hearts: Callable[[int], float], reward: Callable
         {
             "timesteps": 50_000 * update,
             "rollout/reward_per_step": reward(update),
-            **({"episode/hearts_per_agent": hearts(update)} if update > 5 else {}),
+            **({"held_out/hearts_per_agent": hearts(update)} if update > 5 else {}),
         }
         for update in range(1, 21)
     ]
@@ -112,7 +112,7 @@ def test_runs_that_broke_off_shift_no_curve_and_are_counted(tmp_path: Path, alte
     lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
     (folder / "metrics.jsonl").write_text("".join(lines[:10]))
     benchmark, found = changed(file, alter)
-    for metric in ("rollout/reward_per_step", "episode/hearts_per_agent", "curriculum/success"):
+    for metric in ("rollout/reward_per_step", "held_out/hearts_per_agent", "curriculum/success"):
         assert found.curves[metric][LEVELS[4]]["vit"].x[-1] == 1_000_000
     assert {row.architecture: row.seeds for row in found.learning} == {"vit": 2, "fast": 3}
     assert {lesson.architecture: lesson.seeds for lesson in found.lessons} == {"vit": 2, "fast": 3}

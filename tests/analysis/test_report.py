@@ -395,5 +395,5 @@ def test_a_torn_last_line_is_no_damage(tmp_path: Path) -> None:
     assert found.parameters == 10_007
     assert {metric: curve[0].size for metric, curve in found.curves.items()} == {
         "rollout/reward_per_step": 20,
-        "episode/hearts_per_agent": 15,
+        "held_out/hearts_per_agent": 15,
     }

@@ -37,7 +37,8 @@ def evaluated(hearts: list[float], worlds_hash: str = "maps") -> EnvironmentResu
             "spread": {"reward": spread, "hearts_per_agent": spread},
             "worlds_hash": worlds_hash,
             "per_episode": [{"hearts": [value, value]} for value in hearts],
-        }
+        },
+        "rules",
     )
 
 
@@ -54,7 +55,9 @@ def run(architecture: str, seed: int, result: EnvironmentResult | None) -> RunRe
         duration_seconds=10.0 + seed,
         error=None if result else "the loss became NaN.",
         timesteps=1000,
+        total_timesteps=1000,
         run_folder="x",
+        settings="settings",
     )
     evaluation = EvaluationRecord(
         status="success" if result else "skipped",
@@ -77,8 +80,9 @@ def results() -> BenchmarkResults:
         architectures=["vit", "fast"],
         levels=["level_1_basic"],
         seeds=[0, 1],
+        planned=[Key(name, "level_1_basic", seed) for name in ("vit", "fast") for seed in (0, 1)],
         command="run_benchmark.py",
-        references={"level_1_basic": {"random": {"basic": RANDOM}}},
+        references={"level_1_basic": {"blind": {"basic": RANDOM}}},
         runs=[
             run("vit", 0, evaluated([1.0, 1.2, 1.1, 0.9])),
             run("vit", 1, None),
@@ -94,29 +98,29 @@ def test_read_back(tmp_path: Path) -> None:
     assert read_results(tmp_path / "r.json") == results()
 
 
-def random_in(record: Any) -> Any:
-    """The random player's result in a record."""
-    return record["references"]["level_1_basic"]["random"]["basic"]
+def blind_in(record: Any) -> Any:
+    """The blind player's result in a record."""
+    return record["references"]["level_1_basic"]["blind"]["basic"]
 
 
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
         (lambda record: record.pop("runs"), r"r\.json is damaged: 'runs' is missing"),
-        (lambda record: record.update(format=99), r"'format' is 99; this version reads format 1"),
+        (lambda record: record.update(format=99), r"'format' is 99; this version reads format 2"),
         (lambda record: record["runs"][0]["training"].update(status="odd"), r"runs\.0\.training\.status"),
         (lambda record: record["runs"][0]["training"].update(extra=1), r"unknown key 'runs\.0\.training\.extra'"),
         (
-            lambda record: random_in(record).update(hearts_of_episodes=[]),
+            lambda record: blind_in(record).update(hearts_of_episodes=[]),
             r"basic: .* each of the 4 episodes, .* holds 0",
         ),
-        (lambda record: random_in(record)["hearts_of_episodes"].pop(), r"basic: .* each of the 4 episodes, .* holds 3"),
+        (lambda record: blind_in(record)["hearts_of_episodes"].pop(), r"basic: .* each of the 4 episodes, .* holds 3"),
         (
-            lambda record: random_in(record).update(hearts_per_agent=1e308),
-            r"random\.basic\.hearts_per_agent: .*equal to 1000000000",
+            lambda record: blind_in(record).update(hearts_per_agent=1e308),
+            r"blind\.basic\.hearts_per_agent: .*equal to 1000000000",
         ),
-        (lambda record: random_in(record).update(normalised_score=-1e308), r"random\.basic\.normalised_score: "),
-        (lambda record: random_in(record).update(episodes=10**400), r"random\.basic\.episodes: "),
+        (lambda record: blind_in(record).update(normalised_score=-1e308), r"blind\.basic\.normalised_score: "),
+        (lambda record: blind_in(record).update(episodes=10**400), r"blind\.basic\.episodes: "),
         (
             lambda record: record["runs"][0]["training"].update(duration_seconds=-5),
             r"runs\.0\.training\.duration_seconds: .*greater than or equal to 0 \(given: -5\)",
@@ -137,6 +141,10 @@ def random_in(record: Any) -> Any:
         (lambda record: record["references"].update({"\ud800": {}}), r"references\..*unicode"),
         (lambda record: record["provenance"].update(machine=["\ud800"]), r"provenance: .*UTF-8"),
         (lambda record: record.update(planned=[["vit", "level_1_basic"]]), r"planned\.0"),
+        (
+            lambda record: record["runs"][1]["training"].update(seed=0, run_name="copy.vit.level_1_basic.s0"),
+            r"vit on level_1_basic, seed 0, stands there twice, as x\.vit.* and as copy\.vit",
+        ),
         (lambda record: record.update(seeds=[-1]), r"seeds\.0: "),
     ],
 )
@@ -150,20 +158,6 @@ def test_damage_is_named_by_file_and_field(tmp_path: Path, damage: object, sente
     assert str(found.value).count("\n") == 0
 
 
-def test_an_older_file_is_read_as_every_combination(tmp_path: Path) -> None:
-    record = results().model_dump(mode="json")
-    del record["planned"]
-    for result in (
-        random_in(record),
-        *(own for run in record["runs"] for own in run["evaluation"]["results"].values()),
-    ):
-        del result["rules"]
-    (tmp_path / "r.json").write_text(json.dumps(record))
-    read = read_results(tmp_path / "r.json")
-    assert read == results()
-    assert read.planned_runs == [(name, "level_1_basic", seed) for name in ("vit", "fast") for seed in (0, 1)]
-
-
 def test_planned_runs_are_counted_by_name(tmp_path: Path) -> None:
     planned = [Key("vit", "level_1_basic", seed) for seed in (0, 1, 7)]
     some = results().model_copy(update={"planned": planned, "levels": ["level_1_basic", "level_2_easy"]})
@@ -175,19 +169,24 @@ def test_planned_runs_are_counted_by_name(tmp_path: Path) -> None:
 
 def test_results_under_other_rules_are_not_compared(tmp_path: Path) -> None:
     one, other = (evaluated([1.0, 1.2, 1.1, 0.9]).model_copy(update={"rules": mark}) for mark in ("one", "other"))
-    some = results().model_copy(update={"runs": [run("vit", 0, one), run("fast", 0, other)]})
+    some = results().model_copy(update={"references": {}, "runs": [run("vit", 0, one), run("fast", 0, other)]})
     write_results(tmp_path / FILE_NAME, some)
     with pytest.raises(
         InputError, match=r"runs\.1\..*rules' is other, but others .* have one; .* under different rules"
     ):
         gather([tmp_path])
-    older = results().model_copy(update={"runs": [run("vit", 0, one), run("fast", 0, evaluated([1.0] * 4))]})
-    write_results(tmp_path / FILE_NAME, older)
-    assert len(gather([tmp_path]).evaluated) == 2
-    scripted = evaluated([4.0, 4.2, 4.1, 4.1])
-    assert scored(one, "basic", {"random": {"basic": RANDOM}, "scripted": {"basic": scripted}}).normalised_score
+    own, scripted = evaluated([1.0, 1.2, 1.1, 0.9]), evaluated([4.0, 4.2, 4.1, 4.1])
+    assert scored(own, "basic", {"random": {"basic": RANDOM}, "scripted": {"basic": scripted}}).normalised_score
     scripted = scripted.model_copy(update={"rules": "other"})
-    assert scored(one, "basic", {"random": {"basic": RANDOM}, "scripted": {"basic": scripted}}).normalised_score is None
+    assert scored(own, "basic", {"random": {"basic": RANDOM}, "scripted": {"basic": scripted}}).normalised_score is None
+
+
+def test_runs_trained_with_other_settings_are_not_seeds_of_one_thing(tmp_path: Path) -> None:
+    one, other = run("fast", 0, evaluated([1.0] * 4)), run("fast", 1, evaluated([1.0] * 4))
+    other = other.model_copy(update={"training": other.training.model_copy(update={"settings": "other"})})
+    write_results(tmp_path / FILE_NAME, results().model_copy(update={"runs": [one, other]}))
+    with pytest.raises(InputError, match=r"x\.fast.*s1 was trained with other settings than other runs of fast"):
+        gather([tmp_path])
 
 
 def test_a_score_that_is_only_rounding_is_none() -> None:
@@ -198,12 +197,12 @@ def test_a_score_that_is_only_rounding_is_none() -> None:
 
 
 def test_episodes_that_do_not_pair_are_no_evidence() -> None:
-    assert verdict([evaluated([2.0, 2.2])], RANDOM) == "not distinguishable from random with 1 seed"
+    assert verdict([evaluated([2.0, 2.2])], RANDOM) == "not distinguishable from blind with 1 seed"
 
 
 def test_rows_best_first_with_the_floor_last() -> None:
     rows = summary_rows(results())
-    assert [row.architecture for row in rows] == ["fast", "vit", "random"]
+    assert [row.architecture for row in rows] == ["fast", "vit", "blind"]
     assert [row.seeds for row in rows] == [2, 1, 0]
     assert rows[0].hearts.mean == pytest.approx((2.05 + 2.075) / 2)
     assert rows[0].training_seconds == 10.5
@@ -226,25 +225,25 @@ def test_markdown_and_csv() -> None:
 @pytest.mark.parametrize(
     ("seeds", "words"),
     [
-        ([[2.0, 2.2, 2.1, 2.0], [2.0, 2.1, 2.1, 2.1]], "above random (95 % intervals apart)"),
-        ([[2.0, 2.2, 2.1, 2.0], [1.0, 1.2, 1.1, 1.0]], "above random in each of 2 seeds"),
-        ([[2.0, 2.2, 2.1, 2.0]], "above random in each of 1 seed"),
-        ([[2.0, 2.2, 2.1, 2.0], [0.0, 0.1, 0.2, 0.1]], "not distinguishable from random with 2 seeds"),
-        ([[0.1, 0.0, 0.2, 0.1]], "not distinguishable from random with 1 seed"),
+        ([[2.0, 2.2, 2.1, 2.0], [2.0, 2.1, 2.1, 2.1]], "above blind (95 % intervals apart)"),
+        ([[2.0, 2.2, 2.1, 2.0], [1.0, 1.2, 1.1, 1.0]], "above blind in each of 2 seeds"),
+        ([[2.0, 2.2, 2.1, 2.0]], "above blind in each of 1 seed"),
+        ([[2.0, 2.2, 2.1, 2.0], [0.0, 0.1, 0.2, 0.1]], "not distinguishable from blind with 2 seeds"),
+        ([[0.1, 0.0, 0.2, 0.1]], "not distinguishable from blind with 1 seed"),
     ],
 )
 def test_verdicts(seeds: list[list[float]], words: str) -> None:
     assert verdict([evaluated(hearts) for hearts in seeds], RANDOM) == words
 
 
-def test_below_random() -> None:
+def test_below_blind() -> None:
     floor = evaluated([1.0, 1.1, 1.2, 1.1])
-    assert verdict([evaluated([0.0, 0.1]), evaluated([0.1, 0.0])], floor) == "below random (95 % intervals apart)"
+    assert verdict([evaluated([0.0, 0.1]), evaluated([0.1, 0.0])], floor) == "below blind (95 % intervals apart)"
 
 
 def test_episodes_on_other_maps_are_not_paired() -> None:
     other = evaluated([2.0, 2.2, 2.1, 2.0], worlds_hash="other maps")
-    assert verdict([other], RANDOM) == "not distinguishable from random with 1 seed"
+    assert verdict([other], RANDOM) == "not distinguishable from blind with 1 seed"
 
 
 def test_a_benchmark_without_results_has_an_empty_table() -> None:

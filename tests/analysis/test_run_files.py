@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from metta.analysis.file_memory import FileMemory
-from metta.analysis.run_files import find_folder, read_run_files
+from metta.analysis.results import find_folder
+from metta.analysis.run_files import read_run_files
 from tests.analysis.wide import LEVELS, write_benchmark
 
 
 @pytest.mark.parametrize("name", ["n" * 5000, "a\0b", "\ud800"])
 def test_a_folder_that_cannot_be_is_one_that_is_not_there(tmp_path: Path, name: str) -> None:
     folder = find_folder(tmp_path / "benchmark_results.json", name, "elsewhere")
-    assert folder == Path("elsewhere")
+    assert folder == tmp_path / "elsewhere"
     (fault,) = read_run_files(tmp_path / name, {"basic"}, FileMemory()).faults
     assert "there is no run folder" in fault
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from metta.analysis.results import (
     BenchmarkResults,
     EnvironmentResult,
     EvaluationRecord,
+    Key,
     RunRecord,
     TrainingRecord,
     environment_result,
@@ -39,7 +41,8 @@ def evaluated(hearts: float, generator: np.random.Generator, maps: str) -> Envir
             "spread": {"reward": spread, "hearts_per_agent": spread},
             "worlds_hash": maps,
             "per_episode": [{"hearts": [value]} for value in values],
-        }
+        },
+        "rules",
     )
 
 
@@ -73,7 +76,7 @@ def write_benchmark(
     references = {
         level: {
             player: {name: evaluated(hearts, generator, level + name) for name in environments(level)}
-            for player, hearts in (("random", 0.2), ("scripted", 8.0))
+            for player, hearts in (("random", 0.2), ("blind", 0.8), ("reflex", 7.6), ("scripted", 8.0))
         }
         for level in levels
     }
@@ -92,6 +95,7 @@ def write_benchmark(
         architectures=list(architectures),
         levels=list(levels),
         seeds=list(range(seeds)),
+        planned=[Key(*key) for key in product(architectures, levels, range(seeds))],
         command="uv run experiments/recipes/benchmark_architectures/run_benchmark.py",
         references=references,
         runs=runs,
@@ -127,7 +131,9 @@ def _run(
         duration_seconds=100.0 + 10 * len(architecture),
         error="the loss became NaN." if failed else None,
         timesteps=1_000_000,
+        total_timesteps=1_000_000,
         run_folder=name,
+        settings="settings",
     )
     evaluation = EvaluationRecord(
         status="skipped" if failed else "success",
@@ -152,7 +158,7 @@ def _write_folder(folder: Path, hearts: float, level: str, architecture: str) ->
             "update": update,
             "timesteps": 50_000 * update,
             "rollout/reward_per_step": hearts * update / 2000,
-            **({"episode/hearts_per_agent": hearts * update / 20} if update > 5 else {}),
+            **({"held_out/hearts_per_agent": hearts * update / 20} if update > 5 else {}),
             **(curriculum_metrics(update) if level == LEVELS[4] else {}),
         }
         for update in range(1, 21)

@@ -14,13 +14,14 @@ import pytest
 
 from experiments.recipes.benchmark_architectures.level_3_medium import LEVEL
 from metta.analysis.report import main
+from metta.base.addresses import RANDOM
 from metta.play.page import play_page
 from metta.play.server import PlayServer
 from metta.play.table import Seat, Table
 from metta.replay.page import replay_page
 from metta.replay.recording import Recording, record
 from metta.rl.config import EvaluationConfig, SystemConfig
-from metta.rl.players import RandomPlayer
+from metta.rl.players import REFERENCE_PLAYERS
 from metta.sim.constants import ACTION_NAMES
 from tests.analysis.wide import LEVELS, write_benchmark
 
@@ -210,7 +211,7 @@ def test_a_click_on_an_agent_chooses_it(browser: Any, replay: tuple[Path, Record
 def live() -> Iterator[PlayServer]:
     """A short live world of random players."""
     sim = LEVEL.make_evals()["basic"].model_copy(update={"max_steps": STEPS})
-    seats = [Seat("random", RandomPlayer(), tuple(range(sim.num_agents)))]
+    seats = [Seat("random", REFERENCE_PLAYERS[RANDOM](sim), tuple(range(sim.num_agents)))]
     table = Table(sim, EvaluationConfig(worlds=2), seats, 0)
     with PlayServer(table, play_page("Live", [("player", "random")], None), 0) as serving:
         thread = threading.Thread(target=serving.serve_forever, args=(0.01,))

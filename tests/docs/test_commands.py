@@ -50,7 +50,7 @@ EXTRA_WORDS = {
         *SHORT_EVALUATION[:2],
     ),
     "metta.sim.conformance": (),
-    "bench_memory.py": ("plain_lstm_32",),
+    "batch.py": (),
 }
 """Part of a documented command -> what is added to make it small; the first part that occurs counts.
 

@@ -4,6 +4,7 @@ import pytest
 
 from experiments.recipes.benchmark_architectures import levels_page as module
 from experiments.recipes.benchmark_architectures.level_1_basic import LEVEL
+from metta.base.addresses import PLAYERS
 from metta.base.errors import InputError
 from metta.base.files import read_json
 from metta.rl.config import EvaluationConfig, SystemConfig
@@ -23,11 +24,13 @@ def test_page_names_every_level_with_its_purpose_and_every_environment() -> None
             assert any(level.name in line and f" {name} " in line for line in text.splitlines())
 
 
-def test_scores_are_what_the_players_reach_and_scripted_is_far_above_random() -> None:
+def test_scores_are_what_the_players_reach_and_knowing_more_is_worth_more() -> None:
     for level in module._all_levels():
         for entry in SCORES[level.name].values():
-            assert entry["random"]["episodes"] == entry["scripted"]["episodes"] == EvaluationConfig().worlds
-            assert entry["scripted"]["hearts_per_agent"] > 10 * entry["random"]["hearts_per_agent"]
+            assert {entry[player]["episodes"] for player in PLAYERS} == {EvaluationConfig().worlds}
+            hearts = {player: entry[player]["hearts_per_agent"] for player in PLAYERS}
+            assert hearts["random"] < hearts["blind"] / 2
+            assert hearts["blind"] < min(hearts["reflex"], hearts["scripted"]) / 3
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ def test_help_names_every_verb() -> None:
     done = subprocess.run(
         [sys.executable, "tasks.py", "--help"], cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
-    for verb in ("quick", "test", "check", "bench", "docs", "pin"):
+    for verb in ("quick", "test", "check", "bench", "gpu", "docs", "pin"):
         assert re.search(rf"^  {verb} +\w", done.stdout, re.MULTILINE), verb
 
 

@@ -79,8 +79,8 @@ class Bench:
     def evaluate(
         self, player: Path | str, environments: Mapping[str, Any], evaluation: Any, system: Any
     ) -> dict[str, Any]:
-        """Hearts are 1 for any checkpoint and 0 for random."""
-        hearts = 0.0 if player == "random" else 1.0
+        """Hearts are 1 for any checkpoint and 0 for players that see nothing."""
+        hearts = 0.0 if player in ("random", "blind") else 1.0
         return {name: environment_result(hearts, evaluation.worlds) for name in environments}
 
 

@@ -15,6 +15,7 @@ import pytest
 from experiments.recipes.benchmark_architectures import adaptive, launchers, run_benchmark
 from experiments.recipes.benchmark_architectures.adaptive import main
 from metta.analysis.results import read_results
+from metta.base.addresses import PLAYERS
 from metta.base.files import holder, locked
 from metta.cli.main import resolve
 from metta.lab import controller
@@ -43,7 +44,7 @@ def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
 
 def test_all_training_goes_before_evaluation(here: Here) -> None:
     assert main(LOCAL) == 0
-    assert here.done == ["random on level_1_basic", "scripted on level_1_basic", VIT, FAST, VIT, FAST]
+    assert here.done == [*(f"{player} on level_1_basic" for player in PLAYERS), VIT, FAST, VIT, FAST]
     results = read_results(RESULTS)
     assert [run.training.status for run in results.runs] == ["success"] * 2
     assert [run.evaluation.status for run in results.runs] == ["success"] * 2

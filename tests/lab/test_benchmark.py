@@ -1,7 +1,10 @@
 """A benchmark writes the documented results after every run, survives failed runs, and continues when repeated."""
 
+import contextlib
+import csv
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,11 @@ from experiments.recipes.benchmark_architectures import run_benchmark
 from experiments.recipes.benchmark_architectures.run_benchmark import main
 from metta.analysis.gather import gather
 from metta.analysis.results import read_results
+from metta.analysis.show import main as show
 from metta.cli.main import resolve
 from metta.lab import benchmark as lab_benchmark
 from metta.lab.dispatch.contract import Command
+from metta.lab.merge import main as merge
 from tests.lab.stand_ins import Bench, Here, environment_result
 
 OUTPUT = Path("train_dir/benchmark")
@@ -51,12 +56,12 @@ def test_the_documented_structure(here: Here, capsys: pytest.CaptureFixture[str]
     assert (basic["reward"], basic["hearts_per_agent"], basic["episodes"]) == (2.0, 1.0, 16)
     assert basic["normalised_score"] == 1.0
     assert basic["spread"]["hearts_per_agent"]["standard_deviation"] == 0.0
-    assert here.results_seen == [0, 0, 0, 1, 2, 3]
+    assert here.results_seen == [0, 0, 0, 0, 0, 1, 2, 3]
     output = capsys.readouterr().out
     table = (OUTPUT / "benchmark_results.md").read_text()
     assert table.strip() in output
-    assert "above random" in table
-    assert (OUTPUT / "benchmark_results.csv").read_text().count("\n") == 5
+    assert "above blind" in table
+    assert (OUTPUT / "benchmark_results.csv").read_text().count("\n") == 7
 
 
 def test_the_commands_do_what_was_planned(here: Here) -> None:
@@ -64,7 +69,7 @@ def test_the_commands_do_what_was_planned(here: Here) -> None:
     for run in read_results(RESULTS).runs:
         words = run.training.command.removeprefix("uv run ./tools/run.py ").split()
         resolved = resolve(words).config.model_dump(mode="json")
-        written = json.loads((Path(run.training.run_folder) / "config.json").read_text())
+        written = json.loads((OUTPUT / run.training.run_folder / "config.json").read_text())
         assert written["configuration"] == resolved
 
 
@@ -135,7 +140,7 @@ def test_evaluations_under_other_rules_are_made_anew(here: Here) -> None:
     here.done.clear()
     assert main(SMALL) == 0
     assert episodes() == {16}
-    assert len(here.done) == 6  # four runs, two reference players
+    assert len(here.done) == 8  # four runs, four reference players
     here.done.clear()
     assert main(SMALL) == 0
     assert here.done == []
@@ -155,8 +160,6 @@ def test_an_evaluation_that_was_overwritten_or_damaged_is_made_anew(here: Here, 
     file = OUTPUT / "benchmark.vit.level_1_basic.s0" / "evaluation.json"
     if isinstance(overwritten, dict):
         record = {**json.loads(file.read_text()), **overwritten, "results": {"basic": environment_result(9.0, 1)}}
-        if "evaluation" in overwritten:
-            del record["evaluation_environments"]  # older versions did not name them
         overwritten = json.dumps(record).encode()
     file.write_bytes(overwritten)
     here.done.clear()
@@ -166,34 +169,8 @@ def test_an_evaluation_that_was_overwritten_or_damaged_is_made_anew(here: Here, 
     assert [run.evaluation.results for run in again.runs] == [run.evaluation.results for run in before.runs]
 
 
-def test_files_of_older_versions_count_as_made_with_the_run_s_own_settings(here: Here) -> None:
+def test_other_rules_beside_earlier_results_are_refused(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
     main(SMALL)
-    before = read_results(RESULTS)
-    for file in (*OUTPUT.glob("*/evaluation.json"), *OUTPUT.glob("references/*.json")):
-        record = json.loads(file.read_text())
-        del record["evaluation_environments"]
-        file.write_text(json.dumps(record))
-    record = json.loads(RESULTS.read_text())
-    del record["planned"]
-    for run in record["runs"]:
-        del run["evaluation"]["results"]["basic"]["rules"]
-    RESULTS.write_text(json.dumps(record))
-    here.done.clear()
-    assert main(SMALL) == 0
-    assert here.done == []
-    assert read_results(RESULTS).runs == before.runs
-
-
-@pytest.mark.parametrize("older", [False, True])
-def test_other_rules_beside_earlier_results_are_refused(
-    here: Here, capsys: pytest.CaptureFixture[str], older: bool
-) -> None:
-    main(SMALL)
-    if older:
-        record = json.loads(RESULTS.read_text())
-        for run in record["runs"]:
-            del run["evaluation"]["results"]["basic"]["rules"]
-        RESULTS.write_text(json.dumps(record))
     before = RESULTS.read_bytes()
     here.done.clear()
     other = ["--architectures", "memory_free", *SMALL[2:], "evaluation_environments.basic.max_steps=20"]
@@ -204,15 +181,84 @@ def test_other_rules_beside_earlier_results_are_refused(
     assert (here.done, RESULTS.read_bytes()) == ([], before)
 
 
-def test_references_of_an_older_version_were_played_in_the_level_s_own_environments(here: Here) -> None:
+def test_a_run_counts_once_whatever_its_folder_is_called(here: Here) -> None:
     main(SMALL)
-    for file in OUTPUT.glob("references/*.json"):
-        record = json.loads(file.read_text())
-        del record["evaluation_environments"]
-        file.write_text(json.dumps(record))
+    before = read_results(RESULTS)
+    shutil.copytree(OUTPUT, "train_dir/backup")
     here.done.clear()
-    main([*SMALL, "--skip-training", "evaluation_environments.basic.max_steps=7"])
-    assert {"random on level_1_basic", "scripted on level_1_basic"} <= set(here.done)
+    assert main([*SMALL, "--output-dir", "train_dir/backup"]) == 0
+    assert here.done == []
+    results = read_results(Path("train_dir/backup/benchmark_results.json"))
+    assert results.runs == [
+        run.model_copy(
+            update={
+                "training": run.training.model_copy(
+                    update={
+                        "command": run.training.command.replace("train_dir/benchmark", "train_dir/backup"),
+                    }
+                )
+            }
+        )
+        for run in before.runs
+    ]
+    assert "4 of 4 runs evaluated." in Path("train_dir/backup/benchmark_results.md").read_text()
+    more = [*SMALL[:-1], "3", "--output-dir", "train_dir/backup"]
+    assert main(more) == 0
+    assert here.done == ["backup.vit.level_1_basic.s2", "backup.fast.level_1_basic.s2"]
+    assert "6 of 6 runs evaluated." in Path("train_dir/backup/benchmark_results.md").read_text()
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_merged_runs_are_found_where_they_lie(here: Here, skip: bool) -> None:
+    main(SMALL)
+    assert merge(["train_dir/benchmark", "--into", "train_dir/C"]) == 0
+    here.done.clear()
+    words = [*SMALL[:-1], "3", "--output-dir", "train_dir/C"]
+    assert main(words) == 0
+    assert [name for name in here.done if " on " not in name] == ["C.vit.level_1_basic.s2", "C.fast.level_1_basic.s2"]
+    if skip:
+        assert main([*words, "--skip-training", "evaluation.worlds=3"]) == 0
+    results = read_results(Path("train_dir/C/benchmark_results.json"))
+    assert sorted(run.training.key for run in results.runs) == sorted(
+        (name, "level_1_basic", seed) for name in ("vit", "fast") for seed in range(3)
+    )
+    assert {run.evaluation.results["basic"].episodes for run in results.runs} == {3 if skip else 16}
+
+
+def test_other_training_under_the_same_architecture_is_refused(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    main(SMALL)
+    before = RESULTS.read_bytes()
+    other = [*SMALL[:-1], "1", "--first-seed", "2", "trainer.gamma=0.9"]
+    assert main(other) == 2
+    error = capsys.readouterr().err
+    assert "trained with other settings than these runs; they are not seeds of one thing" in error
+    assert error.count("\n") == 1
+    assert RESULTS.read_bytes() == before
+    assert main([*other[:-1], "trainer.checkpoint_every=50"]) == 0
+
+
+def test_a_renamed_run_goes_on(here: Here) -> None:
+    main(SMALL)
+    (OUTPUT / "benchmark.vit.level_1_basic.s0").rename(OUTPUT / "my_vit")
+    (OUTPUT / "my_vit" / "evaluation.json").unlink()
+    here.done.clear()
+    assert main(SMALL) == 0
+    assert here.done == ["benchmark.vit.level_1_basic.s0"]
+    assert [run.training.run_name for run in read_results(RESULTS).runs if run.training.architecture == "vit"] == [
+        "my_vit",
+        "benchmark.vit.level_1_basic.s1",
+    ]
+
+
+def test_a_results_file_with_a_run_twice_is_refused(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    main(SMALL)
+    record = json.loads(RESULTS.read_text())
+    twin = json.loads(json.dumps(record["runs"][0]))
+    twin["training"]["run_name"] = "other.vit.level_1_basic.s0"
+    record["runs"].append(twin)
+    RESULTS.write_text(json.dumps(record))
+    assert show([str(OUTPUT)]) == 2
+    assert "stands there twice, as benchmark.vit.level_1_basic.s0 and as other.vit" in capsys.readouterr().err
 
 
 def test_what_was_planned_is_counted_and_no_product(here: Here) -> None:
@@ -277,6 +323,56 @@ def test_skip_training_evaluates_what_is_there(here: Here, capsys: pytest.Captur
     assert "no checkpoint" in str(runs["benchmark.fast.level_1_basic.s0"].training.error)
 
 
+@pytest.fixture
+def half_trained(here: Here, bench: Bench) -> Here:
+    """vit, seed 0, was stopped after a third of its steps."""
+
+    def stop(timesteps: int) -> None:
+        if timesteps == 100 and not stopped:
+            stopped.append(timesteps)
+            raise KeyboardInterrupt
+
+    stopped: list[int] = []
+    bench.on_step = stop
+    with contextlib.suppress(KeyboardInterrupt):
+        main(SMALL)
+    return here
+
+
+@pytest.mark.parametrize("results_file", [True, False])
+def test_half_trained_runs_are_shown_and_not_compared(
+    half_trained: Here, capsys: pytest.CaptureFixture[str], results_file: bool
+) -> None:
+    """Also where no results file says how many steps a run has."""
+    words = [*SMALL[:4], "--seeds", "2", "--skip-training"]
+    if results_file:
+        words += SMALL[4:6]
+    else:
+        RESULTS.unlink(missing_ok=True)
+    main(words)
+    results = read_results(RESULTS)
+    record = next(run for run in results.runs if run.training.key == ("vit", "level_1_basic", 0))
+    assert (record.training.timesteps, record.training.total_timesteps) == (100, 300)
+    assert (results.max_timesteps, results.partly_trained) == (300, [record])
+    output = capsys.readouterr().out
+    assert "vit on level_1_basic, seed 0: trained 100 of 300 steps and not compared" in output
+    rows = list(csv.DictReader((OUTPUT / "benchmark_results.csv").read_text().splitlines()))
+    row = next(row for row in rows if row["agent_steps"] == "100.0")
+    assert (row["architecture"], row["verdict"]) == ("vit", "trained 100 of 300 steps: not compared")
+    assert row is rows[-1]
+    benchmark = gather([OUTPUT])
+    assert record not in [run.record for run in benchmark.evaluated]
+    assert not benchmark.of("vit", "level_1_basic") or all(
+        run.key.seed == 1 for run in benchmark.of("vit", "level_1_basic")
+    )
+    show([str(OUTPUT)])
+    sentence = "Not compared, because their training did not reach its end: vit on level_1_basic, seed 0 (trained 100"
+    assert sentence in capsys.readouterr().out
+    page = (OUTPUT / "report.html").read_text()
+    assert sentence in page
+    assert "every planned run has a result" not in page
+
+
 def test_a_failed_evaluation_is_told_from_a_failed_training(here: Here) -> None:
     main(SMALL)
     (OUTPUT / "benchmark.vit.level_1_basic.s0" / "evaluation.json").unlink()
@@ -293,7 +389,7 @@ def test_a_failed_evaluation_is_told_from_a_failed_training(here: Here) -> None:
         ({"duration_seconds": -5}, r"evaluation\.json\.duration_seconds: .*greater than or equal to 0"),
         ({"results": {"basic": {**environment_result(1.0, 16), "reward": 1e308}}}, r"is damaged: reward: "),
         ({"results": {"basic": {**environment_result(1.0, 16), "episodes": 17}}}, "each of the 17 episodes"),
-        ({"results": {"\ud800": environment_result(1.0, 16)}}, "unicode"),
+        ({"results": {"\ud800": environment_result(1.0, 16)}}, "is damaged: KeyError"),
     ],
 )
 def test_an_evaluation_with_numbers_that_cannot_be_is_named(here: Here, change: Any, sentence: str) -> None:
@@ -382,4 +478,4 @@ def test_stand_in_results_look_like_real_ones() -> None:
     """Guards the stand-in: same keys as metta.rl.evaluate documents."""
     from metta.analysis.results import environment_result as record
 
-    assert record(environment_result(1.0, 2)).hearts_of_episodes == [1.0, 1.0]
+    assert record(environment_result(1.0, 2), "rules").hearts_of_episodes == [1.0, 1.0]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from metta.analysis.gather import gather
 from metta.analysis.results import (
     BenchmarkResults,
     EvaluationRecord,
@@ -17,6 +18,7 @@ from metta.analysis.results import (
 )
 from metta.base.errors import InputError
 from metta.lab.merge import main, merge
+from tests.analysis.wide import LEVELS, write_benchmark
 from tests.lab.stand_ins import environment_result as evaluated
 
 
@@ -34,9 +36,11 @@ def run(architecture: str, seed: int, hearts: float | None, start: str = "2026-0
         duration_seconds=1.0,
         error=None if good else "killed.",
         timesteps=1000,
+        total_timesteps=1000,
         run_folder="x",
+        settings="one",
     )
-    results = {} if hearts is None else {"basic": environment_result(evaluated(hearts, 2))}
+    results = {} if hearts is None else {"basic": environment_result(evaluated(hearts, 2), "some")}
     evaluation = EvaluationRecord(
         status="success" if good else "skipped", duration_seconds=None, results=results, error=None
     )
@@ -47,6 +51,11 @@ def under_rules(record: RunRecord, rules: str) -> RunRecord:
     """The record with the mark of some evaluation settings."""
     marked = {name: found.model_copy(update={"rules": rules}) for name, found in record.evaluation.results.items()}
     return record.model_copy(update={"evaluation": record.evaluation.model_copy(update={"results": marked})})
+
+
+def with_settings(record: RunRecord, settings: str) -> RunRecord:
+    """The record with the mark of some settings of its training."""
+    return record.model_copy(update={"training": record.training.model_copy(update={"settings": settings})})
 
 
 def results(*runs: RunRecord, **changes: Any) -> BenchmarkResults:
@@ -63,7 +72,7 @@ def results(*runs: RunRecord, **changes: Any) -> BenchmarkResults:
         "command": "uv run ...",
         "references": {
             "level_1_basic": {
-                name: {"basic": environment_result(evaluated(hearts, 2))} for name, hearts in players.items()
+                name: {"basic": environment_result(evaluated(hearts, 2), "some")} for name, hearts in players.items()
             }
         },
         "runs": list(runs),
@@ -104,7 +113,7 @@ def test_merging_again_changes_nothing() -> None:
         (
             results(
                 run("fast", 0, 1.0),
-                references={"level_1_basic": {"random": {"basic": environment_result(evaluated(0.5, 2))}}},
+                references={"level_1_basic": {"random": {"basic": environment_result(evaluated(0.5, 2), "some")}}},
             ),
             "B has another result of the player random on level_1_basic basic",
         ),
@@ -112,11 +121,15 @@ def test_merging_again_changes_nothing() -> None:
             results(under_rules(run("fast", 0, 1.0), "other")),
             r"B: 'x\.fast\.level_1_basic\.s0\.basic\.rules' is other, but others on level_1_basic basic \(first in A\)",
         ),
+        (
+            results(with_settings(run("vit", 1, 1.0), "two")),
+            r"B: x\.vit\.level_1_basic\.s1 was trained with other settings than other runs of vit .*first in A",
+        ),
     ],
 )
 def test_conflicts_are_refused(other: BenchmarkResults, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
-        merge([("A", results(under_rules(run("vit", 0, 1.0), "some"))), ("B", other)])
+        merge([("A", results(run("vit", 0, 1.0))), ("B", other)])
 
 
 def test_what_was_planned_on_either_machine_stays_planned() -> None:
@@ -158,4 +171,16 @@ def test_run_folders_that_were_moved_with_their_results_are_found(
     write_results(Path("brought/A/benchmark_results.json"), results(record, run("fast", 0, 1.0)))
     assert main(["brought/A", "--into", "C"]) == 0
     folders = [r.training.run_folder for r in read_results(Path("C/benchmark_results.json")).runs]
-    assert folders == [f"brought/A/{record.training.run_name}", "x"]
+    assert folders == [f"../brought/A/{record.training.run_name}", "../brought/A/x"]
+
+
+def test_curves_of_merged_results_are_found_from_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    write_benchmark(tmp_path / "A", architectures=("vit",), levels=LEVELS[:1], seeds=1)
+    monkeypatch.chdir(tmp_path)
+    assert main(["A", "--into", "C"]) == 0
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (found,) = gather([Path("../C")]).runs.values()
+    assert found.files.curves
+    record = read_results(tmp_path / "C" / "benchmark_results.json").runs[0].training
+    assert record.run_folder == f"../A/{record.run_name}"

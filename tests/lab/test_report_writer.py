@@ -53,7 +53,7 @@ def test_only_changed_files_are_read_again(results: Path, reads: list[Path]) -> 
     assert (results.parent / "report.html").read_text() == first
     changed = results.parent / f"wide.vit.{LEVELS[0]}.s0" / "metrics.jsonl"
     with changed.open("a") as file:
-        line = {"update": 21, "timesteps": 1050000, "rollout/reward_per_step": 9.0, "episode/hearts_per_agent": 9.0}
+        line = {"update": 21, "timesteps": 1050000, "rollout/reward_per_step": 9.0, "held_out/hearts_per_agent": 9.0}
         file.write(json.dumps(line) + "\n")
     assert refresh_report(results, record, memory) is None
     assert reads == [changed]

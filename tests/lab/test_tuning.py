@@ -224,7 +224,9 @@ def trial(number: int, scores: dict[str, list[float]], planned: int = 2) -> Tria
                 "duration_seconds": 1.0,
                 "error": None,
                 "timesteps": 1,
+                "total_timesteps": 1,
                 "run_folder": "x",
+                "settings": "x",
             }
         )
         results = {
@@ -236,6 +238,7 @@ def trial(number: int, scores: dict[str, list[float]], planned: int = 2) -> Tria
                 "spread": {},
                 "hearts_of_episodes": [10 * value],
                 "worlds_hash": "x",
+                "rules": "x",
             }
             for place, value in enumerate(values)
         }

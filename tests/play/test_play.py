@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from experiments.recipes.benchmark_architectures.level_1_basic import LEVEL
+from metta.base.addresses import PLAYERS
 from metta.base.errors import InputError
 from metta.cli.main import main
 from metta.lab.play import PlayConfig, agent_numbers, seated, seats
@@ -41,7 +42,7 @@ def table_of(policy_uri: str, players: str = "", episode: int = 0) -> Table:
     return Table(SIM, EVALUATION, seats(seated(policy_uri, None, players, AGENTS), config, SIM), episode)
 
 
-@pytest.mark.parametrize("player", ["random", "scripted"])
+@pytest.mark.parametrize("player", PLAYERS)
 def test_a_world_left_alone_is_the_evaluation_s_episode(player: str) -> None:
     table, recording = table_of(player, episode=1), record(player, SIM, EVALUATION, SYSTEM, 1)
     for _ in range(STEPS):

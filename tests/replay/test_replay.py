@@ -17,6 +17,7 @@ from experiments.recipes.benchmark_architectures.level_3_medium import LEVEL as 
 from metta.agent.build import build_policy
 from metta.agent.checkpoint import policy_record, policy_tensors
 from metta.agent.policies.fast import FastConfig
+from metta.base.addresses import PLAYERS
 from metta.base.errors import InputError
 from metta.cli.main import main
 from metta.replay.page import replay_page
@@ -25,7 +26,7 @@ from metta.rl.checkpoint import write_checkpoint
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.evaluate import evaluate
 from metta.rl.players import PolicyPlayer
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 from metta.sim.config import SimConfig
 from metta.sim.constants import ACTION_NAMES, FIRST_ATTACK, HEART
 from metta.sim.vector_env import VectorEnv
@@ -44,14 +45,14 @@ BASIC = short(LEVEL.make_evals()["basic"])
 COMBAT = short(LEVEL_3.make_evals()["combat"])
 
 
-@pytest.mark.parametrize("player", ["random", "scripted"])
+@pytest.mark.parametrize("player", PLAYERS)
 @pytest.mark.parametrize("episode", [0, 1])
 def test_the_episode_is_the_evaluation_s(player: str, episode: int) -> None:
     recording = record(player, BASIC, EVALUATION, SYSTEM, episode)
     evaluated = evaluate(player, {"basic": BASIC}, EVALUATION, SYSTEM)["basic"]["per_episode"][episode]
     assert recording.result == evaluated
     assert recording.rewards.sum(axis=0).tolist() == pytest.approx(evaluated["reward"], abs=1e-4)
-    assert (recording.probabilities is None) == (player == "scripted")
+    assert (recording.probabilities is None) == (player in ("reflex", "scripted"))
     assert recording.values is None
 
 

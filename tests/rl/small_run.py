@@ -1,11 +1,13 @@
 """A run small enough for tests, and `python -m tests.rl.small_run FOLDER UPDATES [SAMPLER]`, which trains it."""
 
+import contextlib
 import sys
 from pathlib import Path
 
 from metta.agent.policies.config import PolicyConfig
 from metta.agent.policies.fast import FastConfig
 from metta.rl.config import CurriculumConfig, EvaluationConfig, RunConfig, SystemConfig, TrainerConfig
+from metta.rl.metrics import Progress
 from metta.sim.arena import arena_config
 
 SIM = arena_config(
@@ -55,6 +57,23 @@ def curriculum_run(updates: int, sampler: str = "learning_progress", threads: in
     """A small run of 64 tasks, four of them active at a time."""
     config = small_run(updates=updates, threads=threads, seed=seed)
     return config.model_copy(update={"curriculum": CurriculumConfig(sampler=sampler, active_tasks=4)})
+
+
+def stopped_after(update: int, folder: Path, config: RunConfig) -> None:
+    """Train a run that ends without warning after so many updates."""
+    from metta.rl.trainer import train
+
+    class Stopped(Exception):
+        """Stands for whatever ends a run."""
+
+    def stop(progress: Progress) -> None:
+        if progress.update == update:
+            raise Stopped
+
+    folder.mkdir(exist_ok=True)
+    with contextlib.suppress(Stopped):
+        train(config, folder, stop)
+        raise AssertionError(f"the run was over before update {update}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from metta.rl.trainer import train
 from metta.sim.constants import HEART
 from metta.sim.limits import arena_limit
 from metta.sim.vector_env import VectorEnv
-from tests.rl.small_run import SIM, curriculum_run
+from tests.rl.small_run import SIM, curriculum_run, stopped_after
 from tests.rl.test_trainer import finish, killed_and_finished, metrics, weights
 
 PROGRESS = CurriculumConfig(sampler="learning_progress")
@@ -50,11 +50,19 @@ def test_limits_are_those_of_the_training_episodes_length():
     assert 0 < cut < whole
 
 
-def test_success_is_the_clipped_share_of_the_limit():
-    task = make_tasks(SIM, PROGRESS, 0, SIM.max_steps)[0]
-    assert task.success(0.0) == 0.0
-    assert task.success(task.limit / 2) == pytest.approx(0.5)
-    assert task.success(task.limit * 3) == 1.0
+def test_success_is_the_clipped_share_of_the_hearts_that_can_be_made():
+    tasks = make_tasks(SIM, PROGRESS, 0, SIM.max_steps)
+    for task in (tasks[0], tasks[-1]):
+        assert task.success(0.0) == 0.0
+        assert task.success(task.free) == 0.0
+        assert task.success((task.free + task.limit) / 2) == pytest.approx(0.5)
+        assert task.success(task.limit * 3) == 1.0
+
+
+def test_what_lies_in_the_altars_at_the_start_is_free():
+    altars = SIM.world.objects["altar"]
+    for task in make_tasks(SIM, PROGRESS, 0, SIM.max_steps):
+        assert task.free * SIM.num_agents == pytest.approx(altars * task.choices["initial_altar"])
 
 
 @pytest.mark.parametrize(
@@ -161,8 +169,9 @@ def run(folder, config):
 def test_a_stopped_run_continues_as_if_never_stopped(tmp_path):
     whole = run(tmp_path / "whole", curriculum_run(40))
     parts = tmp_path / "parts"
-    for updates in (8, 21, 40):
-        run(parts, curriculum_run(updates))
+    for update in (8, 21):
+        stopped_after(update, parts, curriculum_run(40))
+    run(parts, curriculum_run(40))
     assert weights(whole) == weights(parts)
     assert metrics(whole) == metrics(parts)
     last = metrics(whole)[-1]

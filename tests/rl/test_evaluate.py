@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from metta.base.addresses import RANDOM, SCRIPTED
+from metta.base.addresses import BLIND, PLAYERS, RANDOM, REFLEX, SCRIPTED
 from metta.base.errors import InputError
 from metta.base.seeding import derive_seed
 from metta.rl.checkpoint import newest_sound
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.evaluate import evaluate, evaluate_player, held_out, summary
 from metta.rl.metrics import episode_result
-from metta.rl.players import WORLDS_AT_ONCE, PolicyPlayer, RandomPlayer, ScriptedPlayer
+from metta.rl.players import REFERENCE_PLAYERS, WORLDS_AT_ONCE, PolicyPlayer
 from metta.rl.sampling import sample_actions, uniforms
 from metta.rl.shards import Shards
 from metta.rl.trainer import spec_of, train
@@ -49,7 +49,7 @@ def test_an_episode_depends_on_the_seed_and_its_world_alone(name):
     """Not on the number of worlds, nor on the threads."""
     device = torch.device("cpu")
     policy = None if name == RANDOM else ARCHITECTURES[name].build(spec_of(SIM), seed=1)
-    player = RandomPlayer() if policy is None else PolicyPlayer(policy, SIM, device)
+    player = REFERENCE_PLAYERS[RANDOM](SIM) if policy is None else PolicyPlayer(policy, SIM, device)
     played = {}
     for worlds, threads in ((9, 1), (9, 2), (1, 1), (3, 2), (4, 1)):
         shards = Shards(threads)
@@ -86,13 +86,10 @@ def test_a_policy_plays_as_in_a_plain_loop_over_its_forward(name):
     assert played == summary([episode_result(episode, sim) for episode in episodes])
 
 
-@pytest.mark.parametrize("player", [RANDOM, SCRIPTED, "policy"])
+@pytest.mark.parametrize("player", [*PLAYERS, "policy"])
 def test_thoughts_do_not_change_what_a_player_does(player):
-    actor = {
-        RANDOM: RandomPlayer(),
-        SCRIPTED: ScriptedPlayer(SIM),
-        "policy": PolicyPlayer(ARCHITECTURES["fast"].build(spec_of(SIM), seed=1), SIM, torch.device("cpu")),
-    }[player]
+    policy = ARCHITECTURES["fast"].build(spec_of(SIM), seed=1)
+    actor = REFERENCE_PLAYERS[player](SIM) if player in PLAYERS else PolicyPlayer(policy, SIM, torch.device("cpu"))
     thoughtful, quick = (VectorEnv(SIM, num_worlds=2, seed=3) for _ in range(2))
     states = []
     for env in (thoughtful, quick):
@@ -124,9 +121,18 @@ def test_a_policy_for_other_observations_is_refused(tmp_path):
         evaluate(newest_sound(tmp_path / "checkpoints"), {"basic": other}, EVALUATION, SYSTEM)
 
 
-def test_the_scripted_player_is_far_above_random_on_the_same_worlds_on_any_number_of_threads():
-    floor = evaluate(RANDOM, {"basic": SIM}, EVALUATION, SYSTEM)["basic"]
-    one = evaluate(SCRIPTED, {"basic": SIM}, EVALUATION, SYSTEM)["basic"]
-    assert one["worlds_hash"] == floor["worlds_hash"]
-    assert one["hearts_per_agent"] > floor["hearts_per_agent"]
-    assert evaluate(SCRIPTED, {"basic": SIM}, EVALUATION, SystemConfig(device="cpu", threads=2))["basic"] == one
+def test_every_name_of_a_reference_player_is_a_player():
+    assert list(REFERENCE_PLAYERS) == list(PLAYERS)
+
+
+def test_players_that_know_more_are_far_above_those_that_know_less_on_the_same_worlds_on_any_number_of_threads():
+    sim = SIM.model_copy(update={"max_steps": 400})
+    results = {player: evaluate(player, {"basic": sim}, EVALUATION, SYSTEM)["basic"] for player in PLAYERS}
+    assert len({result["worlds_hash"] for result in results.values()}) == 1
+    hearts = {player: result["hearts_per_agent"] for player, result in results.items()}
+    assert hearts[BLIND] > 1.5 * hearts[RANDOM]
+    assert hearts[REFLEX] > 3 * hearts[BLIND]
+    assert hearts[SCRIPTED] > 3 * hearts[BLIND]
+    for player in PLAYERS:
+        two = evaluate(player, {"basic": sim}, EVALUATION, SystemConfig(device="cpu", threads=2))["basic"]
+        assert two == results[player]

@@ -153,11 +153,11 @@ def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str
         slots = min(slots, len(specs))
         threads = given.cpus_per_job
         settings.append(f"system.threads={threads}")
-    runs = planned_runs(specs, output, settings, bucket.address if bucket else None)
+    runs = planned_runs(specs, output, settings, bucket.address if bucket else None, not given.skip_training)
     check_published(run.job.config for run in runs)
     if bucket:
         elsewhere = launcher == "skypilot"
-        runs = [replace(run, bucket=bucket.below(run.spec.id), elsewhere=elsewhere) for run in runs]
+        runs = [replace(run, bucket=bucket.below(run.folder.path.name), elsewhere=elsewhere) for run in runs]
     silence = given.heartbeat_timeout or (SKYPILOT_SILENCE if launcher == "skypilot" else Rules.silence_seconds)
     return Benchmark(
         output=output,

@@ -24,7 +24,7 @@ DEFAULT_ARCHITECTURE = "vit"
 
 
 class Level(Config):
-    """The numbers that make a level; a row of docs/simulator.md's table."""
+    """The numbers that make a level; a row of docs/levels.md's tables."""
 
     name: str
     """Name of the level's module and of the level everywhere."""
@@ -105,7 +105,7 @@ class Level(Config):
 
         Args:
             policy_uri: address of the checkpoint: file://<folder>/checkpoints (newest), ...checkpoints:best, one named
-                checkpoint, or a plain path; `random` or `scripted` for the players that are 0 and 1 of the score.
+                checkpoint, or a plain path; or a reference player: `random`, `blind`, `reflex` or `scripted`.
             policy_architecture: if given, a checkpoint of another architecture is refused.
             arch_type: another name for policy_architecture, for a key.
         """
@@ -122,8 +122,8 @@ class Level(Config):
         """Watch players live in a browser page on this machine, or steer an agent among them.
 
         Args:
-            policy_uri: address of the checkpoint, as for evaluate; or `random` or `scripted`. It plays every agent that
-                players= does not name.
+            policy_uri: address of the checkpoint or name of a reference player, as for evaluate. It plays every agent
+                that players= does not name.
             policy_architecture: if given, a checkpoint of another architecture is refused.
             arch_type: another name for policy_architecture, for a key.
         """
@@ -142,7 +142,7 @@ class Level(Config):
         """Write one evaluation episode as a page that plays it in a browser.
 
         Args:
-            policy_uri: address of the checkpoint, as for evaluate; or `random` or `scripted`.
+            policy_uri: address of the checkpoint or name of a reference player, as for evaluate.
             policy_architecture: if given, a checkpoint of another architecture is refused.
             arch_type: another name for policy_architecture, for a key.
         """

@@ -39,7 +39,10 @@ LIMITS = """## Limits and scores
 
 Hearts per agent in an episode of 1000 steps. The limit is what the machines of the room can yield, whatever anybody
 does (derivation: `metta/sim/limits.py`). The players met the held-out episodes of every evaluation: mean and standard
-deviation over the episodes."""
+deviation over the episodes. `random` draws every action alike; `blind` has the best fixed action probabilities
+(`metta/sim/scripted/blind.py`); `reflex` remembers nothing and sees its own window (`metta/sim/scripted/reflex.py`);
+`scripted` sees the whole map. What is above `blind` has learned to look; memory counts only where a player that has
+one is clearly above `reflex`."""
 
 
 def _all_levels() -> list[Level]:

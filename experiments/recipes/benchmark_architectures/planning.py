@@ -6,12 +6,14 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 
+from metta.analysis.results import Key
 from metta.base.addresses import CHECKPOINTS_FOLDER, PLAYERS, REFERENCES_FOLDER, check_run_name
 from metta.base.errors import InputError
 from metta.cli.main import resolve
 from metta.lab.benchmark import REPLAYS
 from metta.lab.dispatch.contract import command_text
 from metta.lab.evaluation import EvaluateJob
+from metta.lab.identity import KnownRuns
 from metta.lab.plan import RunSpec
 from metta.lab.rules import RULES
 from metta.lab.run import RunFolder
@@ -75,48 +77,57 @@ def with_threads(settings: Sequence[str], output: Path, otherwise: int) -> tuple
     """
     if any(word.startswith("system.threads=") for word in settings):
         return 0, list(settings)
-    folders = [RunFolder(file.parent) for file in sorted(output.glob("*/config.json"))]
-    found = [(folder.configuration() or {}).get("system", {}).get("threads") for folder in folders[:1]]
-    threads = found[0] if found and isinstance(found[0], int) else otherwise
+    known = KnownRuns(output).threads
+    threads = otherwise if known is None else known
     return threads, [*settings, f"system.threads={threads}"] if threads else list(settings)
 
 
 def planned_runs(
-    specs: Sequence[RunSpec], output: Path, settings: Sequence[str], bucket: str | None = None
+    specs: Sequence[RunSpec], output: Path, settings: Sequence[str], bucket: str | None = None, train: bool = True
 ) -> list[PlannedRun]:
     """The commands of these runs, resolved once per architecture and level.
+
+    A run that is there already under another name keeps it: what it is its settings say.
 
     Args:
         specs: the plan, in order.
         output: folder in which the run folders lie.
         settings: key=value words for every run.
         bucket: the address whose local folder `output` is, if any.
+        train: False: only what is there is evaluated.
     """
     if any(word.startswith("evaluate=") for word in settings):
         raise InputError("evaluate cannot be set: these commands evaluate every run.")
     jobs: dict[tuple[str, str], TrainJob] = {}
+    known = KnownRuns(output, elsewhere=bucket is None)
     runs = []
     for number, spec in enumerate(specs, start=1):
         level = f"{PACKAGE}.{spec.level}"
-        train = (
-            *(f"{level}.train", f"run={spec.id}", f"arch_type={spec.architecture}", f"seed={spec.seed}"),
-            *(f"train_dir={bucket or output}", *settings),
-        )
         job = jobs.get((spec.architecture, spec.level))
         if job is None:
-            found = resolve(train)
+            found = resolve(_train_words(spec, spec.id, bucket or str(output), settings))
             assert isinstance(found, TrainJob)
             job = jobs[spec.architecture, spec.level] = found
-        job = job.with_config(job.config.model_copy(update={"run": check_run_name(spec.id), "seed": spec.seed}))
-        checkpoints = f"{bucket or f'file://{output}'}/{spec.id}/{CHECKPOINTS_FOLDER}"
-        # Named, because evaluations with other settings than the run's own would go to another file.
-        file = RunFolder.of(output, spec.id).evaluation_file
+        config = job.config.model_copy(update={"run": check_run_name(spec.id), "seed": spec.seed})
+        key = Key(spec.architecture, spec.level, spec.seed)
+        folder = known.folder_of(key, spec.id, config.model_dump(mode="json"), train).path
+        place = bucket or str(folder.parent)
+        words = _train_words(spec, folder.name, place, settings)
+        # Its file is named, because evaluations with other settings than the run's own would go to another one.
         evaluate = (
-            *(f"{level}.evaluate", f"policy_uri={checkpoints}", f"output={file}"),
-            *_evaluation_settings(settings),
+            *(f"{level}.evaluate", f"policy_uri={place}/{folder.name}/{CHECKPOINTS_FOLDER}"),
+            *(f"output={RunFolder(folder).evaluation_file}", *_evaluation_settings(settings)),
         )
-        runs.append(PlannedRun(number, spec, job, train, evaluate))
+        config = config.model_copy(update={"run": folder.name})
+        job_here = TrainJob.of(config, place, job.evaluate, job.wandb)
+        runs.append(PlannedRun(number, spec, job_here, words, evaluate))
     return runs
+
+
+def _train_words(spec: RunSpec, name: str, place: str, settings: Sequence[str]) -> tuple[str, ...]:
+    """The training command of a run that is called `name` and lies in the folder, or bucket, `place`."""
+    own = (f"run={name}", f"arch_type={spec.architecture}", f"seed={spec.seed}", f"train_dir={place}")
+    return (f"{PACKAGE}.{spec.level}.train", *own, *settings)
 
 
 def planned_references(levels: Sequence[str], output: Path, settings: Sequence[str]) -> list[PlannedReference]:

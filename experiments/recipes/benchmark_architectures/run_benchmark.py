@@ -143,7 +143,7 @@ def build_benchmark(given: argparse.Namespace, command: str) -> Benchmark:
         [f"trainer.total_timesteps={extent.max_timesteps}", *given.settings], output, otherwise
     )
     specs = plan(id_part(output.resolve().name), chosen, levels, seeds)
-    runs = planned_runs(specs, output, settings)
+    runs = planned_runs(specs, output, settings, train=not given.skip_training)
     check_published(run.job.config for run in runs)
     return Benchmark(
         output=output,

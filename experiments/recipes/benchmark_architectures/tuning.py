@@ -221,7 +221,7 @@ class Tuning:
             InputError: the output folder cannot be written, is in use, or holds runs with other settings.
         """
         for run in self.runs:
-            run.folder.check_same(run.job.config.model_dump(mode="json"))
+            run.folder.check_same(run.job.config.model_dump(mode="json"), "another folder (--output)")
         make_folder(self.output)
         with locked(self.output / ".lock", f"the tuning in {self.output}"):
             tasks: list[Task] = [ReferenceTask(item, self.threads) for item in self.references]
@@ -267,7 +267,7 @@ class Tuning:
         if not settled:
             return  # trained; its evaluation follows
         if isinstance(task, RunTask):
-            record = self._records[task.name] = run_record(task.run, len(self.runs), True, fault)
+            record = self._records[task.name] = run_record(task.run, self.output, len(self.runs), True, fault)
             fault = fault or record.training.error or record.evaluation.error
             if fault is None and task.name in self._worked_on:
                 hearts = ", ".join(f"{r.hearts_per_agent:.3f} ({e})" for e, r in record.evaluation.results.items())

@@ -9,7 +9,7 @@ pre-norm on the latents only:
 then a final norm and the mean over latents.
 
 Keys and values are linear in tokens that are about 21 wide, so they are never formed: the query is taken back through
-W_k and the weighted sum of raw tokens goes through W_v and W_o (`metta.agent.encoders.token_attention`). An
+W_k and the weighted sum of raw tokens goes through W_v and W_o (`token_attention`; on a GPU `token_products`). An
 observation without any token leaves the latents as they are.
 
 Axes: n observations, M tokens, L latents, D width, H heads, K token width, F feature ids.
@@ -27,8 +27,10 @@ from torch.nn import functional as F
 
 from metta.agent.encoders.config import PerceiverConfig
 from metta.agent.encoders.token_attention import TokenGeometry, attend
+from metta.agent.encoders.token_products import TokenRows, attend_to_rows, closed
 from metta.agent.encoders.tokens import rows_in_use
 from metta.agent.init import initialise
+from metta.agent.path import at_hand
 from metta.agent.spec import FRONT_GAIN, EnvironmentSpec
 
 OBSERVATIONS_AT_ONCE = 512
@@ -68,6 +70,25 @@ class PerceiverLayer(nn.Module):
         u_nLKH = F.linear(normed_nLD, query_to_token_KHD.flatten(0, 1)).unflatten(-1, (-1, num_heads))
         z_nLKH = attend(u_nLKH, tokens, embedding_FE, geometry)
         latents_nLD = latents_nLD + F.linear(z_nLKH.flatten(2), token_to_output_DKH.flatten(1), self.project.bias)
+        return self.feed_forward(latents_nLD)
+
+    def by_products(self, latents_nLD: Tensor, rows_nMZ: Tensor, key_DZ: Tensor, value_DZ: Tensor) -> Tensor:
+        """The same from the tokens' rows, with this layer's keys and values of rows (`token_products`)."""
+        num_heads, width = self.num_heads, latents_nLD.shape[-1]
+        head_width = width // num_heads
+        query_HdD = (self.query.weight * (1.0 / math.sqrt(head_width))).view(num_heads, head_width, width)
+        project_HdD = self.project.weight.t().view(num_heads, head_width, width)
+        key_HZd, value_HZd = (part.view(num_heads, head_width, -1).transpose(1, 2) for part in (key_DZ, value_DZ))
+        query_to_row_HZD, row_to_output_HZD = torch.bmm(key_HZd, query_HdD), torch.bmm(value_HZd, project_HdD)
+
+        normed_nLD = self.norm_attention(latents_nLD)
+        u_nLHZ = F.linear(normed_nLD, query_to_row_HZD.flatten(0, 1), closed(num_heads, rows_nMZ))
+        z_nLHZ = attend_to_rows(u_nLHZ, rows_nMZ, num_heads)
+        latents_nLD = latents_nLD + F.linear(z_nLHZ, row_to_output_HZD.flatten(0, 1).t(), self.project.bias)
+        return self.feed_forward(latents_nLD)
+
+    def feed_forward(self, latents_nLD: Tensor) -> Tensor:
+        """The second sub-layer."""
         return latents_nLD + self.contract(F.gelu(self.expand(self.norm_feed_forward(latents_nLD))))
 
 
@@ -79,6 +100,7 @@ class Perceiver(nn.Module):
         self.spec = spec
         self.max_tokens = config.max_tokens
         self.geometry = TokenGeometry(spec, config.num_frequencies)
+        self.rows = TokenRows(spec, config.num_frequencies)
         token_width = config.feature_width + 4 * config.num_frequencies + 1
         self.feature_embedding = nn.Parameter(torch.empty(spec.num_features, config.feature_width))
         self.latents = nn.Parameter(torch.empty(config.num_latents, config.width))
@@ -94,8 +116,8 @@ class Perceiver(nn.Module):
         """The perception vectors of any number of observations."""
         leading = observations.shape[:-2]
         observations_nM3 = observations.flatten(0, -3)
-        if observations_nM3.device.type != "cpu":
-            return self.perceive(observations_nM3).unflatten(0, leading)
+        if not at_hand(observations_nM3):
+            return self.perceive_by_products(observations_nM3).unflatten(0, leading)
         pieces = [self.perceive(piece_nM3) for piece_nM3 in observations_nM3.split(OBSERVATIONS_AT_ONCE)]
         return torch.cat(pieces).unflatten(0, leading)
 
@@ -105,4 +127,15 @@ class Perceiver(nn.Module):
         latents_nLD = self.latents.unsqueeze(0)
         for layer in self.layers:
             latents_nLD = layer(latents_nLD, tokens_nM3, self.feature_embedding, self.geometry)
+        return self.norm(latents_nLD).mean(1)
+
+    def perceive_by_products(self, observations_nM3: Tensor) -> Tensor:
+        """The same by few operations whose shapes depend on no value."""
+        rows_nMZ = self.rows.of(observations_nM3[:, : self.max_tokens], self.latents.dtype)
+        layers = [layer for layer in self.layers if isinstance(layer, PerceiverLayer)]
+        linears = [linear for layer in layers for linear in (layer.key, layer.value)]
+        weights = self.rows.keys_and_values(linears, self.feature_embedding)
+        latents_nLD = self.latents.unsqueeze(0)
+        for layer, key_DZ, value_DZ in zip(layers, weights[::2], weights[1::2], strict=True):
+            latents_nLD = layer.by_products(latents_nLD, rows_nMZ, key_DZ, value_DZ)
         return self.norm(latents_nLD).mean(1)

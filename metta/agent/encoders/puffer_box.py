@@ -21,7 +21,11 @@ from metta.agent.encoders.box import (
     BoxGeometry,
     Kernel,
     centre_features,
-    first_convolution,
+    centre_of_patches,
+    first_convolution_from_tokens,
+    first_convolution_of_patches,
+    has_compiled_convolution,
+    patches,
     second_convolution,
 )
 from metta.agent.encoders.config import PufferBoxConfig
@@ -48,11 +52,18 @@ class PufferBox(nn.Module):
         leading = observations.shape[:-2]
         observations_nM3 = observations.flatten(0, -3)
         # Rows first in the window, columns first in the weights.
-        x_nGgC = first_convolution(observations_nM3, self.first.weight.transpose(2, 3), self.first.bias, self.geometry)
+        weight, bias = self.first.weight.transpose(2, 3), self.first.bias
+        if has_compiled_convolution(weight):
+            x_nGgC = first_convolution_from_tokens(observations_nM3, weight, bias, self.geometry)
+            centre_nF = centre_features(observations_nM3, self.geometry, weight.dtype)
+        else:
+            patches_pK = patches(observations_nM3, self.geometry, weight.dtype)
+            x_nGgC = first_convolution_of_patches(patches_pK, weight, bias, self.geometry)
+            centre_nF = centre_of_patches(patches_pK, self.geometry)
         x = second_convolution(x_nGgC, self.second.weight.transpose(2, 3), self.second.bias)
         if self.geometry.num_outputs > 1:
             rows, columns = (size - SECOND_KERNEL + 1 for size in self.geometry.grid)
             x = x.unflatten(1, (-1, rows, columns)).transpose(2, 3).flatten(1)
         cnn = F.relu(self.linear(F.relu(x)))
-        centre = F.relu(self.centre(centre_features(observations_nM3, self.geometry, self.centre.weight.dtype)))
+        centre = F.relu(self.centre(centre_nF))
         return torch.cat([centre, cnn], -1).unflatten(0, leading)

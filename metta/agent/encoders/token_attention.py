@@ -1,4 +1,4 @@
-"""Attention of per-head vectors to raw tokens: one compiled form for CPUs, one of torch operations for the rest.
+"""Attention of per-head vectors to raw tokens: a compiled form for CPUs and the definition.
 
 For vectors u [n or 1, L, K, H] (n observations, L latents, K token width, H heads) and tokens x_m [K] of each
 observation, z[n, l, :, h] = sum_m softmax_m(u[n, l, :, h] . x_m) x_m; 0 where no token counts.
@@ -41,7 +41,7 @@ class TokenGeometry:
 
 def attend(u_nLKH: Tensor, tokens_nM3: Tensor, embedding_FE: Tensor, geometry: TokenGeometry) -> Tensor:
     """Attention-weighted sums of token vectors, [n, L, K, H]; differentiable in u and the embedding."""
-    if u_nLKH.device.type != "cpu" or u_nLKH.dtype != torch.float32:
+    if u_nLKH.dtype != torch.float32:
         return attend_plainly(u_nLKH, tokens_nM3, embedding_FE, geometry)
     num_latents, num_heads = u_nLKH.shape[1], u_nLKH.shape[3]
     missing = -num_latents % (WIDTH // math.gcd(WIDTH, num_heads))  # latents that fill up the kernels' lanes

@@ -13,12 +13,9 @@ from metta.agent.spec import EnvironmentSpec
 def rows_in_use(observations_nM3: Tensor, spec: EnvironmentSpec, max_tokens: int) -> Tensor:
     """The first rows of the observations, `max_tokens` at most, up to the last one that counts in any of them.
 
-    uint8 [n, M, 3] -> uint8 [n, m, 3] with 1 <= m <= max_tokens. On a GPU only `max_tokens` cuts: the processor would
-    have to wait for the answer.
+    uint8 [n, M, 3] -> uint8 [n, m, 3] with 1 <= m <= max_tokens. For the CPU: a GPU would have to be waited for.
     """
     observations_nM3 = observations_nM3[:, :max_tokens]
-    if observations_nM3.device.type != "cpu":
-        return observations_nM3
     features_in_row_M = observations_nM3[:, :, 1].amin(0)  # padding is 255, beyond every feature id
     used = torch.nonzero(features_in_row_M < spec.num_features)
     return observations_nM3[:, : int(used[-1, 0]) + 1 if len(used) else 1]

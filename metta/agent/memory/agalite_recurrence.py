@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 from metta.agent.memory.agalite_kernels import EPSILON, segment_backward, segment_forward
 from metta.agent.memory.scan import linear_scan
+from metta.agent.path import at_hand
 from metta.agent.table import Table
 
 LayerState = tuple[Tensor, Tensor]
@@ -28,16 +30,20 @@ def distinct_frequencies(oscillations: int) -> tuple[list[int], list[float]]:
 
 
 @cache
-def frequency_tables(oscillations: int) -> tuple[Table, Table]:
-    """`distinct_frequencies` as tables."""
+def frequency_tables(oscillations: int) -> tuple[Table, Table, Table]:
+    """`distinct_frequencies` as tables, and the counts once more with 2 r behind them."""
     multiples, counts = distinct_frequencies(oscillations)
-    return Table(np.asarray(multiples, np.int64)), Table(np.asarray(counts))
+    return (
+        Table(np.asarray(multiples, np.int64)),
+        Table(np.asarray(counts)),
+        Table(np.asarray([*counts, 2.0 * oscillations])),
+    )
 
 
 def cosines_at(ticks: Tensor, oscillations: int, dtype: torch.dtype) -> Tensor:
     """cos(omega t) of the distinct frequencies at integer ticks [B, T], [B, T, F]; the period is taken on integers."""
     n = oscillations - 1
-    multiples, _ = frequency_tables(oscillations)
+    multiples = frequency_tables(oscillations)[0]
     phase = (ticks.unsqueeze(2) * multiples.on(ticks.device, ticks.dtype)).remainder(2 * n)
     exact = torch.float64 if dtype == torch.float64 else torch.float32
     return torch.cos(phase.to(exact) * (torch.pi / n)).to(dtype)
@@ -59,13 +65,11 @@ def recurrence(
     Returns:
         read-out [B, T, H, d], new state.
     """
-    _, counts = frequency_tables(oscillations)
-    weights = counts.on(main.device, main.dtype)
-    arguments = (main, expansion, cosines, keep, weights, *state)
-    if main.device.type == "cpu" and main.dtype in (torch.float32, torch.float64):
-        read, keys, values = _Recurrence.apply(*arguments)
+    if at_hand(main) and main.dtype in (torch.float32, torch.float64):
+        weights = frequency_tables(oscillations)[1].on(main.device, main.dtype)
+        read, keys, values = _Recurrence.apply(main, expansion, cosines, keep, weights, *state)
         return read, (keys, values)
-    return scanned_recurrence(*arguments)
+    return scanned_recurrence(main, expansion, cosines, keep, oscillations, *state)
 
 
 def scanned_recurrence(
@@ -73,25 +77,27 @@ def scanned_recurrence(
     expansion: Tensor,
     cosines: Tensor,
     keep: Tensor,
-    weights: Tensor,
+    oscillations: int,
     keys_state: Tensor,
     values_state: Tensor,
 ) -> tuple[Tensor, LayerState]:
     """`recurrence` by a parallel scan over T, on any device."""
-    k, q, v, beta, gamma = main.unflatten(3, (5, -1)).unbind(3)
-    p1, p2, p3 = expansion.unflatten(3, (3, -1)).unbind(3)
-    beta = beta.sigmoid()
-    psi = (p1.relu().unsqueeze(4) * k.relu().unsqueeze(3)).flatten(3)
-    phi = (p2.relu().unsqueeze(4) * q.relu().unsqueeze(3)).flatten(3)
-    G = (p3.sigmoid().unsqueeze(4) * gamma.sigmoid().unsqueeze(3)).flatten(3)
-    keep = keep.unsqueeze(2).unsqueeze(3)
-    with_one = torch.cat([cosines, torch.ones_like(cosines[..., :1])], 2)[:, :, None, :, None]
-    keys = linear_scan(((1 - G) * keep).unsqueeze(3), with_one * (G * psi).unsqueeze(3), keys_state)
-    value_inputs = cosines[:, :, None, :, None] * (beta * v).unsqueeze(3)
-    values = linear_scan(((1 - beta) * keep).unsqueeze(3), value_inputs, values_state)
-    meeting = (keys * phi.unsqueeze(3)).sum(4)
-    strength = weights * meeting[..., :-1] / (2 * weights.sum() * meeting[..., -1:] + EPSILON)
-    return (strength.unsqueeze(4) * values).sum(3), (keys[:, -1], values[:, -1])
+    d = values_state.shape[3]
+    kq, v, beta_gamma = main.split([2 * d, d, 2 * d], 3)
+    p12, p3 = expansion.unflatten(3, (3, -1)).split([2, 1], 3)
+    psi, phi = (p12.relu().unsqueeze(5) * kq.relu().unflatten(3, (2, 1, d))).flatten(4).unbind(3)
+    beta, gamma = beta_gamma.sigmoid().unflatten(3, (2, 1, d)).unbind(3)
+    G = (p3.squeeze(3).sigmoid().unsqueeze(4) * gamma).flatten(3).unsqueeze(3)
+    keep = keep[:, :, None, None, None]
+    with_one = functional.pad(cosines, (0, 1), value=1.0)[:, :, None, :, None]
+    kept = torch.addcmul(keep, keep, G, value=-1.0)
+    keys = linear_scan(kept, with_one * (G * psi.unsqueeze(3)), keys_state)
+    values_kept = torch.addcmul(keep, keep, beta, value=-1.0)
+    values = linear_scan(values_kept, with_one[:, :, :, :-1] * (beta * v.unsqueeze(3)), values_state)
+    # The last of the meetings is that of S: the denominator, where all r cosines count.
+    meeting = (keys @ phi.unsqueeze(4)).squeeze(4) * frequency_tables(oscillations)[2].on(main.device, main.dtype)
+    strength = meeting[..., :-1] / (meeting[..., -1:] + EPSILON)
+    return (strength.unsqueeze(3) @ values).squeeze(3), (keys[:, -1], values[:, -1])
 
 
 class _Recurrence(torch.autograd.Function):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from metta.agent.init import initialise
+from metta.agent.path import at_hand
 
 
 class GRUGate(nn.Module):
@@ -31,6 +32,8 @@ class GRUGate(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Stream x [..., D] and sub-layer output y [..., D] -> [..., D]."""
         D = x.shape[-1]
+        if not at_hand(x):
+            return self.by_few_operations(x.reshape(-1, D), y.reshape(-1, D)).view(x.shape)
         no_bias = torch.zeros_like(self.bias)
         from_y = functional.linear(
             y, torch.cat([self.w_r, self.w_z, self.w_g]), torch.cat([no_bias, -self.bias, no_bias])
@@ -39,3 +42,11 @@ class GRUGate(nn.Module):
         r, z = torch.sigmoid(from_y[..., : 2 * D] + from_x).split(D, -1)
         h = torch.tanh(from_y[..., 2 * D :] + functional.linear(r * x, self.u_g))
         return torch.lerp(x, h, z)
+
+    def by_few_operations(self, x_nD: Tensor, y_nD: Tensor) -> Tensor:
+        """The same for GPUs: sums are done by the products."""
+        D = x_nD.shape[1]
+        r_and_z, g = (y_nD @ torch.cat([self.w_r, self.w_z, self.w_g]).t()).split([2 * D, D], 1)
+        r, z = torch.addmm(r_and_z, x_nD, torch.cat([self.u_r, self.u_z]).t()).split(D, 1)
+        h = torch.addmm(g, r.sigmoid() * x_nD, self.u_g.t()).tanh()
+        return torch.lerp(x_nD, h, (z - self.bias).sigmoid())

@@ -4,7 +4,8 @@ Axes: B batch, T time, D input width, H hidden width, L layers. Inside a layer t
 one step lie together.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,8 @@ from torch.autograd.function import once_differentiable
 
 from metta.agent.init import initialise_lstm
 from metta.agent.memory.lstm_kernels import step_backward, step_forward
-from metta.agent.memory.lstm_packed import one_step, packed_lstm
+from metta.agent.memory.lstm_steps import lstm_by_steps
+from metta.agent.path import at_hand
 
 if TYPE_CHECKING:
     from metta.agent.memory.config import LSTMConfig
@@ -56,6 +58,21 @@ class LSTM(nn.Module):
         zeros = next(self.parameters()).new_zeros(batch, self.num_layers, self.output_width, device=device, dtype=dtype)
         return zeros, zeros.clone()
 
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        """After a move to a GPU the weights lie as cuDNN reads them; it would copy them at every call otherwise."""
+        super()._apply(fn, recurse)
+        weights = self.weights()
+        if not self.honour_resets and weights[0].is_cuda and torch.backends.cudnn.is_acceptable(weights[0]):
+            mode = torch.backends.cudnn.rnn.get_cudnn_mode("LSTM")
+            sizes = self.output_width, 0, self.num_layers
+            with torch.no_grad():
+                torch._cudnn_rnn_flatten_weight(weights, 4, self.input_width, mode, *sizes, True, False)
+        return self
+
+    def weights(self) -> list[Tensor]:
+        """`layer_parameters` of all layers in turn."""
+        return [part for layer in range(self.num_layers) for part in self.layer_parameters(layer)]
+
     def layer_parameters(self, layer: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """weight_ih, weight_hh, bias_ih, bias_hh of a layer."""
         weight_ih, weight_hh, bias_ih, bias_hh = (
@@ -66,13 +83,11 @@ class LSTM(nn.Module):
     def forward(self, x: Tensor, resets: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """x [B, T, D], resets bool [B, T], state -> outputs of the last layer [B, T, H], new state."""
         hidden, cell = state
-        compiled = x.device.type == "cpu" and x.dtype in (torch.float32, torch.float64)
-        weights = [part for layer in range(self.num_layers) for part in self.layer_parameters(layer)]
-        if not compiled and x.shape[1] == 1:
-            return one_step(x, resets if self.honour_resets else None, hidden, cell, weights)
+        if not (at_hand(x) and x.dtype in (torch.float32, torch.float64)):
+            if self.honour_resets or x.shape[1] == 1:
+                return lstm_by_steps(x, resets if self.honour_resets else None, hidden, cell, self.weights())
+            return _library_lstm(x, hidden, cell, self.weights())
         cuts = resets if self.honour_resets and bool(resets.any()) else None
-        if not compiled:
-            return packed_lstm(x, cuts, hidden, cell, weights)
         keep_TB = None if cuts is None else (~cuts).t().to(x.dtype).contiguous()
         stream = x.transpose(0, 1).contiguous()
         last_hidden, last_cell = [], []
@@ -84,6 +99,14 @@ class LSTM(nn.Module):
             last_hidden.append(stream[-1])
             last_cell.append(final_cell)
         return stream.transpose(0, 1), (torch.stack(last_hidden, 1), torch.stack(last_cell, 1))
+
+
+def _library_lstm(x: Tensor, hidden: Tensor, cell: Tensor, weights: list[Tensor]) -> tuple[Tensor, LSTMState]:
+    """A stacked LSTM without resets by torch's own kernel for all steps (cuDNN on a GPU)."""
+    hidden_LBH, cell_LBH = (part.to(x.dtype).transpose(0, 1).contiguous() for part in (hidden, cell))
+    options = (True, len(hidden_LBH), 0.0, torch.is_grad_enabled(), False, True)
+    output, *last = torch._VF.lstm(x, (hidden_LBH, cell_LBH), weights, *options)
+    return output, (last[0].transpose(0, 1), last[1].transpose(0, 1))
 
 
 class _Layer(torch.autograd.Function):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from metta.agent.memory.sinusoid import sinusoid
+from metta.agent.memory.sinusoid import backwards
 from metta.agent.memory.window import Block, Context
 
 
@@ -66,8 +66,7 @@ class RelativeAttention(nn.Module):
 
     def position_keys(self, like: Tensor) -> Tensor:
         """W_R P(n) for n = M, ..., 1, 0 as [H, d, M + 1]."""
-        distances = torch.arange(self.memory, -1, -1, device=like.device)
-        keys = self.position(sinusoid(distances, self.width, like.dtype))
+        keys = self.position(backwards(self.memory, self.width, like.dtype, like.device))
         return keys.unflatten(1, (self.heads, -1)).permute(1, 2, 0)
 
     def attend(self, q_BHcd: Tensor, k_BHdS: Tensor, v_BHSd: Tensor, bias_BHcS: Tensor) -> Tensor:

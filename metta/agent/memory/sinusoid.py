@@ -1,7 +1,11 @@
 """Sinusoidal positions, absolute or relative: the one table that every attention memory uses."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
+
+from metta.agent.table import Table
 
 
 def sinusoid(positions: Tensor, width: int, dtype: torch.dtype) -> Tensor:
@@ -19,6 +23,22 @@ def sinusoid(positions: Tensor, width: int, dtype: torch.dtype) -> Tensor:
     (https://github.com/kimiyoung/transformer-xl, pytorch/mem_transformer.py).
     """
     exact = torch.float64 if dtype == torch.float64 else torch.float32
-    exponents = torch.arange(0, width, 2, device=positions.device, dtype=exact) / width
-    angles = positions.to(exact).unsqueeze(-1) * torch.pow(10000.0, -exponents)
+    angles = positions.unsqueeze(-1) * _frequencies(width, exact).on(positions.device, exact)
     return torch.cat([angles.sin(), angles.cos()], -1).to(dtype)
+
+
+def backwards(steps: int, width: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """`sinusoid` of the positions steps, ..., 1, 0: a constant [steps + 1, width], not to be written to."""
+    exact = torch.float64 if dtype == torch.float64 else torch.float32
+    return _backwards(steps, width, exact).on(device, dtype)
+
+
+@lru_cache(maxsize=64)
+def _frequencies(width: int, exact: torch.dtype) -> Table:
+    exponents = torch.arange(0, width, 2, dtype=exact) / width
+    return Table(torch.pow(10000.0, -exponents).numpy())
+
+
+@lru_cache(maxsize=64)
+def _backwards(steps: int, width: int, exact: torch.dtype) -> Table:
+    return Table(sinusoid(torch.arange(steps, -1, -1), width, exact).numpy())

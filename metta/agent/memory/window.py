@@ -9,10 +9,15 @@ Long segments are worked on in blocks of queries, so that a block's scores are [
 Axes: B batch, T time, M memory slots, S = M + T context slots, c queries of a block.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from metta.agent.path import at_hand
+from metta.agent.table import Table
 
 BLOCK = 32
 """Queries worked on at once: long enough for matrix products, short against a segment of 64 with its memory."""
@@ -46,7 +51,8 @@ def context_of(valid: Tensor, resets: Tensor, block: int = BLOCK) -> Context:
     M, T = valid.shape[1], resets.shape[1]
     in_segment = resets.cumsum(1)
     episode_BS = torch.cat([valid.to(in_segment.dtype) - 1, in_segment], 1)
-    single = valid.device.type == "cpu" and not bool(episode_BS.any())
+    single = at_hand(valid) and not bool(episode_BS.any())
+    block = block if at_hand(valid) else T  # a GPU has room for all scores at once
     blocks = []
     for first in range(0, T, block):
         queries, slots = slice(first, min(first + block, T)), slice(first, min(first + block, T) + M)
@@ -59,10 +65,13 @@ def context_of(valid: Tensor, resets: Tensor, block: int = BLOCK) -> Context:
 
 def outside_window(block: Block, memory: int, device: torch.device) -> Tensor:
     """bool [c, M + c]: the slot is later than the query or more than `memory` steps before it."""
-    queries = torch.arange(block.queries.stop - block.queries.start, device=device)
-    slots = torch.arange(block.slots.stop - block.slots.start, device=device)
-    ahead = slots - queries.unsqueeze(1)
-    return (ahead < 0) | (ahead > memory)
+    return _outside(block.queries.stop - block.queries.start, memory).on(device, torch.bool)
+
+
+@lru_cache(maxsize=64)
+def _outside(queries: int, memory: int) -> Table:
+    ahead = np.arange(memory + queries) - np.arange(queries)[:, None]
+    return Table((ahead < 0) | (ahead > memory))
 
 
 def next_memory(context_BSD: Tensor, memory: int) -> Tensor:
@@ -77,5 +86,5 @@ def next_memory(context_BSD: Tensor, memory: int) -> Tensor:
 def steps_in_episode(start: Tensor, resets: Tensor) -> Tensor:
     """Position of each step in its episode, [B, T], from the position of the first one if it is no reset, [B]."""
     steps = torch.arange(resets.shape[1], device=resets.device)
-    last_reset = torch.where(resets, steps, -1).cummax(1).values
-    return torch.where(last_reset < 0, start.unsqueeze(1) + steps, steps - last_reset)
+    # Without a reset in the segment, the episode began `start` steps in front of it.
+    return steps - torch.where(resets, steps, -start.unsqueeze(1)).cummax(1).values

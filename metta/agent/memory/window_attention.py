@@ -3,11 +3,13 @@
 Axes: B batch, T time, M memory steps, K tokens per step, D width, H heads, d = D / H, c queries of a block, S slots.
 """
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from metta.agent.memory.window import Context, next_memory, outside_window
+from metta.agent.table import Table
 
 
 class WindowLayer(nn.Module):
@@ -65,9 +67,14 @@ def masks_of(context: Context, memory: int, tokens: int, like: Tensor) -> tuple[
         hidden = outside_window(block, memory, like.device)
         if block.forbidden is not None:
             hidden = hidden | block.forbidden
-        if tokens > 1:
-            hidden = hidden.repeat_interleave(tokens, -1).repeat_interleave(tokens, -2)
-        shape = (1, 1, *hidden.shape) if hidden.dim() == 2 else hidden.shape
-        zeros = torch.zeros(shape, dtype=like.dtype, device=like.device)
-        masks.append(zeros.masked_fill(hidden, float("-inf")))
+        if hidden.dim() == 2:
+            hidden = hidden.unsqueeze(0).unsqueeze(1)
+        open_, shut = (table.on(like.device, like.dtype) for table in _SCORES)
+        c, S = hidden.shape[2:]
+        by_token = hidden[:, :, :, None, :, None].expand(-1, -1, c, tokens, S, tokens)
+        masks.append(torch.where(by_token, shut, open_).flatten(4, 5).flatten(2, 3))
     return tuple(masks)
+
+
+_SCORES = Table(np.asarray(0.0)), Table(np.asarray(-np.inf))
+"""What attention adds to a score that counts, and to one that does not."""

@@ -62,7 +62,7 @@ class Findings:
     shaping: list[Step]
     exploration: list[Step]
     sparse: list[tuple[str, Interval, float | None]]
-    """Level 5: architecture, hearts per agent, hearts of the random player."""
+    """Level 5: architecture, hearts per agent, hearts of the blind player."""
     growth: list[Growth]
     worth: list[Worth]
 

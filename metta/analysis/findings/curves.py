@@ -2,8 +2,10 @@
 
 Only runs that trained to their end count: one that broke off would shift the means and cut the common steps short.
 
-Speed of learning is told by the hearts of whole training episodes. Rewards per agent-step would not do: all worlds
-start fresh, and as shaped rewards are earned early in an episode, the first updates look better than many later ones.
+Speed of learning is told by the hearts of episodes on held-out worlds, played by the policy of that moment. Training
+episodes lag behind and flatter, because the policy changes within them; rewards per agent-step would not do either:
+all worlds start fresh, and as shaped rewards are earned early in an episode, the first updates look better than many
+later ones.
 """
 
 from collections.abc import Sequence
@@ -31,7 +33,7 @@ class LearningRow(NamedTuple):
     level: str
     seeds: int
     area: Interval
-    """Mean hearts per agent and episode, from the first whole episode to the last."""
+    """Mean hearts per agent and episode, from the first evaluation in training to the last."""
     last: Interval
     """Hearts per agent and episode at the end."""
     steps: list[tuple[int, float | None]] | None
@@ -43,17 +45,12 @@ class LearningRow(NamedTuple):
 
 def trained_to_the_end(benchmark: Gathered) -> list[Run]:
     """The runs whose curves are whole: training did not fail and made all its steps."""
-    return [run for run in benchmark.runs.values() if _whole(benchmark, run)]
+    return [run for run in benchmark.runs.values() if run.is_whole]
 
 
 def broken_off(benchmark: Gathered) -> int:
     """Number of runs whose learning curves do not count, because their training broke off or goes on."""
-    return sum(bool(run.files.curves) and not _whole(benchmark, run) for run in benchmark.runs.values())
-
-
-def _whole(benchmark: Gathered, run: Run) -> bool:
-    training = run.record.training
-    return training.status == "success" and (training.timesteps or 0) >= benchmark.sources[run.source].max_timesteps
+    return sum(bool(run.files.curves) and not run.is_whole for run in benchmark.runs.values())
 
 
 def curves_of(benchmark: Gathered) -> dict[str, dict[str, dict[str, Band]]]:

@@ -9,6 +9,7 @@ from metta.analysis.aggregates import Matrix
 from metta.analysis.gather import Gathered
 from metta.analysis.intervals import CONFIDENCE, Interval, mean_interval, t_quantile
 from metta.analysis.verdicts import difference, pooled_deviation
+from metta.base.addresses import BLIND
 
 
 class Step(NamedTuple):
@@ -61,12 +62,12 @@ def _change(before: Matrix, after: Matrix) -> Interval:
 
 
 def sparse_of(benchmark: Gathered) -> list[tuple[str, Interval, float | None]]:
-    """Level 5: architecture, hearts per agent, hearts of the random player; best first."""
+    """Level 5: architecture, hearts per agent, hearts of the blind player; best first."""
     level = _level(benchmark, "level_5")
     if level is None:
         return []
-    random = benchmark.references.get(level, {}).get("random", {})
-    floor = float(np.mean([result.hearts_per_agent for result in random.values()])) if random else None
+    blind = benchmark.references.get(level, {}).get(BLIND, {})
+    floor = float(np.mean([result.hearts_per_agent for result in blind.values()])) if blind else None
     rows = []
     for name in benchmark.architectures:
         hearts = [

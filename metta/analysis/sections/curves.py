@@ -38,7 +38,7 @@ def learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) -
                         "look better than they are, because all worlds start fresh and shaped rewards are earned early "
                         "in an episode; read what comes after the first episode's length."
                         if metric == REWARD
-                        else "Hearts appear once whole episodes have ended."
+                        else "Each point is a few full episodes on held-out worlds, the same for all runs."
                     ),
                     Table(
                         f"learning_{file_part(level)}_{name}",
@@ -79,15 +79,14 @@ def learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) -
         blocks.append(
             paragraph(
                 "Mean over training is the area under the learning curve of hearts divided by its length. The "
-                "thresholds are shares of the way from the level's first whole episodes, mean over all runs, to the "
-                "end of the best architecture; no rise means that even the best ended no higher than that. Steps are "
-                "means over the seeds that got there, so read them together with how many did. Who learned before the "
-                "first whole episodes ended seems to get there with them. Where a curriculum chooses the tasks, hearts "
-                "depend on its choice too."
+                "thresholds are shares of the way from the level's first evaluation in training, mean over all runs, "
+                "to the end of the best architecture; no rise means that even the best ended no higher than that. "
+                "Steps are means over the seeds that got there, so read them together with how many did. Who learned "
+                "before the first evaluation seems to get there with it."
             )
         )
     else:
-        blocks.append(paragraph("Sample efficiency is known once whole training episodes have ended."))
+        blocks.append(paragraph("Sample efficiency is known once runs have been evaluated in training."))
     return blocks
 
 

@@ -3,6 +3,7 @@
 from metta.analysis.gather import Gathered
 from metta.analysis.sections.blocks import Block, paragraph
 from metta.analysis.table import Cell, Table
+from metta.base.addresses import PLAYERS
 
 
 def gaps(benchmark: Gathered) -> list[Block]:
@@ -25,12 +26,13 @@ def gaps(benchmark: Gathered) -> list[Block]:
                 ],
             )
         )
-    if benchmark.missing or benchmark.waiting:
-        waiting = [(run.key, "not evaluated") for run in benchmark.waiting]
+    waiting = [(run.key, "not evaluated") for run in benchmark.waiting]
+    waiting += [(run.key, f"{run.record.training.trained_words}; not compared") for run in benchmark.partly_trained]
+    if benchmark.missing or waiting:
         blocks.append(
             Table(
                 "missing",
-                "Planned runs without a result",
+                "Planned runs without a result of their whole training",
                 ["architecture", "level", "seed", "state"],
                 [
                     [key.architecture, key.level, str(key.seed), state]
@@ -47,7 +49,7 @@ def gaps(benchmark: Gathered) -> list[Block]:
     absent = [
         f"{player} on {level}"
         for level in benchmark.levels
-        for player in ("random", "scripted")
+        for player in PLAYERS
         if player not in players.get(level, [])
     ]
     if absent:

@@ -12,7 +12,7 @@ from metta.analysis.table import Table, ends
 
 
 def ladder(benchmark: Gathered, found: Findings) -> list[Block]:
-    """Changes between levels, level 5 against the random player, and growth of differences."""
+    """Changes between levels, level 5 against the blind player, and growth of differences."""
     blocks: list[Block] = []
     reads = (
         (
@@ -66,8 +66,8 @@ def _sparse_table(found: Findings) -> Block:
         return paragraph("Progress from sparse reward: needs results on level 5.")
     return Table(
         "sparse",
-        "Progress from sparse reward, level 5 (hearts are the only reward): hearts per agent, and the random player's",
-        ["architecture", "hearts per agent", "95 % from", "to", "random", "above random"],
+        "Progress from sparse reward, level 5 (hearts are the only reward): hearts per agent, and the blind player's",
+        ["architecture", "hearts per agent", "95 % from", "to", "blind", "above blind"],
         [[name, *ends(hearts), floor, _above(hearts, floor)] for name, hearts, floor in found.sparse],
     )
 

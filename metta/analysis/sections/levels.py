@@ -55,7 +55,7 @@ def levels(benchmark: Gathered, found: Findings) -> list[Block]:
         Table(
             "evaluations",
             "Every evaluation environment, with the reference players",
-            ["architecture", "level", "evaluation", "seeds", "hearts per agent", "score", "reward", "against random"],
+            ["architecture", "level", "evaluation", "seeds", "hearts per agent", "score", "reward", "against blind"],
             [
                 [
                     row.architecture,

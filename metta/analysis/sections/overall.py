@@ -32,6 +32,7 @@ def status(benchmark: Gathered) -> str:
             (benchmark.failed, "failed"),
             (benchmark.missing, "not started or not recorded yet"),
             (benchmark.waiting, "without an evaluation"),
+            (benchmark.partly_trained, "trained only in part and not compared"),
         )
         if group
     ]
@@ -100,7 +101,7 @@ def _few(names: Sequence[str], of: int) -> str:
 def verdict_sentences(benchmark: Gathered, found: Findings) -> list[str]:
     """What the benchmark says, one sentence each, most important first."""
     if not benchmark.evaluated:
-        return ["No run has been evaluated yet."]
+        return ["No run that was trained to its end has been evaluated yet.", *_partly_sentences(benchmark)]
     if not found.standings:
         return [NOT_YET]
     leader = found.standings[0]
@@ -126,7 +127,7 @@ def verdict_sentences(benchmark: Gathered, found: Findings) -> list[str]:
     sentences += _power_sentences(found)
     left_out = [name for name in benchmark.architectures if name not in found.compared]
     if left_out:
-        sentences.append(f"Without any result so far: {listed(left_out)}.")
+        sentences.append(f"Without any result of a whole run so far: {listed(left_out)}.")
     dropped = [level for level in benchmark.levels if level not in found.compared_levels]
     if dropped:
         sentences.append(
@@ -137,7 +138,15 @@ def verdict_sentences(benchmark: Gathered, found: Findings) -> list[str]:
             f"{counted(len(benchmark.failed), 'run')} failed and {len(benchmark.missing)} missing; see the section on "
             "failed and missing runs."
         )
-    return sentences
+    return sentences + _partly_sentences(benchmark)
+
+
+def _partly_sentences(benchmark: Gathered) -> list[str]:
+    names = [
+        f"{run.key.architecture} on {run.key.level}, seed {run.key.seed} ({run.record.training.trained_words})"
+        for run in benchmark.partly_trained
+    ]
+    return [f"Not compared, because their training did not reach its end: {listed(names)}."] if names else []
 
 
 def _power_sentences(found: Findings) -> list[str]:

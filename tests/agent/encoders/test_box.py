@@ -4,12 +4,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from metta.agent.encoders import box, cnn, puffer_box
 from metta.agent.encoders.config import CNNConfig, PufferBoxConfig
+from metta.agent.path import as_on_a_gpu
+from metta.agent.synthetic import synthetic_observations
 from metta.base.errors import InputError
 from tests.agent.encoders.cases import SPEC, assert_close, gradients, odd_observations, that_count, without
 
-FORMS = [(CNNConfig(), cnn), (PufferBoxConfig(), puffer_box)]
+CONFIGS = [CNNConfig(), PufferBoxConfig()]
 
 
 def build(config, spec=SPEC):
@@ -21,13 +22,12 @@ def build(config, spec=SPEC):
     return module
 
 
-@pytest.mark.parametrize(("config", "module_of"), FORMS)
-def test_from_tokens_equals_from_the_box(config, module_of, monkeypatch):
+@pytest.mark.parametrize("config", CONFIGS)
+def test_from_tokens_equals_one_product(config):
     module, observations = build(config), odd_observations()
-    assert module_of.first_convolution is box.first_convolution
     from_tokens = gradients(module, observations)
-    monkeypatch.setattr(module_of, "first_convolution", box.first_convolution_of_box)
-    assert_close(from_tokens, gradients(module, observations), 2e-5)
+    with as_on_a_gpu():
+        assert_close(from_tokens, gradients(module, observations), 2e-5)
 
 
 def slow_box(observation, scales):
@@ -60,7 +60,7 @@ def test_puffer_is_the_documented_network_with_columns_first():
     assert torch.allclose(module.float()(observations).double(), x, atol=2e-5)
 
 
-@pytest.mark.parametrize("config", [CNNConfig(), PufferBoxConfig()])
+@pytest.mark.parametrize("config", CONFIGS)
 def test_padding_and_unknown_tokens_write_nothing(config):
     module, observations = build(config), odd_observations()
     removed = without(observations, that_count(observations))
@@ -71,15 +71,15 @@ def test_padding_and_unknown_tokens_write_nothing(config):
         assert not torch.allclose(module(observations)[2], module(corner)[2])
 
 
-@pytest.mark.parametrize("config", [CNNConfig(), PufferBoxConfig()])
-def test_larger_windows_work_in_both_forms(config, monkeypatch):
-    spec = SPEC.model_copy(update={"obs_width": 15, "obs_height": 14})
-    module, observations = build(config, spec), odd_observations()
+@pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("size", [(15, 14), (11, 16), (12, 13), (16, 16)])
+def test_larger_windows_work_in_both_forms(config, size):
+    spec = SPEC.model_copy(update=dict(zip(("obs_width", "obs_height"), size, strict=True)))
+    module, observations = build(config, spec), torch.from_numpy(synthetic_observations(spec, 24, seed=11))
     with torch.no_grad():
         from_tokens = module(observations)
-        for module_of in (cnn, puffer_box):
-            monkeypatch.setattr(module_of, "first_convolution", box.first_convolution_of_box)
-        assert torch.allclose(from_tokens, module(observations), atol=2e-5)
+        with as_on_a_gpu():
+            assert torch.allclose(from_tokens, module(observations), atol=2e-5)
     assert from_tokens.shape == (len(observations), config.output_width)
 
 

@@ -4,29 +4,29 @@ import pytest
 import torch
 
 from metta.agent.memory.config import LSTMConfig
-from metta.agent.memory.lstm_packed import one_step, packed_lstm
+from metta.agent.path import as_on_a_gpu
 from tests.agent.memory.cases import build, close, segment
 from tests.reference.lstm_twin import lstm_twin
 
 
 @pytest.mark.parametrize("honour_resets", [True, False])
 @pytest.mark.parametrize("layers", [1, 3])
-@pytest.mark.parametrize("way", ["kernels", "packed", "step by step"])
+@pytest.mark.parametrize("way", ["on a CPU", "on a GPU", "on a GPU step by step"])
 def test_equals_torch(honour_resets, layers, way):
     module = build(LSTMConfig(width=9, num_layers=layers, honour_resets=honour_resets))
     x, resets = segment(module, 5, 14, rate=0.15)
     resets[2, 0] = resets[2, 1] = resets[3, 13] = True
     state = tuple(torch.randn(5, layers, 9, dtype=torch.float64, requires_grad=True) for _ in range(2))
     x.requires_grad_()
-    weights = [part for layer in range(layers) for part in module.layer_parameters(layer)]
-    cuts = resets if honour_resets else None
-    if way == "packed":
-        y, end = packed_lstm(x, cuts, *state, weights)
-    elif way == "step by step":
+    if way == "on a GPU":
+        with as_on_a_gpu():
+            y, end = module(x, resets, state)
+    elif way == "on a GPU step by step":
         ys, end = [], state
-        for t in range(x.shape[1]):
-            y, end = one_step(x[:, t : t + 1], None if cuts is None else cuts[:, t : t + 1], *end, weights)
-            ys.append(y)
+        with as_on_a_gpu():
+            for t in range(x.shape[1]):
+                y, end = module(x[:, t : t + 1], resets[:, t : t + 1], end)
+                ys.append(y)
         y = torch.cat(ys, 1)
     else:
         y, end = module(x, resets, state)

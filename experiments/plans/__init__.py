@@ -1,0 +1,1 @@
+"""Plans of experiments: lists of runs, for whatever machine is at hand."""

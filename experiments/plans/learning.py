@@ -1,0 +1,123 @@
+"""The runs that the settings of docs/protocol.md are chosen on, most important first, one JSON object a line.
+
+    uv run python -m experiments.plans.learning [candidates|ablation|rates] > plan.jsonl
+
+Each line has the architecture, level, seed, settings and a label. Settings are keys of `train`; all other settings are
+the defaults, except that every line names its learning rate. Tuning seeds only; within a part the first seed of
+everything comes before the second.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from experiments.recipes.benchmark_architectures.seeds import TUNING_EVALUATION_SEED, TUNING_SEEDS
+
+LEVELS = {1: "level_1_basic", 2: "level_2_easy", 3: "level_3_medium", 5: "level_5_expert"}
+SEEDS = tuple(TUNING_SEEDS)[:3]
+BUDGET = 1_000_000
+RATE = 0.001
+Settings = Mapping[str, Any]
+
+FASTER: dict[str, Settings] = {
+    "default": {},
+    "rate 0.002, 2 epochs": {"learning_rate": 0.002, "epochs": 2},
+    "rate 0.002": {"learning_rate": 0.002},
+    "2 epochs": {"epochs": 2},
+    "scale 1": {"reward_scale": 1.0},
+    "rate 0.002, 2 epochs, scale 1": {"learning_rate": 0.002, "epochs": 2, "reward_scale": 1.0},
+    "rate 0.003": {"learning_rate": 0.003},
+}
+"""What had promise in single runs."""
+
+FINER: dict[str, Settings] = {
+    "scale 1.2": {"reward_scale": 1.2},
+    "entropy 0.015": {"entropy_weight": 0.015},
+    "entropy 0.06": {"entropy_weight": 0.06},
+    "entropy to nothing": {"final_entropy_share": 0.0},
+    "lambda 0.9": {"gae_lambda": 0.9},
+    "gamma 0.98": {"gamma": 0.98},
+    "gamma 0.995": {"gamma": 0.995},
+    "rollouts of 64, 30 minibatches": {"rollout_steps": 64, "minibatches": 30},
+    "480 streams, rollouts of 16": {"num_streams": 480, "rollout_steps": 16},
+    "3 epochs": {"epochs": 3},
+    "advantages normalised": {"normalise_advantages": True},
+    "gradient norm 0.5": {"max_gradient_norm": 0.5},
+}
+
+ABLATIONS: dict[str, Settings] = {
+    "all pieces": {},
+    "no verbs prior": {"verbs_prior": False},
+    "no egocentric view": {"egocentric_view": False},
+    "no front view": {"front_view": False},
+    "neither view": {"egocentric_view": False, "front_view": False},
+    "learning rate stays": {"final_learning_rate_share": 1.0},
+    "entropy weight stays": {"final_entropy_share": 1.0},
+    "rewards as they are": {"reward_scale": 0.0},
+    "newest weights": {"average_share": 0.0},
+}
+"""Each piece taken away from the rest."""
+
+RATES = (0.001, 0.002, 0.003)
+
+
+def main() -> None:
+    """Print the parts asked for, or all."""
+    parts = {"candidates": candidates, "ablation": ablation, "rates": rates}
+    chosen = sys.argv[1:] or list(parts)
+    if not set(chosen) <= set(parts):
+        sys.exit(f"the parts are {', '.join(parts)}")
+    for part in chosen:
+        for line in parts[part]():
+            print(json.dumps(line))
+
+
+def candidates() -> Iterator[dict[str, Any]]:
+    """What the defaults are chosen from."""
+    yield from _grid("candidates", ("fast",), (1, 3, 5), FASTER)
+    yield from _grid("candidates", ("trxl", "vit_reset"), (1, 3, 5), FASTER)
+    yield from _grid("candidates", ("fast",), (1, 3, 5), FINER)
+    yield from _grid("candidates", ("fast", "trxl", "vit_reset"), (2,), FASTER)
+    yield from _grid("candidates", ("trxl", "vit_reset"), (1, 3, 5), FINER)
+
+
+def ablation() -> Iterator[dict[str, Any]]:
+    """The worth of each piece."""
+    yield from _grid("ablation", ("fast",), (1, 3, 5), ABLATIONS)
+
+
+def rates() -> Iterator[dict[str, Any]]:
+    """Learning rates for all architectures."""
+    settings = {f"rate {rate}": {"learning_rate": rate} for rate in RATES}
+    yield from _grid("rates", tuple(ARCHITECTURES), (1,), settings)
+
+
+def _grid(
+    part: str, architectures: Sequence[str], levels: Sequence[int], variants: Mapping[str, Settings]
+) -> Iterator[dict[str, Any]]:
+    for seed in SEEDS:
+        for name, settings in variants.items():
+            for architecture in architectures:
+                for level in levels:
+                    yield line(f"{part}: {name}", architecture, LEVELS[level], seed, settings)
+
+
+def line(label: str, architecture: str, level: str, seed: int, settings: Settings) -> dict[str, Any]:
+    """One run of the plan."""
+    trainer = {"total_timesteps": BUDGET, "learning_rate": RATE, **settings}
+    return {
+        "architecture": architecture,
+        "level": level,
+        "seed": seed,
+        "settings": {
+            **{f"trainer.{name}": value for name, value in trainer.items()},
+            "evaluation.seed": TUNING_EVALUATION_SEED,
+        },
+        "label": label,
+    }
+
+
+if __name__ == "__main__":
+    main()

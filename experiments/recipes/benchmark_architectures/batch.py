@@ -1,0 +1,115 @@
+"""Many real runs within a time, packed into one small archive: on a GPU, on processor cores, or on both at once.
+
+    uv run experiments/recipes/benchmark_architectures/batch.py PLAN --archive runs.tar.gz --minutes 60 --cpu-jobs 2
+
+PLAN is a text file with a run on each line, in the order in which they are to be done (`#` starts a comment):
+
+    fast level_1_basic 0 trainer.total_timesteps=1000000
+    vit level_2_easy 3 experiment=wide policy.width=128 on=cpu
+
+Architecture, level, seed, settings as of tools/run.py. `experiment=` names runs that differ in settings alone. With
+`--at-once K` the runs train K at a time in this process, side by side on its GPU, and are evaluated on the cores; those
+with `on=cpu`, and all without `--at-once`, are processes of one thread, `--cpu-jobs` at a time. No run starts that
+would not end in time, by the rates of those that have ended; what is unfinished then is stopped and kept. The archive
+is whole at every moment. The same command goes on: runs that are finished in the archive or in `--work` are not
+repeated, and stopped ones continue from their checkpoints. Settings after the flags go to every run.
+"""
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from experiments.recipes.benchmark_architectures.planning import at_least, planned_runs
+from metta.base.endings import STOPPED, report_errors
+from metta.base.errors import InputError
+from metta.base.files import make_folder, reason
+from metta.base.flags import Parser
+from metta.lab.batch import TRAINED_ON_ONE_CORE, Batch, BatchRun, Place
+from metta.lab.plan import RunSpec
+from metta.lab.provenance import cores, now
+from metta.lab.stopping import interruptible
+
+
+def read_plan(lines: Iterable[str], work: Path, settings: Sequence[str], gpu: bool) -> list[BatchRun]:
+    """The runs of a plan file, each checked.
+
+    Args:
+        lines: of the file.
+        work: folder of the run folders.
+        settings: key=value words for every run; those of its line come after them.
+        gpu: whether runs without `on=cpu` train in this process.
+
+    Raises:
+        InputError: a line is none, names what does not exist, or repeats the name of an earlier run.
+    """
+    runs: list[BatchRun] = []
+    for number, line in enumerate(lines, start=1):
+        words = line.partition("#")[0].split()
+        if not words:
+            continue
+        if len(words) < 3 or not words[2].isdigit():
+            raise InputError(f"line {number} of the plan must be ARCHITECTURE LEVEL SEED [key=value ...]: {line!r}.")
+        own = [word for word in words[3:] if word != "on=cpu" and not word.startswith("experiment=")]
+        place: Place = "gpu" if gpu and "on=cpu" not in words else "cpu"
+        experiment = next((word.split("=", 1)[1] for word in words if word.startswith("experiment=")), "batch")
+        spec = RunSpec.parse({"experiment": experiment, "architecture": words[0], "level": words[1], "seed": words[2]})
+        if place == "cpu" and gpu:  # beside the same run on the GPU
+            spec = spec.model_copy(update={"experiment": f"{experiment}-cpu"})
+        if any(run.planned.spec == spec for run in runs):
+            raise InputError(f"line {number} of the plan repeats {spec.id}; give one of them experiment=<name>.")
+        every = [*settings, *own, *(TRAINED_ON_ONE_CORE if place == "cpu" else ())]
+        latest = {word.split("=")[0]: word for word in every}
+        try:
+            (planned,) = planned_runs([spec], work, list(latest.values()))
+        except InputError as error:
+            raise InputError(f"line {number} of the plan: {error}") from None
+        runs.append(BatchRun(planned, place))
+    if not runs:
+        raise InputError("the plan names no run.")
+    return runs
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do the batch; returns the exit status: 1 if a run failed, 130 when it was asked to stop."""
+    return report_errors(lambda: _command(arguments))
+
+
+def _command(arguments: Sequence[str] | None) -> int:
+    description, _, more = (__doc__ or "").partition("\n")
+    parser = Parser("batch.py", description, more)
+    parser.add_argument("plan", help="file with a run on each line")
+    parser.add_argument("--archive", type=Path, required=True, help="the archive to write, or to go on with (.tar.gz)")
+    parser.add_argument("--work", type=Path, default=Path("train_dir/batch"), help="folder of the run folders")
+    parser.add_argument("--minutes", type=float, default=60.0, help="time for everything (default: 60)")
+    parser.add_argument("--at-once", type=int, default=0, help="runs side by side in this process (default: 0)")
+    parser.add_argument("--cpu-jobs", type=int, default=cores(), help="processes of one thread (default: cores)")
+    parser.add_argument("settings", nargs="*", metavar="key=value", help="settings of every run")
+    given = parser.parse_intermixed_args(sys.argv[1:] if arguments is None else arguments)
+    for name in ("minutes", "at_once", "cpu_jobs"):
+        at_least(name, getattr(given, name), 0)
+    deadline = time.monotonic() + 60 * given.minutes
+    try:
+        lines = Path(given.plan).read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise InputError(f"cannot read {given.plan}: {reason(error)}.") from None
+    runs = read_plan(lines, given.work, given.settings, gpu=given.at_once > 0)
+    make_folder(given.work)
+    make_folder(given.archive.parent)
+
+    def say(line: str) -> None:
+        print(f"{now()} {line}", flush=True)
+
+    batch = Batch(runs, given.archive, deadline, given.at_once, given.cpu_jobs, say)
+    try:
+        with interruptible():
+            batch.execute()
+    except KeyboardInterrupt:
+        return STOPPED
+    finally:
+        print(f"Written to {given.archive}")
+    return 1 if any(run.state == "failed" for run in runs) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

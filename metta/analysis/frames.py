@@ -1,0 +1,109 @@
+"""Results and learning curves as pandas frames in long format: `metta.load_results`, `metta.load_curves`."""
+
+from pathlib import Path
+
+import pandas
+
+from metta.analysis.gather import Gathered, Run, gather
+
+RESULT_COLUMNS = (
+    "architecture",
+    "level",
+    "seed",
+    "environment",
+    "hearts_per_agent",
+    "score",
+    "reward",
+    "hearts_sd_of_episodes",
+    "episodes",
+    "timesteps",
+    "training_seconds",
+    "parameters",
+    "acting_milliseconds",
+    "run",
+)
+CURVE_COLUMNS = ("architecture", "level", "seed", "timesteps", "metric", "value")
+
+
+def load_results(*paths: str | Path) -> pandas.DataFrame:
+    """One row per evaluated run and evaluation environment, then one per reference player, level and environment.
+
+    Args:
+        paths: results folders, or their `benchmark_results.json`; several are read as one benchmark.
+
+    Returns:
+        Columns `RESULT_COLUMNS`. `hearts_per_agent` and `reward` are means over the episodes, `score` is 0 for the
+        random player and 1 for the scripted one, `seed` is a nullable integer and <NA> for reference players.
+
+    Raises:
+        InputError: a file is missing or damaged, or they do not belong together; the sentence names file and field.
+    """
+    gathered = gather([Path(path) for path in paths])
+    rows = [row for run in gathered.evaluated for row in _results_of(run)] + _references(gathered)
+    frame = pandas.DataFrame(rows, columns=list(RESULT_COLUMNS))
+    whole = dict.fromkeys(("seed", "episodes", "timesteps", "parameters"), "Int64")
+    numbers = dict.fromkeys(("score", "training_seconds", "acting_milliseconds"), "float64")
+    return frame.astype(whole | numbers)
+
+
+def _results_of(run: Run) -> list[dict[str, object]]:
+    training = run.record.training
+    return [
+        {
+            "architecture": training.architecture,
+            "level": training.level,
+            "seed": training.seed,
+            "environment": environment,
+            "hearts_per_agent": result.hearts_per_agent,
+            "score": result.normalised_score,
+            "reward": result.reward,
+            "hearts_sd_of_episodes": result.spread["hearts_per_agent"].standard_deviation,
+            "episodes": result.episodes,
+            "timesteps": training.timesteps,
+            "training_seconds": training.duration_seconds,
+            "parameters": run.files.parameters,
+            "acting_milliseconds": run.files.evaluated.latency,
+            "run": training.run_name,
+        }
+        for environment, result in run.record.evaluation.results.items()
+    ]
+
+
+def _references(gathered: Gathered) -> list[dict[str, object]]:
+    return [
+        {
+            "architecture": player,
+            "level": level,
+            "environment": environment,
+            "hearts_per_agent": result.hearts_per_agent,
+            "score": result.normalised_score,
+            "reward": result.reward,
+            "hearts_sd_of_episodes": result.spread["hearts_per_agent"].standard_deviation,
+            "episodes": result.episodes,
+        }
+        for level, players in gathered.references.items()
+        for player, found in players.items()
+        for environment, result in found.items()
+    ]
+
+
+def load_curves(*paths: str | Path) -> pandas.DataFrame:
+    """Learning curves of every run whose folder is there: one row per run, metric and update that has the metric.
+
+    Args:
+        paths: results folders, or their `benchmark_results.json`.
+
+    Returns:
+        Columns `CURVE_COLUMNS`; `timesteps` counts agent-steps. docs/training.md says what the metrics are.
+
+    Raises:
+        InputError: as `load_results`.
+    """
+    gathered = gather([Path(path) for path in paths])
+    rows = [
+        (*run.key, int(steps), metric, float(value))
+        for run in gathered.runs.values()
+        for metric, (timesteps, values) in run.files.curves.items()
+        for steps, value in zip(timesteps, values, strict=True)
+    ]
+    return pandas.DataFrame(rows, columns=list(CURVE_COLUMNS))

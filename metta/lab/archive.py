@@ -1,0 +1,120 @@
+"""Many runs as one small archive: of each a record of a few kB, with settings, learning curve and evaluation."""
+
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metta.base.errors import InputError
+from metta.base.files import read_json, write_atomically
+from metta.lab.run import RunFolder
+
+CURVE_POINTS = 40
+CURVE_METRICS = (
+    "held_out/hearts_per_agent",
+    "held_out/reward",
+    "episode/hearts_per_agent",
+    "episode/return",
+    "rollout/reward_per_step",
+    "loss/policy",
+    "loss/value",
+    "loss/entropy",
+    "loss/gradient_norm",
+    "loss/explained_variance",
+)
+"""What a record keeps of metrics.jsonl: means over the updates of each part of the run."""
+DIGITS = 5
+"""Significant digits of a curve's numbers."""
+TOLD_BY_THE_LEVEL = ("sim", "evaluation_environments")
+"""Parts of the configuration that the level's name and the code's commit say already; they are long."""
+
+
+def run_record(folder: RunFolder) -> dict[str, Any]:
+    """What is worth keeping of a run that was started: settings, where and how long it ran, curve and evaluation."""
+    started = read_json(folder.configuration_file)
+    status = folder.status()
+    evaluation = read_json(folder.evaluation_file) if folder.evaluation_file.exists() else None
+    return {
+        "run": folder.path.name,
+        "configuration": {
+            key: value for key, value in started["configuration"].items() if key not in TOLD_BY_THE_LEVEL
+        },
+        "starts": started["starts"],
+        "status": status.model_dump(mode="json") if status else None,
+        "curve": _curve(folder.path / "metrics.jsonl"),
+        "evaluation": _evaluation(evaluation) if evaluation else None,
+    }
+
+
+def _curve(file: Path) -> dict[str, list[float | None]]:
+    """Columns: agent-steps and seconds at the end of each part of the run, and the metrics' means over the part."""
+    rows: list[dict[str, Any]] = []
+    for line in file.read_text().splitlines() if file.exists() else ():
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            continue  # torn by a kill
+    size = max(1, -(-len(rows) // CURVE_POINTS))
+    parts = [rows[first : first + size] for first in range(0, len(rows), size)]
+    columns: dict[str, list[float | None]] = {
+        "timesteps": [part[-1]["timesteps"] for part in parts],
+        "seconds": [_rounded([part[-1]["timing"]["seconds"]]) for part in parts],
+    }
+    for name in CURVE_METRICS:
+        means = [_rounded([row[name] for row in part if name in row]) for part in parts]
+        if any(mean is not None for mean in means):
+            columns[name] = means
+    return columns
+
+
+def _rounded(values: Sequence[float]) -> float | None:
+    """Their mean to a few digits; None without any."""
+    return float(f"{sum(values) / len(values):.{DIGITS}g}") if values else None
+
+
+def _evaluation(record: Mapping[str, Any]) -> dict[str, Any]:
+    """An evaluation with its episodes' scores per agent, without their counters."""
+    results = {
+        name: {
+            **result,
+            "per_episode": [
+                {key: value for key, value in episode.items() if key != "counters"} for episode in result["per_episode"]
+            ],
+        }
+        for name, result in record["results"].items()
+    }
+    return {
+        **{key: value for key, value in record.items() if key != "evaluation_environments"},
+        "results": results,
+    }
+
+
+def write_archive(path: Path, records: Mapping[str, Mapping[str, Any]]) -> None:
+    """Replace the archive (.tar.gz) by one that holds `<name>.json` for each record; what is there is always whole."""
+    buffer = io.BytesIO()
+    with gzip.GzipFile(fileobj=buffer, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, record in records.items():
+            data = json.dumps(record).encode()
+            member = tarfile.TarInfo(f"{name}.json")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, buffer.getvalue())
+
+
+def read_archive(path: Path) -> dict[str, dict[str, Any]]:
+    """The records of an archive by name. Raises `InputError` if it is damaged or something else."""
+    records = {}
+    try:
+        with tarfile.open(path, mode="r:gz") as archive:
+            for member in archive:
+                file = archive.extractfile(member)
+                if file is None:
+                    raise ValueError(f"{member.name} is no file")
+                records[member.name.removesuffix(".json")] = json.load(file)
+    except (OSError, EOFError, ValueError, tarfile.TarError) as error:
+        raise InputError(f"{path} is not an archive of runs, or damaged: {error}.") from None
+    return records
