@@ -268,7 +268,7 @@ def train_run(planned: PlannedRun, check: Callable[[], None], say: Callable[[str
 
     Args:
         planned: the run.
-        check: called after every update; what it raises ends the run.
+        check: called after every update; what it raises ends the run, which saves the update first.
         say: gets warnings.
     """
     from metta.rl.trainer import train
@@ -284,8 +284,8 @@ def train_run(planned: PlannedRun, check: Callable[[], None], say: Callable[[str
                 write=False,
                 timesteps=progress.timesteps,
                 steps_per_second=progress.steps_per_second,
-                training_seconds=progress.seconds,
-                warm_up_seconds=progress.warm_up_seconds,
+                training_seconds=round(progress.seconds, 3),
+                warm_up_seconds=round(progress.warm_up_seconds, 3),
             )
             check()
 

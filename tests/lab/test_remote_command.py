@@ -96,7 +96,7 @@ def test_a_signal_ends_the_command_that_is_being_waited_for(
     finally:
         signal.signal(signal.SIGALRM, before)
     assert Path("asked").exists()
-    assert ran._process.wait(60) == (-signal.SIGKILL if stubborn else 130)
+    assert ran._process.wait(600) == (-signal.SIGKILL if stubborn else 130)
     with pytest.raises(ProcessLookupError):
         os.kill(int(Path("process").read_text()), 0)
     assert exit_status(folder / JOB) is None  # it has not ended by itself

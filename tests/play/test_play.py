@@ -150,7 +150,7 @@ def ask(
     server: PlayServer, path: str, body: object = None, token: str | None = None, **headers: str
 ) -> tuple[int, str]:
     """Status and text of an answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=600)
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     method, data = "GET", None
     if body is not None:
@@ -285,7 +285,7 @@ class SlowTable:
     def head(self) -> dict[str, Any]:
         """Nothing, late."""
         self.asked.set()
-        assert self.go.wait(60)
+        assert self.go.wait(600)
         return {}
 
 
@@ -298,7 +298,7 @@ def test_closing_waits_for_an_answer_and_not_for_a_connection_that_says_nothing(
     with socket.create_connection(("127.0.0.1", server.server_port)):
         serving.start()
         asking.start()
-        assert table.asked.wait(60)
+        assert table.asked.wait(600)
         server.shutdown()
         closing.start()
         closing.join(0.1)

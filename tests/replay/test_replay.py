@@ -26,7 +26,7 @@ from metta.rl.checkpoint import write_checkpoint
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.evaluate import evaluate
 from metta.rl.players import PolicyPlayer
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 from metta.sim.config import SimConfig
 from metta.sim.constants import ACTION_NAMES, FIRST_ATTACK, HEART
 from metta.sim.vector_env import VectorEnv

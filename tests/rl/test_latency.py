@@ -8,7 +8,7 @@ from metta.agent.checkpoint import policy_record, policy_tensors
 from metta.rl.checkpoint import write_checkpoint
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.latency import BUSY_SHARE, ROUNDS, TIMED_STEPS, Round, acting_latency, best_of
-from metta.rl.trainer import spec_of
+from metta.rl.specs import spec_of
 from tests.rl.small_run import SIM
 
 

@@ -176,7 +176,7 @@ def finish(folder, updates, *sampler):
     """Train a small run to its end in a process of its own, which is gone afterwards."""
     process = started(folder, updates, *sampler)
     try:
-        assert process.wait(300) == 0
+        assert process.wait(600) == 0
     finally:
         process.kill()
 
@@ -187,7 +187,7 @@ def killed_and_finished(killed, times, updates, *sampler):
     for _ in range(times):
         before = newest_number(killed)
         process = started(killed, updates, *sampler)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         # Wait until it really goes on, then a little longer; checkpoints follow one another within milliseconds.
         while newest_number(killed) == before and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.002)
