@@ -63,7 +63,7 @@ def record(architecture: str = "fast", seed: int = 0, hearts: float = 9.0, **cha
         },
         "starts": [{"time": "2026-01-01T00:00:00+00:00", "code": code, "machine": machine, "packages": {"torch": "9"}}],
         "status": {"trained": True, "timesteps": 1008, "total_timesteps": STEPS, "training_seconds": 60.0},
-        "curve": {"timesteps": [504, 1008], "episode/hearts_per_agent": [None, 3.0]},
+        "curve": {"timesteps": [504, 1008], "held_out/hearts_per_agent": [2.5, 3.0]},
         "evaluation": {
             "timesteps": 1008,
             "duration_seconds": 2.0,
