@@ -127,14 +127,14 @@ def test_whole_runs_leave_nothing_out_to_tell_of(tmp_path: Path) -> None:
     assert not any("left out" in text for text in words(benchmark, found)[0])
 
 
-def test_training_shorter_than_an_episode_has_no_sample_efficiency(tmp_path: Path) -> None:
+def test_training_without_an_evaluation_has_no_sample_efficiency(tmp_path: Path) -> None:
     file = write_benchmark(tmp_path, architectures=TWO, levels=LEVELS[:1])
     for metrics in tmp_path.glob("*/metrics.jsonl"):
         metrics.write_text("".join(metrics.read_text().splitlines(keepends=True)[:5]))
     benchmark = gather([file])
     texts, table = words(benchmark, find(benchmark))
     assert table is None
-    assert any("known once whole training episodes have ended" in text for text in texts)
+    assert any("known once runs have been evaluated in training" in text for text in texts)
 
 
 def test_the_power_sentence_counts_the_fewest_seeds(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def record(architecture: str = "fast", seed: int = 0, hearts: float = 9.0, **cha
         },
         "starts": [{"time": "2026-01-01T00:00:00+00:00", "code": code, "machine": machine, "packages": {"torch": "9"}}],
         "status": {"trained": True, "timesteps": 1008, "total_timesteps": STEPS, "training_seconds": 60.0},
-        "curve": {"timesteps": [504, 1008], "episode/hearts_per_agent": [None, 3.0]},
+        "curve": {"timesteps": [504, 1008], "held_out/hearts_per_agent": [2.5, 3.0]},
         "evaluation": {
             "timesteps": 1008,
             "duration_seconds": 2.0,
@@ -109,7 +109,8 @@ def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
 
 
-def test_runs_get_in_and_the_pages_show_them(place: Place) -> None:
+def test_runs_get_in_and_the_pages_show_them(place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     place.add(*(record(name, seed, 9.0 + seed) for name in ("fast", "vit") for seed in (0, 1)))
     assert place.said == ["4 runs added, 0 repetitions, 0 published before"]
     assert f"{STEPS}/runs/vit.{LEVEL}.s1.json" in place.files()
@@ -125,6 +126,8 @@ def test_runs_get_in_and_the_pages_show_them(place: Place) -> None:
     assert "0.50 ms" in page
     assert place.pages.readme.read_text().endswith("end\n")
     assert "learning" in (place.pages.home / str(STEPS) / "report.html").read_text()
+    home = str(place.pages.home).encode()
+    assert [name for name, content in place.files().items() if home in content] == []
 
 
 def test_nothing_changes_when_the_same_is_published_again_and_other_starts_are_repetitions(place: Place) -> None:

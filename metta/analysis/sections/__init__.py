@@ -42,5 +42,5 @@ def all_sections(benchmark: Gathered, found: Findings, home: Path) -> list[Secti
         Section("ladder", "Up the ladder", ladder.ladder(benchmark, found)),
         Section("curriculum", "Curriculum", curriculum.curriculum(found, numbers)),
         Section("gaps", "Failed and missing runs", gaps.gaps(benchmark)),
-        Section("provenance", "Settings and provenance", provenance.provenance(benchmark)),
+        Section("provenance", "Settings and provenance", provenance.provenance(benchmark, home)),
     ]

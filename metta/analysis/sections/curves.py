@@ -40,7 +40,8 @@ def learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) -
                         "look better than they are, because all worlds start fresh and shaped rewards are earned early "
                         "in an episode; read what comes after the first episode's length."
                         if metric == REWARD
-                        else "Each point is a few full episodes on held-out worlds, the same for all runs."
+                        else "Each point is a few full episodes on held-out worlds, the same for all runs. Dotted "
+                        "are the best player that sees nothing and the one that remembers nothing."
                     ),
                     Table(
                         f"learning_{file_part(level)}_{name}",

@@ -28,7 +28,9 @@ def replays(benchmark: Gathered, home: Path) -> list[Block]:
         )
     ]
     if missing:
-        sources = shlex.join(map(str, benchmark.sources))
+        here = Path.cwd()  # where the command is typed
+        seen = [source.relative_to(here) if source.is_relative_to(here) else source for source in benchmark.sources]
+        sources = shlex.join(map(str, seen))
         blocks.append(
             paragraph(
                 f"{missing} of {counted(len(pages), 'replay')} not written yet; a benchmark writes them when its runs "

@@ -1,15 +1,17 @@
 """Where the results come from: files, commands, settings."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from metta.analysis.gather import Gathered
+from metta.analysis.results import folder_from
 from metta.analysis.sections.blocks import Block, paragraph
 from metta.analysis.table import Cell, Table
 
 
-def provenance(benchmark: Gathered) -> list[Block]:
-    """Results files, settings and commands."""
+def provenance(benchmark: Gathered, home: Path) -> list[Block]:
+    """Results files, as they are seen from the page's folder `home`, settings and commands."""
     blocks: list[Block] = []
     codes = {run.files.code for run in benchmark.runs.values() if run.files.code}
     if len(codes) > 1:
@@ -21,7 +23,7 @@ def provenance(benchmark: Gathered) -> list[Block]:
         )
     for number, (source, results) in enumerate(benchmark.sources.items(), start=1):
         rows: list[list[Cell]] = [
-            ["file", str(source)],
+            ["file", folder_from(home, source)],
             ["command", results.command],
             ["started", results.start_time],
             ["ended", results.end_time or "runs are left"],
