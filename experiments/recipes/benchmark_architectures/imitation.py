@@ -58,7 +58,7 @@ def _imitation(given: argparse.Namespace) -> int:
     at_least("samples", given.samples, 1)
     at_least("seeds", given.seeds, 1)
     configurations = [
-        run_config(name, level, seed, given.samples, given.settings)
+        _run_config(name, level, seed, given.samples, given.settings)
         for seed in range(given.first_seed, given.first_seed + given.seeds)
         for name in chosen
     ]
@@ -77,7 +77,7 @@ def _imitation(given: argparse.Namespace) -> int:
     return 0
 
 
-def run_config(architecture: str, level: str, seed: int, samples: int, settings: Sequence[str]) -> RunConfig:
+def _run_config(architecture: str, level: str, seed: int, samples: int, settings: Sequence[str]) -> RunConfig:
     """A training run of the level whose learning rate falls over so many samples. Raises `InputError`."""
     job = resolve(
         [
