@@ -180,13 +180,13 @@ def called(tables: Tables) -> NDArray[np.bool_]:
 
 def called_by_tukey(tables: Tables) -> NDArray[np.bool_]:
     """[R, Q] by Tukey's test alone, at 5 %."""
-    from metta.analysis.studentized_range import range_quantile
+    from scipy.stats import studentized_range
 
     a, b = np.triu_indices(len(tables.counts), 1)
     freedom = tables.counts - 1
     pooled = (tables.variances * freedom).sum(axis=1) / freedom.sum()
     errors = np.sqrt(pooled[:, None] * (1 / tables.counts[a] + 1 / tables.counts[b]))
-    quantile = range_quantile(1 - FALSE_CALLS, len(tables.counts), int(freedom.sum()))
+    quantile = studentized_range.ppf(1 - FALSE_CALLS, len(tables.counts), int(freedom.sum()))
     return differences(tables) > quantile / math.sqrt(2) * errors
 
 

@@ -5,6 +5,8 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from scipy.special import stdtrit
+
 CONFIDENCE = 0.95
 
 
@@ -33,40 +35,9 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> In
     return Interval(mean, mean - half, mean + half)
 
 
-def t_quantile(probability: float, degrees: int) -> float:
-    """The quantile of Student's t distribution with a whole number of degrees of freedom, to 1e-12 relative."""
-    if not 0 < probability < 1 or degrees < 1:
-        raise ValueError("probability must be inside (0, 1) and degrees at least 1")
-    if probability < 0.5:
-        return -t_quantile(1 - probability, degrees)
-    low, high = 0.0, 1.0
-    while t_probability(high, degrees) < probability:
-        high *= 2
-    for _ in range(200):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        low, high = (middle, high) if t_probability(middle, degrees) < probability else (low, middle)
-    return (low + high) / 2
-
-
-def t_probability(t: float, degrees: int) -> float:
-    """Probability that Student's t with `degrees` degrees of freedom is at most t.
-
-    Source: Abramowitz and Stegun (1964), equations 26.7.3 and 26.7.4, finite sums in theta = atan(t / sqrt(degrees)).
-    """
-    theta = math.atan(t / math.sqrt(degrees))
-    sine, cosine = math.sin(theta), math.cos(theta)
-    if degrees == 1:
-        return 0.5 + theta / math.pi
-    odd = degrees % 2
-    term = cosine if odd else 1.0
-    total = term
-    for k in range(2 + odd, degrees - 1, 2):
-        term *= (k - 1) / k * cosine * cosine
-        total += term
-    central = 2 / math.pi * (theta + sine * total) if odd else sine * total
-    return 0.5 + central / 2
+def t_quantile(probability: float, degrees: float) -> float:
+    """The quantile of Student's t distribution; probability in (0, 1), degrees of freedom above 0."""
+    return float(stdtrit(degrees, probability))
 
 
 def change_interval(before: Sequence[float], after: Sequence[float], confidence: float = CONFIDENCE) -> Interval:

@@ -24,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metta.analysis.aggregates import Matrix, check_matrix
-from metta.analysis.studentized_range import range_quantile
 
 FALSE_CALLS = 0.05
 """Accepted chance of calling any difference of a table where there is none."""
@@ -132,9 +131,12 @@ def pair_errors(
     return np.sqrt(np.maximum(total, own)), np.clip(degrees, 1, max(1, math.floor(whole.sum()))).astype(np.int64)
 
 
+@cache
 def critical(architectures: int, degrees: int, level: float = LEVEL) -> float:
     """How many standard errors a difference must exceed in a table of so many architectures."""
-    return range_quantile(1 - level, architectures, degrees) / math.sqrt(2)
+    from scipy.stats import studentized_range  # takes a second to import
+
+    return float(studentized_range.ppf(1 - level, architectures, degrees)) / math.sqrt(2)
 
 
 def tiers(verdicts: Sequence[Verdict], order: Sequence[str]) -> list[list[str]]:
