@@ -1,4 +1,4 @@
-"""The task runner: `python3 tasks.py quick | test | check | bench | gpu | docs | pin`; needs only Python 3.11+ and pip.
+"""The task runner: `python3 tasks.py VERB` (without one it names them); needs only Python 3.11+ and pip.
 
 It finds uv, or installs a pinned copy into `.uv/` beside this file, and runs everything through `uv run`, which creates
 `.venv/` from the pins in pyproject.toml on first use (about 3 GB, mostly torch).
@@ -12,7 +12,6 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         "for example: python3.12 tasks.py test".format(*sys.version_info[:2])
     )
 
-import argparse
 import os
 import re
 import shutil
@@ -104,6 +103,12 @@ def docs(arguments: list[str]) -> None:
     """Rewrite the generated pages of docs/ from the code; `--check` only says whether they are up to date."""
     run("run", "python", "-m", "metta.cli.reference", *arguments)
     run("run", "python", "-m", "experiments.recipes.benchmark_architectures.levels_page", *arguments)
+    run("run", "python", "-m", "experiments.recipes.benchmark_architectures.memory_page", *arguments)
+
+
+def publish(arguments: list[str]) -> None:
+    """Add the complete runs of a FOLDER to published/, and rewrite results, report and scoreboard."""
+    run("run", "python", "-m", "experiments.recipes.benchmark_architectures.publish", *arguments)
 
 
 def pin(arguments: list[str]) -> None:
@@ -143,19 +148,22 @@ def pin(arguments: list[str]) -> None:
     print(f"Pinned {len(pins.splitlines())} packages in {path}.")
 
 
-VERBS = {function.__name__: function for function in (quick, test, check, bench, gpu, docs, pin)}
+VERBS = {function.__name__: function for function in (quick, test, check, bench, gpu, docs, publish, pin)}
 
 
 def main() -> None:
-    """Read the verb and run it."""
-    verbs = "\n".join(f"  {name:6} {(function.__doc__ or '').strip()}" for name, function in VERBS.items())
-    parser = argparse.ArgumentParser(
-        prog="tasks.py", description="verbs:\n" + verbs, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("verb", choices=list(VERBS), metavar="verb", help=", ".join(VERBS))
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to the verb")
-    given = parser.parse_args()
-    VERBS[given.verb](given.arguments)
+    """Read the verb and run it; what follows is the verb's own."""
+    verb, *arguments = sys.argv[1:] or [""]
+    if verb in ("", "-h", "--help"):
+        verbs = "\n".join(f"  {name:7} {(function.__doc__ or '').strip()}" for name, function in VERBS.items())
+        print(f"usage: python3 tasks.py VERB [ARGUMENT ...]\n\n{verbs}")
+        sys.exit(0 if verb else 2)
+    if verb not in VERBS:
+        print(
+            f"error: there is no verb {verb!r}; there are {', '.join(VERBS)} (--help explains them).", file=sys.stderr
+        )
+        sys.exit(2)
+    VERBS[verb](arguments)
 
 
 if __name__ == "__main__":

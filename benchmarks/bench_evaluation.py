@@ -8,7 +8,6 @@ are the median over `--repeats` after one evaluation of a single world that comp
 `cpu_seconds / threads` says what an idle one would need at least.
 """
 
-import argparse
 import importlib
 import json
 import os
@@ -16,6 +15,9 @@ import statistics
 import sys
 import time
 from pathlib import Path
+
+from metta.base.endings import report_errors
+from metta.base.flags import Parser
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -25,7 +27,7 @@ LEVELS = "level_1_basic,level_2_easy,level_3_medium,level_4_hard,level_5_expert"
 
 def main() -> None:
     """Parse, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser("bench_evaluation.py", str(__doc__).splitlines()[0])
     parser.add_argument("--architectures", default="fast", help="comma-separated keys, or all")
     parser.add_argument("--levels", default=LEVELS, help="comma-separated level modules")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -100,4 +102,4 @@ def measure(name: str, level: str, threads: int, repeats: int) -> list[dict[str,
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(report_errors(main))

@@ -5,8 +5,8 @@ time of one thread or wall time on a GPU: acting is T = 1 without gradients, tra
 steps with resets at a rate of 1 in 500. `python3 tasks.py gpu` measures those of `trxl` and `trxl_nvidia` on one.
 """
 
-import argparse
 import json
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +27,8 @@ from metta.agent.memory.config import (
 from metta.agent.parts import MemoryConfig
 from metta.agent.state import leaves
 from metta.base.allocator import keep_freed_memory
+from metta.base.endings import report_errors
+from metta.base.flags import Parser
 
 MEMORIES: dict[str, tuple[int, MemoryConfig]] = {
     "plain_lstm_32": (64, LSTMConfig(width=32, honour_resets=False)),
@@ -102,7 +104,7 @@ def measure(name: str, device: torch.device, acting_batch: int, training_batch: 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = Parser("bench_memory.py", str(__doc__).splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(MEMORIES)}; default all")
     parser.add_argument("--acting-batch", type=int, default=256, help="agents acting at once")
     parser.add_argument("--training-batch", type=int, default=64, help="streams in a minibatch")
@@ -127,4 +129,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(report_errors(main))

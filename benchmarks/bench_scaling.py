@@ -13,7 +13,6 @@ Prints a table and, as its last line, {"benchmark": "scaling", "results": [{"swe
 "agent_steps_per_second", ...}]}. A rate is the median over repeats; run it on an idle machine.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -21,6 +20,9 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from metta.base.endings import report_errors
+from metta.base.flags import Parser
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -34,7 +36,7 @@ Row = tuple[str, int, dict[str, Any]]
 
 def main() -> None:
     """Parse, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser("bench_scaling.py", str(__doc__).splitlines()[0])
     parser.add_argument("--sweeps", default=",".join(SWEEPS), help="comma-separated (default: all)")
     parser.add_argument("--repeats", type=int, default=5, help="measured updates per figure")
     options = parser.parse_args()
@@ -126,4 +128,4 @@ SWEEPS: dict[str, Callable[[int], Iterator[Row]]] = {
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(report_errors(main))

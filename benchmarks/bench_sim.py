@@ -7,9 +7,9 @@ many observations could be copied in memory in that time, which is the least tha
 W worlds, A agents in a world, N = W * A agent streams.
 """
 
-import argparse
 import json
 import statistics
+import sys
 import time
 from importlib import import_module
 
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from metta.base.endings import report_errors
+from metta.base.flags import Parser
 from metta.sim.config import SimConfig
 from metta.sim.constants import NUM_ACTIONS
 from metta.sim.vector_env import VectorEnv
@@ -110,7 +112,7 @@ def whole_numbers(text: str) -> list[int]:
 
 def main() -> None:
     """Measure, print the table, and print the line of JSON."""
-    parser = argparse.ArgumentParser(description="Agent-steps per second of the simulator, levels 1 to 5.")
+    parser = Parser("bench_sim.py", "Agent-steps per second of the simulator, levels 1 to 5.")
     parser.add_argument(
         "--levels", type=whole_numbers, default=list(LEVELS), help="comma-separated (default 1,2,3,4,5)"
     )
@@ -141,4 +143,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(report_errors(main))

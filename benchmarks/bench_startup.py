@@ -7,7 +7,6 @@ simulator also compiles it; one run that does not count goes before the others. 
 numba and numpy out of `--help`.
 """
 
-import argparse
 import json
 import os
 import statistics
@@ -16,6 +15,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from metta.base.endings import report_errors
+from metta.base.flags import Parser
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FOLDER = "experiments/recipes/benchmark_architectures"
@@ -40,7 +42,7 @@ TRAINING = (
 
 def main() -> None:
     """Parse, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser("bench_startup.py", str(__doc__).splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
     repeats = parser.parse_args().repeats
     if repeats < 1:
@@ -83,4 +85,4 @@ def seconds_of(command: tuple[str, ...], awaited: Path | None = None) -> tuple[f
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(report_errors(main))

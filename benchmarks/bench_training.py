@@ -27,6 +27,9 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from metta.base.endings import report_errors
+from metta.base.flags import Parser
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 if TYPE_CHECKING:
@@ -38,7 +41,7 @@ T = TypeVar("T")
 
 def main() -> None:
     """Parse, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser("bench_training.py", str(__doc__).splitlines()[0])
     parser.add_argument("--architectures", default="fast,vit", help="comma-separated keys, or all")
     parser.add_argument("--level", default="level_1_basic")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -135,4 +138,4 @@ def measure_plain_loop(options: argparse.Namespace) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(report_errors(main))

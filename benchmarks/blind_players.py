@@ -7,10 +7,12 @@ Searches a grid, then twice around the best with halved distances, on worlds tha
 that differ in rewards alone are one. How often a player puts decides its hearts, almost whatever else it does.
 """
 
-import argparse
 import importlib
 import sys
 from pathlib import Path
+
+from metta.base.endings import report_errors
+from metta.base.flags import Parser
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -31,7 +33,7 @@ TUNING_SEED = 5
 
 def main() -> None:
     """Search and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("blind_players.py", str(__doc__))
     parser.add_argument("--level", choices=LEVELS, help="one level instead of all")
     parser.add_argument("--worlds", type=int, default=48, help="worlds per player, one full episode each")
     options = parser.parse_args()
@@ -75,4 +77,4 @@ def hearts_of(sim: SimConfig, put: float, get: float, worlds: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(report_errors(main))

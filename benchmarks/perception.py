@@ -12,12 +12,14 @@ Settings: the suite's own; without the front view (metta/agent/front.py); with t
 input matrices have gain 1; with all LSTM biases 1; and all but the first without the front view. The last line is JSON.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from metta.base.endings import report_errors
+from metta.base.flags import Parser
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -29,7 +31,7 @@ TYPES_WITH_OUTPUT = {2: 17, 5: 20, 8: 23, 15: 25, 16: 24}
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("perception.py", str(__doc__))
     parser.add_argument("--architecture", default="fast", help="key of ARCHITECTURES")
     parser.add_argument("--observations", type=int, default=240_000, help="observations to learn from")
     arguments = parser.parse_args()
@@ -166,4 +168,4 @@ def _learn(policy: Any, learn_from: tuple[Any, Any], held_out: tuple[Any, Any]) 
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(report_errors(main))

@@ -6,7 +6,6 @@ Prints hearts per agent of every reference player in the held-out worlds of the 
 maps (metta/sim/limits.py), and the shares of them that the scripted player reaches; the last line is the same as JSON.
 """
 
-import argparse
 import importlib
 import json
 import sys
@@ -18,6 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 
 from metta.base.addresses import PLAYERS
+from metta.base.endings import report_errors
+from metta.base.flags import Parser
 from metta.base.seeding import derive_seed
 from metta.rl.config import EvaluationConfig
 from metta.rl.players import REFERENCE_PLAYERS
@@ -34,7 +35,7 @@ LEVELS = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "le
 
 def main() -> None:
     """Parse, play, print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser("players.py", str(__doc__).splitlines()[0])
     parser.add_argument("--level", choices=LEVELS, help="one level instead of all")
     parser.add_argument(
         "--worlds", type=int, default=EvaluationConfig().worlds, help="held-out worlds, one episode each"
@@ -107,4 +108,4 @@ def print_row(result: dict[str, float | str | list[int]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(report_errors(main))

@@ -97,7 +97,7 @@ def _compile_aside(session: Session) -> None:
 def cases(session: Session, part: Part) -> None:
     """Recorded episodes of a reference engine, replayed by worlds on the GPU."""
     report = session.report
-    for path in case_paths([str(REPOSITORY / "tests" / "data" / "conformance")]):
+    for path in case_paths([REPOSITORY / "tests" / "data" / "conformance"]):
         case = load_case(path)
         if len(case.actions) > session.extent.cases_of_steps or not report.fits(part, case.name):
             continue

@@ -14,6 +14,9 @@ from typing import Any
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.seeds import TUNING_EVALUATION_SEED, TUNING_SEEDS
+from metta.base.endings import report_errors
+from metta.base.errors import InputError
+from metta.base.flags import Parser
 
 LEVELS = {1: "level_1_basic", 2: "level_2_easy", 3: "level_3_medium", 5: "level_5_expert"}
 SEEDS = tuple(TUNING_SEEDS)[:3]
@@ -66,9 +69,12 @@ RATES = (0.001, 0.002, 0.003)
 def main() -> None:
     """Print the parts asked for, or all."""
     parts = {"candidates": candidates, "ablation": ablation, "rates": rates}
-    chosen = sys.argv[1:] or list(parts)
-    if not set(chosen) <= set(parts):
-        sys.exit(f"the parts are {', '.join(parts)}")
+    parser = Parser("python -m experiments.plans.learning", str(__doc__))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)} (default: all)")
+    chosen = parser.parse_args().parts or list(parts)
+    for part in chosen:
+        if part not in parts:
+            raise InputError(f"there is no part {part!r}; there are {', '.join(parts)}.")
     for part in chosen:
         for line in parts[part]():
             print(json.dumps(line))
@@ -120,4 +126,4 @@ def line(label: str, architecture: str, level: str, seed: int, settings: Setting
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(report_errors(main))

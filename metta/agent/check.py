@@ -4,7 +4,6 @@ NAME is a key of ARCHITECTURES, or `package.module:Name` for a configuration (cl
 of one's own. Prints one line per law with the deviation measured; exit status 1 if a law is broken, 2 for a bad NAME.
 """
 
-import argparse
 import importlib
 import json
 import sys
@@ -12,7 +11,9 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 
 from metta.agent.policies.config import PolicyConfig
+from metta.base.endings import report_errors
 from metta.base.errors import InputError
+from metta.base.flags import Parser
 
 REGISTRY = "experiments.recipes.benchmark_architectures.level_1_basic:ARCHITECTURES"
 """Where the suite's architectures are listed; an address, since nothing in metta depends on experiments."""
@@ -20,18 +21,16 @@ REGISTRY = "experiments.recipes.benchmark_architectures.level_1_basic:ARCHITECTU
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m metta.agent.check", description="Check architectures against the seven laws of a policy."
-    )
+    return report_errors(lambda: _check(arguments))
+
+
+def _check(arguments: list[str] | None) -> int:
+    parser = Parser("python -m metta.agent.check", "Check architectures against the seven laws of a policy.")
     parser.add_argument("name", metavar="NAME|all", help="a key of ARCHITECTURES, all, or package.module:Configuration")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     options = parser.parse_args(arguments)
-    try:
-        registry = registered()
-        chosen = registry if options.name == "all" else dict([find(options.name, registry)])
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+    registry = registered()
+    chosen = registry if options.name == "all" else dict([find(options.name, registry)])
     return _report(chosen, registry, as_json=options.json)
 
 

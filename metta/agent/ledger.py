@@ -5,7 +5,6 @@ it (the last line of `benchmarks/bench_training.py`'s output). Each architecture
 with one thread; run it on an idle machine.
 """
 
-import argparse
 import json
 import platform
 import resource
@@ -18,10 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metta.agent.check import find, registered
+from metta.base.addresses import local_path
 from metta.base.allocator import keep_freed_memory
 from metta.base.config import Config
+from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import write_atomically
+from metta.base.flags import Parser
 
 if TYPE_CHECKING:
     from metta.agent.policies.config import PolicyConfig
@@ -56,31 +58,29 @@ class Entry(Config):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m metta.agent.ledger", description=f"Measure every architecture and write {TARGET}."
-    )
-    parser.add_argument("--training", metavar="FILE", type=Path, help="output of benchmarks/bench_training.py")
+    return report_errors(lambda: _ledger(arguments))
+
+
+def _ledger(arguments: list[str] | None) -> int:
+    parser = Parser("python -m metta.agent.ledger", f"Measure every architecture and write {TARGET}.")
+    parser.add_argument("--training", metavar="FILE", type=local_path, help="output of benchmarks/bench_training.py")
     parser.add_argument("--names", metavar="A,B", help="keys of ARCHITECTURES (default: all)")
-    parser.add_argument("--output", metavar="FILE", type=Path, default=TARGET, help=f"default: {TARGET}")
+    parser.add_argument("--output", metavar="FILE", type=local_path, default=TARGET, help=f"default: {TARGET}")
     parser.add_argument("--measure", metavar="NAME", help="measure one architecture here and print it as JSON")
     options = parser.parse_args(arguments)
-    try:
-        if options.measure:
-            print(measure(options.measure).model_dump_json())
-            return 0
-        speeds = training_speeds(options.training) if options.training else {}
-        names = options.names.split(",") if options.names else list(registered())
-        for name in names:
-            find(name, registered())
-        measured: dict[str, list[Entry]] = {name: [] for name in names}
-        for name in names * ROUNDS:
-            print(f"measuring {name}", file=sys.stderr, flush=True)
-            measured[name].append(_measured_apart(name))
-        entries = [_best(own, speeds.get(name)) for name, own in measured.items()]
-        write_atomically(options.output, render(entries))
-    except InputError as error:
-        print(error, file=sys.stderr)
-        return 2
+    if options.measure:
+        print(measure(options.measure).model_dump_json())
+        return 0
+    speeds = training_speeds(options.training) if options.training else {}
+    names = options.names.split(",") if options.names else list(registered())
+    for name in names:
+        find(name, registered())
+    measured: dict[str, list[Entry]] = {name: [] for name in names}
+    for name in names * ROUNDS:
+        print(f"measuring {name}", file=sys.stderr, flush=True)
+        measured[name].append(_measured_apart(name))
+    entries = [_best(own, speeds.get(name)) for name, own in measured.items()]
+    write_atomically(options.output, render(entries))
     print(f"wrote {options.output}")
     return 0
 

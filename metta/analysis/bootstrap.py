@@ -5,7 +5,7 @@ Differs in: the seed argument decides the draws (rliable ignores its own).
 
 How far to trust them: the draws know only the spread among the few seeds there are, so the intervals are too narrow.
 Share of 95 % intervals of the mean that cover the truth, for normal scores (`COVERAGE`, checked by a test). Verdicts
-therefore rest on Student's t (see verdicts.py).
+therefore do not rest on them (see verdicts.py).
 
 S seeds, L levels, R resamples.
 """

@@ -33,6 +33,8 @@ ROW = 24.0
 MARGIN = 16.0
 PANEL_WIDTH = 620.0
 PANEL_HEIGHT = 330.0
+RULER: dict[str, str | None] = {"class_": "axis", "stroke_dasharray": "2 3"}
+"""Attributes of the line of a reference player."""
 MOST_BANDS = 6
 """With more curves than this their bands would hide each other and are left out."""
 
@@ -92,7 +94,7 @@ def heat_map(
                 element(
                     "g",
                     element("title", tip),
-                    element("rect", **box, fill=colour),
+                    element("rect", **box, fill=colour, class_="cell"),
                     element(
                         "text",
                         text + (" ●" if note else ""),
@@ -169,6 +171,7 @@ def lines(
     x_title: str,
     y_title: str,
     numbers: Mapping[str, int],
+    levels: Mapping[str, float] | None = None,
 ) -> Markup:
     """Curves with their bands, each with its name at its end.
 
@@ -179,9 +182,11 @@ def lines(
         x_title: of the axis.
         y_title: of the axis.
         numbers: name -> number of the series, which decides colour and dashes, the same in all figures.
+        levels: name -> height of a line from side to side to compare with.
     """
-    low = min(float(band.low.min()) for band in bands.values())
-    high = max(float(band.high.max()) for band in bands.values())
+    levels = levels or {}
+    low = min([*(float(band.low.min()) for band in bands.values()), *levels.values()])
+    high = max([*(float(band.high.max()) for band in bands.values()), *levels.values()])
     x_range = min(float(b.x[0]) for b in bands.values()), max(float(b.x[-1]) for b in bands.values())
     room = 0.04 * (high - low) or 0.05
     frame = Frame(58, 30, PANEL_WIDTH, PANEL_HEIGHT, x_range, (low - room, high + room))
@@ -196,14 +201,17 @@ def lines(
         parts.append(element("g", element("title", name), polyline(points, numbers[name])))
         if len(points) == 1:
             parts.append(marker(*points[0], numbers[name], name))
-    wanted = {name: frame.y(float(band.middle[-1])) for name, band in bands.items()}
-    places = spread_labels(wanted, frame.top, frame.top + frame.height)
     end = frame.left + frame.width
+    for value in levels.values():
+        parts.append(element("line", x1=frame.left, x2=end, y1=frame.y(value), y2=frame.y(value), **RULER))
+    wanted = {name: frame.y(value) for name, value in levels.items()}
+    wanted |= {name: frame.y(float(band.middle[-1])) for name, band in bands.items()}
+    places = spread_labels(wanted, frame.top, frame.top + frame.height)
     for name, y in places.items():
-        own = stroke(numbers[name])
+        own = stroke(numbers[name]) if name in bands else RULER
         parts.append(element("line", x1=end + 4, x2=end + 26, y1=y, y2=y, **own))
         parts.append(label(end + 32, y + 4, name))
-    width = end + 32 + width_of(list(bands)) + MARGIN
+    width = end + 32 + width_of(list(places)) + MARGIN
     return drawing(width, frame.top + frame.height + 46, title, description, parts)
 
 
@@ -332,4 +340,4 @@ def growth(title: str, description: str, rows: Sequence[Growth], y_title: str) -
         parts.append(element("rect", x=x, y=22.0, width=12, height=12, class_=f"f{side}"))
         parts.append(label(x + 18, 32, name))
         x += 24 + width_of([name]) + 14
-    return drawing(frame.left + frame.width + 30, frame.top + frame.height + 30, title, description, parts)
+    return drawing(max(x, frame.left + frame.width + 30), frame.top + frame.height + 30, title, description, parts)

@@ -9,7 +9,6 @@ import numpy as np
 from metta.analysis.aggregates import Matrix
 from metta.analysis.file_memory import FileMemory
 from metta.analysis.results import (
-    FILE_NAME,
     Alike,
     BenchmarkResults,
     EnvironmentResult,
@@ -17,6 +16,7 @@ from metta.analysis.results import (
     RunRecord,
     find_folder,
     read_results,
+    results_file,
 )
 from metta.analysis.run_files import RunFiles, read_run_files
 from metta.base.errors import InputError
@@ -116,6 +116,18 @@ class Gathered:
             return float(np.mean([result.normalised_score for result in results]))
         return float(np.mean([result.hearts_per_agent for result in results]))
 
+    def value_of_player(self, player: str, level: str) -> float | None:
+        """A reference player's score or hearts on a level, as `value`; None where it has no result."""
+        results = self.references.get(level, {}).get(player, {}).values()
+        scores = [result.normalised_score if self.measure == SCORE else result.hearts_per_agent for result in results]
+        known = [score for score in scores if score is not None]
+        return float(np.mean(known)) if known and len(known) == len(scores) else None
+
+    def hearts_of_player(self, player: str, level: str) -> float | None:
+        """A reference player's hearts per agent on a level, mean over environments; None where it has no result."""
+        results = self.references.get(level, {}).get(player, {}).values()
+        return float(np.mean([result.hearts_per_agent for result in results])) if results else None
+
     def matrix(self, architecture: str, levels: Sequence[str]) -> Matrix:
         """[S, L] values of an architecture's runs, NaN where a run has none."""
         matrix = np.full((len(self.seeds), len(levels)), np.nan)
@@ -132,11 +144,6 @@ class Gathered:
         present = [name for name in self.architectures if any(self.of(name, level) for level in self.levels)]
         levels = [level for level in self.levels if present and all(self.of(name, level) for name in present)]
         return present, levels
-
-
-def results_file(path: Path) -> Path:
-    """The results file that a path on the command line means: itself, or the one in the folder."""
-    return path / FILE_NAME if path.is_dir() else path
 
 
 def gather(paths: Sequence[Path]) -> Gathered:

@@ -67,3 +67,27 @@ def t_probability(t: float, degrees: int) -> float:
         total += term
     central = 2 / math.pi * (theta + sine * total) if odd else sine * total
     return 0.5 + central / 2
+
+
+def change_interval(before: Sequence[float], after: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """Mean of `after` minus mean of `before` with Welch's t interval; no interval with one value on a side.
+
+    Source: Welch 1947, "The generalization of Student's problem when several different population variances are
+    involved"; degrees of freedom after Satterthwaite, rounded down.
+
+    Args:
+        before: at least one finite number.
+        after: at least one finite number, independent of `before`.
+        confidence: probability that such an interval covers the true change, in (0, 1).
+    """
+    change = statistics.fmean(after) - statistics.fmean(before)
+    if min(len(before), len(after)) < 2:
+        return Interval(change, None, None)
+    deviations = [statistics.stdev(values) / math.sqrt(len(values)) for values in (before, after)]
+    error = math.hypot(*deviations)
+    if error == 0:
+        return Interval(change, change, change)
+    freedom = (len(before) - 1, len(after) - 1)
+    degrees = 1 / sum((part / error) ** 4 / n for part, n in zip(deviations, freedom, strict=True))
+    half = t_quantile(0.5 + confidence / 2, max(1, math.floor(degrees + 1e-9))) * error
+    return Interval(change, change - half, change + half)

@@ -53,6 +53,7 @@ CSS = (
     ".skip{position:absolute;left:-99rem}.skip:focus{left:1rem;top:.5rem;background:var(--ground);padding:.4rem}"
     "@media print{:root{" + LIGHT_PALETTE + "color-scheme:light}nav,.skip{display:none}"
     "body{font-size:11pt}figure,table{break-inside:avoid}.scroll{overflow:visible;background:none}"
+    "details:not([open])::details-content{content-visibility:visible;block-size:auto}"
     "svg{max-width:100%;height:auto}h2,h3{break-after:avoid}tbody th{position:static}}"
 ) + STYLE
 

@@ -15,6 +15,7 @@ from metta.analysis.gather import combine, gather
 from metta.analysis.page import Report, report
 from metta.analysis.results import REPORT_NAME, BenchmarkResults
 from metta.analysis.svg import standalone
+from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import make_folder, write_atomically
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _report(arguments: Sequence[str] | None) -> int:
     parser = results_parser(prog="python -m metta.analysis.report", description="Write the report of a benchmark.")
-    parser.add_argument("--output", type=Path, metavar="FILE", help="the page (default: report.html beside RESULTS)")
+    parser.add_argument("--output", type=local_path, metavar="FILE", help="the page (default: report.html there)")
     given = parser.parse_args(arguments)
     benchmark = gather(given.results)
     output = given.output or next(iter(benchmark.sources)).parent / REPORT_NAME

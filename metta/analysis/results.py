@@ -25,7 +25,8 @@ LONGEST_SENTENCE = 600
 Plain = TypeVar("Plain")
 
 
-def _encodable(value: Plain) -> Plain:
+def encodable(value: Plain) -> Plain:
+    """`value` if it can be written as UTF-8, else `ValueError`."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -41,8 +42,8 @@ def _printable(name: str) -> str:
 
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_printable)]
 """Of something that may become the name of a file."""
-Text = Annotated[str, Field(max_length=1_000_000), AfterValidator(_encodable)]
-Place = Annotated[str, Field(max_length=4096), AfterValidator(_encodable)]
+Text = Annotated[str, Field(max_length=1_000_000), AfterValidator(encodable)]
+Place = Annotated[str, Field(max_length=4096), AfterValidator(encodable)]
 """The path of a folder, as long as the system takes it."""
 Measured = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 Seconds = Annotated[float, Field(ge=0, le=1e10)]
@@ -183,7 +184,7 @@ class BenchmarkResults(Config):
     references: dict[Name, dict[Name, dict[Name, EnvironmentResult]]]
     """Results of the reference players by level, player and evaluation environment."""
     runs: list[RunRecord]
-    provenance: Annotated[dict[str, Any], AfterValidator(_encodable)]
+    provenance: Annotated[dict[str, Any], AfterValidator(encodable)]
     """Code version, package versions, machine of the last start."""
 
     @property
@@ -322,6 +323,12 @@ def _shortened(sentence: str) -> str:
         return sentence
     half = LONGEST_SENTENCE // 2
     return f"{sentence[:half]} ... {sentence[-half:]}"
+
+
+def results_file(path: Path) -> Path:
+    """The results file that a path means: itself, or the one in the folder, which need not exist yet."""
+    named = path.is_file() or (path.suffix == ".json" and not path.is_dir())
+    return path if named else path / FILE_NAME
 
 
 def find_folder(results_file: Path, run_name: str, run_folder: str) -> Path:

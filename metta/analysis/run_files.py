@@ -15,6 +15,7 @@ import numpy as np
 
 from metta.analysis.file_memory import FileMemory
 from metta.analysis.learning import Curve
+from metta.analysis.published import PublishedRun, read_published
 from metta.base.errors import InputError
 from metta.base.files import read_json, reason
 
@@ -80,10 +81,12 @@ def read_run_files(folder: Path, environments: set[str], memory: FileMemory) -> 
     """Read what is there of a run.
 
     Args:
-        folder: the run's folder.
+        folder: the run's folder, or the file of a published run, which must be sound.
         environments: evaluation environments that the results file has; behaviour is expected if there are any.
         memory: what was read before.
     """
+    if folder.suffix == ".json" and folder.is_file():
+        return _of_published(read_published(folder), folder)
     if not os.path.isdir(folder):  # also for a path that cannot be one
         return RunFiles(folder, faults=(f"there is no run folder {folder}.",))
     faults: list[str] = []
@@ -102,6 +105,18 @@ def read_run_files(folder: Path, environments: set[str], memory: FileMemory) -> 
     no_configuration: tuple[str | None, dict[str, Any]] = (None, {})
     code, settings = part(read_configuration, folder / "config.json", no_configuration)
     return RunFiles(folder, curves, evaluated, parameters, code, settings, tuple(faults))
+
+
+def _of_published(run: PublishedRun, file: Path) -> RunFiles:
+    """What a published run's file says; it holds neither counters of behaviour nor the curriculum's curves."""
+    curves = {}
+    for name in CURVES:
+        pairs = zip(run.curve.get("timesteps", []), run.curve.get(name, []), strict=False)
+        points = [(steps, value) for steps, value in pairs if steps is not None and value is not None]
+        if points:
+            curves[name] = (np.array(points)[:, 0], np.array(points)[:, 1])
+    evaluated = Evaluated({}, run.latency_milliseconds, None, {})
+    return RunFiles(file, curves, evaluated, run.parameters, run.core, run.configuration)
 
 
 def read_curves(file: Path) -> dict[str, Curve]:

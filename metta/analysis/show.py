@@ -17,19 +17,25 @@ from metta.analysis.sections.overall import (
     title,
     verdict_sentences,
 )
-from metta.analysis.summary import aligned_table
+from metta.analysis.summary import aligned_table, terminal_width, wrapped
 from metta.analysis.table import Cell, shown
 from metta.base.endings import report_errors
 
 
-def overview(benchmark: Gathered, found: Findings) -> str:
-    """Verdicts, the overall table, every level, and the runs that failed, as lines of text."""
+def overview(benchmark: Gathered, found: Findings, width: int | None = None) -> str:
+    """Verdicts, the overall table, every level, and the runs that failed, as lines of text.
+
+    Args:
+        benchmark: what is there.
+        found: what was computed of it.
+        width: columns that lines and tables must fit; None for no limit.
+    """
     lines = [title(benchmark), status(benchmark), ""]
     lines += [f"- {sentence}" for sentence in verdict_sentences(benchmark, found)]
     lines += ["", measure_words(found)]
     if found.standings:
         table = standings_table(found)
-        lines += ["", f"{table.title}:", "", *_aligned(table.header, table.rows)]
+        lines += ["", f"{table.title}:", "", *_aligned(table.header, table.rows, width)]
     if found.means:
         rows: list[list[Cell]] = [
             [
@@ -42,16 +48,16 @@ def overview(benchmark: Gathered, found: Findings) -> str:
             for name in best_first(benchmark, found)
         ]
         lines += ["", f"Each level, {found.measure}, mean over seeds:", ""]
-        lines += _aligned(["architecture", *benchmark.levels], rows)
+        lines += _aligned(["architecture", *benchmark.levels], rows, width)
     if benchmark.failed:
         lines += ["", "Failed runs:", ""]
         lines += [f"- {run.record.training.run_name}: {run.failure}" for run in benchmark.failed]
-    return "\n".join(_printable(line) for line in lines)
+    return "\n".join(wrapped([_printable(line) for line in lines], width))
 
 
-def _aligned(header: Sequence[str], rows: Sequence[Sequence[Cell]]) -> list[str]:
+def _aligned(header: Sequence[str], rows: Sequence[Sequence[Cell]], width: int | None) -> list[str]:
     return aligned_table(
-        [_printable(text) for text in header], [[_printable(shown(cell)) for cell in row] for row in rows]
+        [_printable(text) for text in header], [[_printable(shown(cell)) for cell in row] for row in rows], width
     )
 
 
@@ -71,7 +77,7 @@ def _show(arguments: Sequence[str] | None) -> int:
     )
     given = parser.parse_args(arguments)
     benchmark = gather(given.results)
-    print(overview(benchmark, find(benchmark, given.seed)))
+    print(overview(benchmark, find(benchmark, given.seed), terminal_width()))
     return 0
 
 

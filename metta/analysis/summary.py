@@ -2,6 +2,9 @@
 
 import csv
 import io
+import shutil
+import sys
+import textwrap
 from collections.abc import Sequence
 from statistics import fmean
 from typing import NamedTuple
@@ -135,8 +138,18 @@ def _above_on_same_episodes(result: EnvironmentResult, blind: EnvironmentResult)
     return low is not None and low > 0
 
 
-def summary_markdown(results: BenchmarkResults) -> str:
-    """The whole summary: what was run, the table, failed runs, how to read it."""
+def terminal_width() -> int | None:
+    """Columns of the terminal that output goes to; None where it goes elsewhere, and lines may have any length."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def summary_markdown(results: BenchmarkResults, width: int | None = None) -> str:
+    """The whole summary: what was run, the table, failed runs, how to read it.
+
+    Args:
+        results: what is there.
+        width: columns that lines and tables must fit; None for no limit.
+    """
     done = sum(run.evaluation.status == "success" for run in results.runs)
     planned = len(results.planned_runs)
     partly = f", {len(results.partly_trained)} of them trained only in part" if results.partly_trained else ""
@@ -186,9 +199,8 @@ def summary_markdown(results: BenchmarkResults) -> str:
         "sees nothing. "
         "Training: mean seconds per run.",
     ]
-    return "\n".join(
-        [*head, *aligned_table(header, cells), *foot, *(["", "Failed runs:", "", *failed] if failed else [])]
-    )
+    lines = [*head, *_tables(header, cells, width), *foot, *(["", "Failed runs:", "", *failed] if failed else [])]
+    return "\n".join(wrapped(lines, width))
 
 
 def interval_text(interval: Interval) -> str:
@@ -198,8 +210,60 @@ def interval_text(interval: Interval) -> str:
     return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
-def aligned_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table whose columns line up as plain text, too."""
+def _tables(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
+    """One table, or one for every level and evaluation environment where it would be too wide."""
+    whole = aligned_table(header, rows)
+    if width is None or len(whole[0]) <= width:
+        return whole
+    lines: list[str] = []
+    for level, environment in dict.fromkeys((row[1], row[2]) for row in rows):
+        own = [[row[0], *row[3:]] for row in rows if (row[1], row[2]) == (level, environment)]
+        lines += ["", f"{level}, {environment}:", "", *aligned_table([header[0], *header[3:]], own, width)]
+    return lines[1:]
+
+
+def wrapped(lines: Sequence[str], width: int | None) -> list[str]:
+    """Lines of text broken so that they fit; those of tables are left as they are."""
+    if width is None:
+        return list(lines)
+    broken = [
+        [line]
+        if line.startswith("|")
+        else textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False) or [""]
+        for line in lines
+    ]
+    return [line for own in broken for line in own]
+
+
+def aligned_table(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
+    """A Markdown table whose columns line up as plain text, too.
+
+    Args:
+        header: names of the columns.
+        rows: cells.
+        width: characters that a line may have; a wider table is cut into several that repeat the first column, from
+            which columns that hold the same everywhere are left out.
+    """
+    whole = _aligned(header, rows)
+    if width is None or len(whole[0]) <= width:
+        return whole
+    told = [place for place in range(1, len(header)) if len(rows) > 1 and len({row[place] for row in rows}) == 1]
+    lines = [f"{header[place]}: {rows[0][place]}" for place in told]
+    left = [place for place in range(1, len(header)) if place not in told]
+    while left:
+        count = 1
+        while count < len(left) and len(_aligned_part(header, rows, [0, *left[: count + 1]])[0]) <= width:
+            count += 1
+        lines += ["", *_aligned_part(header, rows, [0, *left[:count]])]
+        left = left[count:]
+    return lines[0 if lines[0] else 1 :]
+
+
+def _aligned_part(header: Sequence[str], rows: Sequence[Sequence[str]], places: Sequence[int]) -> list[str]:
+    return _aligned([header[place] for place in places], [[row[place] for place in places] for row in rows])
+
+
+def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:

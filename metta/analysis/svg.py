@@ -28,7 +28,8 @@ STYLE = (
     ".figure{font:12px system-ui,sans-serif;color:var(--ink)}"
     ".figure text{fill:currentColor}.figure .soft{fill:var(--soft)}"
     ".figure .grid{stroke:var(--grid);stroke-width:1}.figure .axis{stroke:var(--soft);stroke-width:1}"
-    ".figure .none{fill:none;stroke:var(--grid)}"
+    ".figure .none{fill:none;stroke:var(--grid)}.figure .cell{stroke:var(--soft);stroke-width:.5}"
+    ".figure{print-color-adjust:exact}"
     ".figure .line{fill:none;stroke-width:2}.figure .band{opacity:.13}.figure .rule{stroke-width:2}"
     + "".join(f".figure .s{i}{{stroke:var(--s{i})}}.figure .f{i}{{fill:var(--s{i})}}" for i in range(SERIES))
 )

@@ -57,7 +57,7 @@ class Table:
         """With full numbers; empty where there is nothing."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(self.header)
+        writer.writerow(_columns(self.header))
         writer.writerows([[_spreadsheet(cell) for cell in row] for row in self.rows])
         return text.getvalue()
 
@@ -68,8 +68,22 @@ class Table:
         return "\n".join([heading, "", *aligned_table([_markdown(text) for text in self.header], rows)]) + "\n"
 
 
+def _columns(header: Sequence[str]) -> list[str]:
+    """Names that differ: the ends of an interval, and what is repeated, are called after what they belong to."""
+    names: list[str] = []
+    owner = ""
+    for text in header:
+        end = "low" if text in ("from", "95 % from") else "high" if text == "to" else text
+        belongs = end != text or text in names
+        owner = owner if belongs else text
+        names.append(f"{owner} {end}" if belongs else text)
+    return names
+
+
 def _spreadsheet(cell: Cell) -> Cell:
     """Text that a spreadsheet would take for a formula is given an apostrophe, as usual; a link is its address."""
+    if cell == "-":
+        return None
     if isinstance(cell, Link):
         cell = cell.address
     return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

@@ -49,7 +49,7 @@ class Trial:
             training = run.training
             error = training.error or run.evaluation.error
             if error is None and any(result.normalised_score is None for result in run.evaluation.results.values()):
-                error = "the reference players have no results on its episodes."
+                error = "there is no score: a reference player is missing, or scripted is no better than random."
             if error is not None:
                 return f"{training.architecture} on {training.level}, seed {training.seed}: {error}"
         return None if len(self.runs) == self.planned else f"{len(self.runs)} of {self.planned} runs done."

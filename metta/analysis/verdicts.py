@@ -1,15 +1,17 @@
-"""Who is better, in words, and the smallest difference that so many seeds could have shown.
+"""Who is better, in words, in tiers, and the smallest difference that so many seeds would have shown.
 
-The difference of two architectures is the mean over levels of the difference of their means over seeds. Whether it is
-more than chance is judged by Welch's t for that sum of independent means (Welch 1947, "The generalization of Student's
-problem when several different population variances are involved"; degrees of freedom after Satterthwaite), because the
-bootstrap is too narrow with three seeds (see bootstrap.py). Where many pairs are judged, Holm's method (1979, "A simple
-sequentially rejective multiple test procedure") keeps the chance of even one false "better" at 5 %.
+The difference of two architectures is the mean over levels of the difference of their means over seeds. Its error is
+the larger of two: the one with the variance of every level pooled over all architectures (Tukey 1953; Kramer 1956 for
+unequal numbers of seeds, but every architecture's variance counts alike, so that who has more seeds does not decide for
+the others), and the pair's own (Welch 1947). Pooling is what makes a few seeds say anything; the pair's
+own variance keeps architectures that vary more than others from being called apart by the calm of the others. A
+difference counts where it exceeds that error times the studentized range's quantile over all architectures of the
+table, with the degrees of freedom of the pooled variance (Satterthwaite's where there are several levels).
 
-How large a difference would have been called is simulated: with a few seeds the measured error and its degrees of
-freedom differ so much from table to table that their expected values promise far too much.
+The quantile is taken at 3 %: so the chance of even one false "better" in a table stays below 5 % in simulation, also
+where variances differ by a factor of four (docs/statistics.md, `uv run python benchmarks/verdicts.py`).
 
-S seeds, L levels.
+P architectures, S seeds, L levels, Q pairs, ... any leading axes, R simulated tables.
 """
 
 import math
@@ -21,33 +23,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metta.analysis.aggregates import Matrix, check_matrix, fewest_seeds
-from metta.analysis.intervals import CONFIDENCE, t_probability, t_quantile
+from metta.analysis.aggregates import Matrix, check_matrix
+from metta.analysis.studentized_range import range_quantile
 
-ALPHA = 1 - CONFIDENCE
-"""Accepted chance of calling a difference where there is none, over all pairs of a table together."""
+FALSE_CALLS = 0.05
+"""Accepted chance of calling any difference of a table where there is none."""
+LEVEL = 0.03
+"""Of the studentized range at which pairs are called, to keep to that under unequal variances too."""
 POWER = 0.8
 """Chance with which the smallest difference that can be shown would have been called."""
-TABLES = 20_000
+TABLES = 10_000
 """Simulated tables behind such a difference."""
-
-
-class Difference(NamedTuple):
-    """The difference of two architectures, and how far chance alone takes it."""
-
-    value: float
-    """Score of A minus score of B, mean over levels."""
-    error: float | None
-    """Standard error; None if one of the two has fewer than two seeds on some level."""
-    degrees: int
-    """Degrees of freedom of the error, rounded down."""
-
-    @property
-    def p_value(self) -> float:
-        """Chance of a difference at least as large between equal architectures; 1 where that cannot be judged."""
-        if not self.error:
-            return 1.0
-        return 2 * (1 - t_probability(abs(self.value) / self.error, self.degrees))
 
 
 class Verdict(NamedTuple):
@@ -55,20 +41,21 @@ class Verdict(NamedTuple):
 
     a: str
     b: str
-    difference: Difference
-    better: str | None
-    """The architecture that is better, or None."""
+    value: float
+    """Score of A minus score of B, mean over levels."""
+    error: float | None
+    """Standard error that it is judged by; None if one of the two has fewer than two seeds on some level."""
+    needed: float | None
+    """A difference larger than this is called; None where there is no error, or none but zero."""
     seeds: int
     """The fewest seeds that either has on a level."""
-    pairs: int
-    """Pairs judged together."""
 
     @property
-    def smallest(self) -> float | None:
-        """The smallest difference that these seeds would have shown with probability `POWER`; None if not known."""
-        if not self.difference.error:
+    def better(self) -> str | None:
+        """The architecture that is better, or None."""
+        if self.needed is None or abs(self.value) <= self.needed:
             return None
-        return smallest_difference(self.difference.error, self.difference.degrees, self.pairs)
+        return self.a if self.value > 0 else self.b
 
     @property
     def words(self) -> str:
@@ -77,112 +64,116 @@ class Verdict(NamedTuple):
             worse = self.b if self.better == self.a else self.a
             return f"{self.better} better than {worse}"
         count = f"{self.seeds} seed{'' if self.seeds == 1 else 's'}"
-        if self.difference.error is None:
+        if self.error is None:
             return f"{self.a} and {self.b}: not distinguishable with {count} (two are the least that show a spread)"
-        if self.difference.error == 0:
+        if self.needed is None:
             return f"{self.a} and {self.b}: not distinguishable, as seeds show no spread to judge by"
         return f"{self.a} and {self.b}: not distinguishable with {count}"
 
 
-def difference(a: Matrix, b: Matrix) -> Difference:
-    """The difference of A [S, L] and B [S', L], NaN where runs are missing, with its standard error.
+def judge(scores: Mapping[str, Matrix], level: float = LEVEL) -> list[Verdict]:
+    """A verdict for every pair of architectures, in the order of `scores`; higher scores are better.
+
+    Args:
+        scores: architecture -> [S, L], NaN where a run is missing, all on the same levels; numbers of seeds may differ.
+        level: of the studentized range.
 
     Raises:
-        ValueError: the levels differ in number, or see `aggregates.check_matrix`.
+        ValueError: levels differ in number, or see `aggregates.check_matrix`.
     """
-    a, b = check_matrix(a), check_matrix(b)
-    if a.shape[1] != b.shape[1]:
-        raise ValueError(f"A has {a.shape[1]} levels, B has {b.shape[1]}")
-    # In units of the largest value, and below with shares of the total: neither huge nor tiny numbers leave the range
-    # of floats when squared.
-    unit = max(float(np.nanmax(np.abs(matrix))) for matrix in (a, b)) or 1.0
-    a, b = a / unit, b / unit
-    levels = a.shape[1]
-    value = float((np.nanmean(a, axis=0) - np.nanmean(b, axis=0)).mean()) * unit
-    columns = [column[~np.isnan(column)] for matrix in (a, b) for column in matrix.T]
-    if min(column.size for column in columns) < 2:
-        return Difference(value, None, 0)
-    variances = np.array([column.var(ddof=1) / column.size / levels**2 for column in columns])
-    total = math.fsum(variances)
-    if total == 0:
-        return Difference(value, 0.0, 0)
-    freedom = np.array([column.size - 1 for column in columns])
-    return Difference(value, math.sqrt(total) * unit, int(welch_degrees(variances / total, freedom)))
+    matrices = [check_matrix(matrix) for matrix in scores.values()]
+    if len({matrix.shape[1] for matrix in matrices}) > 1:
+        raise ValueError("architectures have different numbers of levels")
+    pairs = list(combinations(range(len(matrices)), 2))
+    if not pairs:
+        return []
+    # In units of the largest value: neither huge nor tiny numbers leave the range of floats when squared.
+    unit = max(float(np.nanmax(np.abs(matrix))) for matrix in matrices) or 1.0
+    matrices = [matrix / unit for matrix in matrices]
+    counts = np.array([(~np.isnan(matrix)).sum(axis=0) for matrix in matrices])
+    means = np.array([np.nanmean(matrix, axis=0).mean() for matrix in matrices])
+    deviations = [matrix - np.nanmean(matrix, axis=0) for matrix in matrices]
+    variances = np.array([np.nansum(rest**2, axis=0) for rest in deviations]) / np.maximum(1, counts - 1)
+    errors, degrees = pair_errors(variances, counts)
+    fewest = counts.min(axis=1)
+    verdicts = []
+    for (a, b), error, freedom in zip(pairs, errors.tolist(), degrees.tolist(), strict=True):
+        seeds = int(min(fewest[a], fewest[b]))
+        known = error * unit if seeds > 1 else None
+        needed = known * critical(len(matrices), freedom, level) if known else None
+        names = list(scores)
+        verdicts.append(Verdict(names[a], names[b], float(means[a] - means[b]) * unit, known, needed, seeds))
+    return verdicts
 
 
-def welch_degrees(shares: NDArray[np.float64], freedom: NDArray[np.int64]) -> NDArray[np.int64]:
-    """[...] Satterthwaite's degrees of freedom of a sum of estimated variances, rounded down, at least 1.
+def pair_errors(
+    variances: NDArray[np.float64], counts: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Standard errors [..., Q] of the differences of all pairs, and the degrees of freedom [..., Q] they go with.
 
     Args:
-        shares: [..., K] of each variance in the sum.
-        freedom: [K] degrees of freedom of each.
+        variances: [..., P, L] between seeds.
+        counts: [P, L] seeds, each at least 1; the variance of a single one is not looked at.
     """
-    return np.maximum(1, np.floor(1 / (shares**2 / freedom).sum(axis=-1) + 1e-9)).astype(np.int64)
+    levels = counts.shape[1]
+    a, b = np.triu_indices(len(counts), 1)
+    known = counts > 1
+    spread = np.maximum(1, known.sum(axis=0))
+    pooled = (variances * known).sum(axis=-2) / spread
+    # Of a mean of variances that are alike; with equal numbers of seeds, P (S - 1).
+    inverse = (known / np.maximum(1, counts - 1)).sum(axis=0)
+    whole = np.where(inverse > 0, spread**2 / np.where(inverse > 0, inverse, 1.0), 1.0)
+    parts = pooled[..., None, :] * (1 / counts[a] + 1 / counts[b]) / levels**2
+    total = parts.sum(axis=-1)
+    each = variances / counts / levels**2
+    own = (each[..., a, :] + each[..., b, :]).sum(axis=-1)
+    shares = parts / np.where(total > 0, total, 1.0)[..., None]
+    degrees = np.floor(1 / np.maximum((shares**2 / whole).sum(axis=-1), 1e-12) + 1e-9)
+    return np.sqrt(np.maximum(total, own)), np.clip(degrees, 1, max(1, math.floor(whole.sum()))).astype(np.int64)
 
 
-def smallest_difference(error: float, degrees: int, pairs: int = 1, power: float = POWER) -> float:
-    """The true difference that would be called with probability `power`, if the true error is the measured one.
-
-    Args:
-        error: standard error of the difference.
-        degrees: its degrees of freedom.
-        pairs: number of pairs judged together; the first of them has to pass 5 % / pairs.
-        power: in [0.5, 1).
-    """
-    return error * _smallest_over_error(degrees, pairs, power)
+def critical(architectures: int, degrees: int, level: float = LEVEL) -> float:
+    """How many standard errors a difference must exceed in a table of so many architectures."""
+    return range_quantile(1 - level, architectures, degrees) / math.sqrt(2)
 
 
-@cache
-def _smallest_over_error(degrees: int, pairs: int, power: float) -> float:
-    generator = np.random.default_rng(0)
-    errors = np.sqrt(generator.chisquare(degrees, TABLES) / degrees)
-    return _called(errors, np.full(TABLES, degrees), pairs, power, generator)
+def tiers(verdicts: Sequence[Verdict], order: Sequence[str]) -> list[list[str]]:
+    """The longest runs of neighbours in `order`, best first, of which no two are told apart; they may overlap."""
+    apart = {frozenset((verdict.a, verdict.b)) for verdict in verdicts if verdict.better is not None}
+    found: list[list[str]] = []
+    for start in range(len(order)):
+        tier = [order[start]]
+        for name in order[start + 1 :]:
+            if any(frozenset((name, other)) in apart for other in tier):
+                break
+            tier.append(name)
+        if not found or not set(tier) <= set(found[-1]):
+            found.append(tier)
+    return found
 
 
-def smallest_by_seeds(deviation: float, levels: int, seeds: Sequence[int], pairs: int = 1) -> dict[int, float]:
-    """Number of seeds -> smallest difference that they can show, where seeds of a level spread by `deviation`.
+def smallest_by_seeds(deviation: float, architectures: int, levels: int, seeds: Sequence[int]) -> dict[int, float]:
+    """Number of seeds -> true difference of a pair that they call with probability `POWER`.
 
     Args:
         deviation: standard deviation over the seeds of a level, the same for all.
+        architectures: P, at least 2.
         levels: L.
         seeds: numbers of seeds per level, each at least 2.
-        pairs: number of pairs judged together.
     """
-    return {n: deviation * math.sqrt(2 / (n * levels)) * _smallest_over_spread(n, levels, pairs) for n in seeds}
+    return {n: deviation * _smallest_over_deviation(n, architectures, levels) for n in seeds}
 
 
 @cache
-def _smallest_over_spread(seeds: int, levels: int, pairs: int) -> float:
-    """In units of the true standard error."""
+def _smallest_over_deviation(seeds: int, architectures: int, levels: int) -> float:
+    """A table finds the true difference plus luck and calls it when that exceeds what is needed."""
     generator = np.random.default_rng(0)
-    variances = generator.chisquare(seeds - 1, (TABLES, 2 * levels)) / (seeds - 1) / (2 * levels)
-    totals = variances.sum(axis=1)
-    degrees = welch_degrees(variances / totals[:, None], np.full(2 * levels, seeds - 1))
-    return _called(np.sqrt(totals), degrees, pairs, POWER, generator)
-
-
-def _called(
-    errors: NDArray[np.float64],
-    degrees: NDArray[np.int64],
-    pairs: int,
-    power: float,
-    generator: np.random.Generator,
-) -> float:
-    """The true difference that is called in a share `power` of simulated tables; its true standard error is 1.
-
-    A table finds the true difference plus luck and calls it when that exceeds the critical t times the error that the
-    table shows: all true differences above critical t times error minus luck.
-
-    Args:
-        errors: [R] that the tables show.
-        degrees: [R] that they go with.
-        pairs: number of pairs judged together.
-        power: in [0.5, 1).
-        generator: draws the luck.
-    """
-    known, place = np.unique(degrees, return_inverse=True)
-    critical = np.array([t_quantile(1 - ALPHA / pairs / 2, int(count)) for count in known])[place]
-    return float(np.quantile(critical * errors - generator.standard_normal(errors.size), power))
+    variances = generator.chisquare(seeds - 1, (TABLES, architectures, levels)) / (seeds - 1)
+    counts = np.full((architectures, levels), seeds)
+    errors, degrees = pair_errors(variances, counts)
+    needed = errors[:, 0] * np.array([critical(architectures, freedom) for freedom in degrees[:, 0].tolist()])
+    luck = math.sqrt(2 / (seeds * levels)) * generator.standard_normal(TABLES)
+    return float(np.quantile(needed - luck, POWER))
 
 
 def pooled_deviation(matrices: Sequence[Matrix]) -> float | None:
@@ -192,31 +183,3 @@ def pooled_deviation(matrices: Sequence[Matrix]) -> float | None:
     if degrees == 0:
         return None
     return math.sqrt(math.fsum(float(((column - column.mean()) ** 2).sum()) for column in columns) / degrees)
-
-
-def judge(scores: Mapping[str, Matrix]) -> list[Verdict]:
-    """A verdict for every pair of architectures, in the order of `scores`; higher scores are better.
-
-    Args:
-        scores: architecture -> [S, L], all on the same levels; numbers of seeds may differ.
-    """
-    pairs = list(combinations(scores, 2))
-    differences = [difference(scores[a], scores[b]) for a, b in pairs]
-    called = holm([found.p_value for found in differences])
-    verdicts = []
-    for (a, b), found, real in zip(pairs, differences, called, strict=True):
-        seeds = min(fewest_seeds(scores[name]) for name in (a, b))
-        better = (a if found.value > 0 else b) if real else None
-        verdicts.append(Verdict(a, b, found, better, seeds, len(pairs)))
-    return verdicts
-
-
-def holm(p_values: Sequence[float], alpha: float = ALPHA) -> list[bool]:
-    """Which of these tests may be called when the chance of even one false call is to stay below `alpha`."""
-    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
-    called = [False] * len(p_values)
-    for place, index in enumerate(order):
-        if p_values[index] > alpha / (len(p_values) - place):
-            break
-        called[index] = True
-    return called

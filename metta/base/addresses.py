@@ -49,7 +49,14 @@ class CheckpointAddress:
 
 
 def local_path(address: str) -> Path:
-    """The path of a local address: a plain path, `file://./relative` or `file:///absolute`."""
+    """The path that a user means, in every flag and key alike.
+
+    A plain path is taken as it is, whatever characters it has; `file://./relative` and `file:///absolute` are URLs, in
+    which `%20` stands for a space. In both a leading `~` or `~name` is a home folder.
+
+    Raises:
+        InputError: another scheme, no path, or no such home folder.
+    """
     scheme = _SCHEME.match(address)
     if scheme is None:
         path = address
@@ -59,7 +66,19 @@ def local_path(address: str) -> Path:
         raise InputError(f"address {address!r}: {scheme[1]}:// is not supported; use file://path or a plain path.")
     if not path or "\0" in path:
         raise InputError(f"address {address!r} names no path.")
-    return Path(path).expanduser()
+    if not path.isascii() and path != path.encode(errors="replace").decode():
+        raise InputError(f"address {address!r} has bytes that are no UTF-8 text; rename the folder, or work inside it.")
+    if not path.startswith("~"):
+        return Path(path)
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise InputError(f"address {address!r}: there is no home folder for {Path(path).parts[0]}.") from None
+
+
+def path_text(path: Path) -> str:
+    """What to write for `path` so that `local_path` reads it back, whatever it is called."""
+    return f"./{path}" if str(path).startswith("~") else str(path)
 
 
 def checkpoint_address(address: str) -> CheckpointAddress:

@@ -1,5 +1,6 @@
 """How a command ends: its exit status, and one sentence for every expected fault."""
 
+import io
 import sys
 from collections.abc import Callable
 
@@ -15,10 +16,16 @@ STOPPED = 130
 """Exit status of a job that was asked to stop (as a shell reports it after Ctrl-C)."""
 
 
-def report_errors(command: Callable[[], int]) -> int:
-    """Run a command; its expected faults become one sentence on standard error and an exit status."""
+def report_errors(command: Callable[[], int | None]) -> int:
+    """Run a command; its expected faults become one sentence on standard error and an exit status.
+
+    Output never ends it: what the terminal's encoding lacks is written as an escape.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        return command()
+        return command() or 0
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return IN_USE if isinstance(error, InUseError) else INPUT_ERROR

@@ -20,6 +20,19 @@ WRONG_PLACE = {
 """Faults of a path that the user chose; all others (full disk, broken device) can happen to a good path, too."""
 
 
+NOT_SUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
+"""What a file system answers that does not know an operation at all."""
+
+
+def flush_to_disk(descriptor: int) -> None:
+    """Wait until the system has written a file or folder; some network file systems cannot say, and are believed."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in NOT_SUPPORTED:
+            raise
+
+
 def reason(error: OSError) -> str:
     """What the operating system said, without numbers and paths."""
     return (error.strerror or str(error)).lower()
@@ -42,7 +55,7 @@ def make_folder(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path) as probe:
             probe.write(b"0" * 4096)
             probe.flush()
-            os.fsync(probe.fileno())
+            flush_to_disk(probe.fileno())
 
 
 UNFINISHED = ".part"
@@ -58,7 +71,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                flush_to_disk(file.fileno())
             os.chmod(temporary, 0o666 & ~_umask())
             os.replace(temporary, path)
         except BaseException:
@@ -106,7 +119,9 @@ class Holder(NamedTuple):
 def locked(path: Path, what: str) -> Iterator[None]:
     """Hold an exclusive lock on the file `path` (created if needed); the system releases it however the process ends.
 
-    Raises `InUseError` naming `what` and the holder's process id and machine when another process holds it.
+    Raises:
+        InUseError: another process holds it; names `what` and the holder's process id and machine.
+        InputError: the file system has no locks.
     """
     with disk_faults(path, "lock"):
         file: IO[str] = path.open("a+")
@@ -115,6 +130,11 @@ def locked(path: Path, what: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InUseError(f"{what} is in use by {_written_holder(file)}; wait or stop it.") from None
+        except OSError as error:
+            raise InputError(
+                f"cannot lock {path}: {reason(error)}. Two processes must not work on one run: give a folder on a file "
+                "system with locks (flock), or have this one mounted with them (Lustre: -o flock)."
+            ) from None
         with disk_faults(path, "lock"):
             file.truncate(0)
             file.write(f"{os.getpid()} {socket.gethostname()}")
@@ -133,6 +153,8 @@ def holder(path: Path) -> Holder | None:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return _written_holder(file)
+        except OSError:
+            return None  # nobody can hold a lock here
     return None
 
 

@@ -7,10 +7,11 @@ from metta.base.errors import InputError
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports a wrong flag as one sentence; takes flags in full only."""
+    """Reports a wrong flag as one sentence; takes flags in full only; keeps the lines of a long description."""
 
     def __init__(self, prog: str, description: str, epilog: str | None = None) -> None:
-        super().__init__(prog=prog, description=description, epilog=epilog, allow_abbrev=False)
+        lines = argparse.RawDescriptionHelpFormatter if "\n" in description else argparse.HelpFormatter
+        super().__init__(prog=prog, description=description, epilog=epilog, allow_abbrev=False, formatter_class=lines)
 
     def error(self, message: str) -> NoReturn:
         """Raise `InputError`."""

@@ -4,18 +4,18 @@ RUN is a run's folder or the address of one of its checkpoints (as policy_uri=).
 generalisation.json into the run's folder (`--output FILE`: elsewhere). Exit status 2 if there is no such run.
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from metta.analysis.summary import aligned_table
-from metta.base.addresses import checkpoint_address
+from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
-from metta.base.files import make_folder, read_json, write_json
-from metta.lab.player import find_checkpoint
+from metta.base.files import make_folder, write_json
+from metta.base.flags import Parser
+from metta.lab.player import Chosen, choose, with_players
 from metta.lab.provenance import provenance
 from metta.lab.run import RunFolder
 from metta.rl.config import RunConfig
@@ -27,22 +27,26 @@ def compare_maps(address: str, output: Path | None = None) -> tuple[dict[str, An
     Raises:
         InputError: there is no such run or checkpoint, or the run has not trained.
     """
+    return with_players(lambda: [choose(address)], lambda who: _compare(who[0], output))
+
+
+def _compare(chosen: Chosen, output: Path | None) -> tuple[dict[str, Any], Path]:
     from metta.rl.generalisation import generalisation
 
-    found = checkpoint_address(address)
-    checkpoint = find_checkpoint(found)
-    folder = RunFolder(found.folder.parent)
+    checkpoint = chosen.player
+    if not isinstance(checkpoint, Path):
+        raise InputError(f"{checkpoint} is a reference player, which was not trained on any maps.")
+    folder = RunFolder(checkpoint.parent.parent)
     configuration = folder.configuration()
     if configuration is None:
         raise InputError(f"{folder.path} has no config.json, so its training maps are not known.")
     config = RunConfig.parse(configuration, where=str(folder.configuration_file))
-    timesteps = int(read_json(checkpoint / "policy.json")["timesteps"])
     record = {
         "run": config.run,
         "architecture": config.architecture,
         "level": config.level,
         "checkpoint": checkpoint.name,
-        "results": generalisation(checkpoint, config, timesteps),
+        "results": generalisation(checkpoint, config, chosen.timesteps or 0),
         "provenance": provenance(),
     }
     file = output or folder.path / "generalisation.json"
@@ -69,9 +73,9 @@ def table(record: Mapping[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compare, print, write; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m metta.cli.generalisation", description=__doc__)
+    parser = Parser("python -m metta.cli.generalisation", str(__doc__))
     parser.add_argument("run", help="folder of a run, or address of one of its checkpoints")
-    parser.add_argument("--output", type=Path, help="file for the results")
+    parser.add_argument("--output", type=local_path, help="file for the results")
     given = parser.parse_args(arguments)
     record, file = compare_maps(given.run, given.output)
     print(f"{record['architecture']} on {record['level']}, {record['checkpoint']}: hearts per agent\n")

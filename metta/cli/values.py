@@ -6,6 +6,7 @@ configuration's own rules then decide whether it is allowed.
 
 import ast
 import json
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -190,9 +191,10 @@ def unknown_key_sentence(key: str, config: Config, fixed: Mapping[str, str], oth
     if not known:
         return f"unknown key {key!r}; nothing can be set here."
     by_last_name = {known_key.rpartition(".")[2]: known_key for known_key in reversed(known)}
-    near = get_close_matches(key, known, n=1, cutoff=0.75)
+    by_last_name |= {other.rpartition(".")[2]: other for other in known if _part(other) == _part(key)}
     short = get_close_matches(key.rpartition(".")[2], by_last_name, n=1, cutoff=0.75)
-    nearest = near or [by_last_name[name] for name in short] or get_close_matches(key, known, n=1, cutoff=0.0)
+    nearest = [by_last_name[name] for name in short] or _by_meaning(key, known_keys(config, fixed))
+    nearest = nearest or get_close_matches(key, known, n=1, cutoff=0.0)
     part = key
     while part and not any(other.startswith(part + ".") for other in known):
         part = part.rpartition(".")[0]
@@ -202,6 +204,25 @@ def unknown_key_sentence(key: str, config: Config, fixed: Mapping[str, str], oth
     )
     listed = ", ".join(allowed[:SHOWN_KEYS]) + (", ... (see --help)" if len(allowed) > SHOWN_KEYS else "")
     return f"unknown key {key!r}; did you mean {nearest[0]!r}? Allowed here: {listed}."
+
+
+def _part(key: str) -> str:
+    return key.rpartition(".")[0]
+
+
+def _by_meaning(key: str, known: Sequence[KnownKey]) -> list[str]:
+    """A key that `key` abbreviates (lr: learning_rate) or whose meaning has its words (discount: gamma), if any."""
+    last = key.rpartition(".")[2]
+    words = last.lower().split("_")
+    found = []
+    for entry in sorted(known, key=lambda entry: _part(entry.key) != _part(key)):
+        name = entry.key.rpartition(".")[2]
+        initials = "".join(word[0] for word in name.split("_"))
+        if len(last) > 1 and last.lower() == initials:
+            return [entry.key]
+        if all(re.search(rf"\b{re.escape(word)}", f"{name} {entry.meaning}".lower()) for word in words):
+            found.append(entry.key)
+    return found[:1]
 
 
 def known_keys(config: Config, fixed: Mapping[str, str] = types.MappingProxyType({})) -> list[KnownKey]:

@@ -10,6 +10,8 @@ from typing import Any
 
 from metta.base.errors import InputError
 from metta.base.files import read_json, write_atomically
+from metta.lab.identity import training_mark
+from metta.lab.rules import marks_by_environment
 from metta.lab.run import RunFolder
 
 CURVE_POINTS = 40
@@ -34,11 +36,16 @@ TOLD_BY_THE_LEVEL = ("sim", "evaluation_environments")
 
 def run_record(folder: RunFolder) -> dict[str, Any]:
     """What is worth keeping of a run that was started: settings, where and how long it ran, curve and evaluation."""
+    from metta.analysis.run_files import count_parameters, newest_weights
+
     started = read_json(folder.configuration_file)
     status = folder.status()
     evaluation = read_json(folder.evaluation_file) if folder.evaluation_file.exists() else None
+    weights = newest_weights(folder.checkpoints)
     return {
         "run": folder.path.name,
+        "settings": training_mark(started["configuration"]),
+        "parameters": count_parameters(weights) if weights else None,
         "configuration": {
             key: value for key, value in started["configuration"].items() if key not in TOLD_BY_THE_LEVEL
         },
@@ -88,6 +95,7 @@ def _evaluation(record: Mapping[str, Any]) -> dict[str, Any]:
     }
     return {
         **{key: value for key, value in record.items() if key != "evaluation_environments"},
+        "rules": marks_by_environment(record),
         "results": results,
     }
 

@@ -144,10 +144,10 @@ class Benchmark:
             self._write(end_time=now(), final=True)
             self._send(final=True)
             self._write_replays()
-        from metta.analysis.summary import summary_markdown
+        from metta.analysis.summary import summary_markdown, terminal_width
 
         print()
-        print(summary_markdown(self._results(now())))
+        print(summary_markdown(self._results(now()), terminal_width()))
         print(f"\nResults: {self.results_file}\nReport: {self.output / REPORT_NAME}")
         for name, fault in self._faults.items():
             print(f"failed: {name}: {fault}", file=sys.stderr)

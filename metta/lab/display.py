@@ -45,7 +45,7 @@ class Display:
         for heading in ("job", "state", "done", "steps/s", "hearts", "left"):
             table.add_column(heading, justify="left" if heading in ("job", "state") else "right", no_wrap=True)
         for name, folder in running:
-            table.add_row(name, *_cells(folder))
+            table.add_row(name, *cells(folder))
         if self._live is None:
             self._live = Live(table, auto_refresh=False, transient=True)
             self._live.start()
@@ -58,7 +58,7 @@ class Display:
             self._live = None
 
 
-def _cells(folder: RunFolder | None) -> list[str]:
+def cells(folder: RunFolder | None) -> list[str]:
     """State, share done, rate, hearts per agent in the newest training episodes, and time left."""
     if folder is None:
         return ["evaluating", "", "", "", ""]
@@ -71,7 +71,8 @@ def _cells(folder: RunFolder | None) -> list[str]:
     share = f"{min(100, 100 * status.timesteps // status.total_timesteps)} %"
     rate = "" if status.steps_per_second is None else f"{status.steps_per_second:,.0f}"
     left = "" if status.seconds_left is None else duration_text(status.seconds_left)
-    state = status.state if status.state in ("training", "evaluating") else "starting"
+    waiting = "evaluating" if status.trained else "starting"
+    state = status.state if status.state in ("training", "evaluating") else waiting
     return [state, share, rate, _newest_hearts(folder), left]
 
 

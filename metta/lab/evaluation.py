@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from metta.base.addresses import CHECKPOINTS_FOLDER, NEWEST, PLAYERS, checkpoint_address
+from metta.analysis.results import EnvironmentResult, environment_result
+from metta.base.addresses import CHECKPOINTS_FOLDER, NEWEST, PLAYERS, checkpoint_address, local_path
 from metta.base.errors import InputError
 from metta.base.files import make_folder, read_json, write_json
 from metta.lab.bucket import Bucket, is_bucket
 from metta.lab.job import Job
 from metta.lab.log import patience
-from metta.lab.player import Chosen, PlayerConfig, choose, fixed_by_path
+from metta.lab.player import Chosen, PlayerConfig, choose, fixed_by_path, with_players
 from metta.lab.provenance import machine, now, provenance
-from metta.lab.rules import RULES, differ, mark_of, rules_in
+from metta.lab.rules import RULES, differ, mark_of, marks_by_environment, rules_in
 from metta.lab.run import RunFolder
 from metta.lab.stopping import ending_with_the_runner
 
@@ -75,7 +76,7 @@ class EvaluateJob(Job):
 
     def _output(self) -> Path | None:
         if self.config.output is not None:
-            return Path(self.config.output)
+            return local_path(self.config.output)
         if self.config.policy_uri in PLAYERS:
             return None
         address = checkpoint_address(self.config.policy_uri)
@@ -96,7 +97,14 @@ def evaluate_into(output: Path | None, config: EvaluateConfig, say: Callable[[st
 
     It says whose results, on which level, results per environment, acting latency and provenance.
     """
-    chosen = choose(config.policy_uri, config.architecture)
+    return with_players(
+        lambda: [choose(config.policy_uri, config.architecture)], lambda who: _evaluate(output, config, who[0], say)
+    )
+
+
+def _evaluate(
+    output: Path | None, config: EvaluateConfig, chosen: Chosen, say: Callable[[str], None]
+) -> dict[str, Any]:
     start_time, before = now(), time.monotonic()
     environments = config.evaluation_environments
     where = f"{config.level} {', '.join(environments)}"
@@ -122,6 +130,22 @@ def evaluate_into(output: Path | None, config: EvaluateConfig, say: Callable[[st
     if output is not None:
         write_json(output, record)
     return record
+
+
+def results_in(file: Path) -> dict[str, EnvironmentResult]:
+    """The results of an evaluation file by environment, with the marks of their rules.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    record = read_json(file)
+    try:
+        marks = marks_by_environment(record)
+        return {name: environment_result(result, marks[name]) for name, result in record["results"].items()}
+    except InputError as error:
+        raise InputError(f"{file} is damaged: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise InputError(f"{file} is damaged: {type(error).__name__} {error}.") from None
 
 
 def _known_latency(output: Path | None, chosen: Chosen, config: EvaluateConfig) -> dict[str, Any] | None:

@@ -68,7 +68,7 @@ def _measured(folder: RunFolder, threads: int) -> tuple[str, str, Speed] | None:
         evaluated = read_json(folder.evaluation_file) if folder.evaluation_file.exists() else {}
         speed = Speed(status.timesteps / status.training_seconds, float(evaluated.get("duration_seconds") or 0.0))
         return str(configuration["architecture"]), str(configuration["level"]), speed
-    except (InputError, KeyError, IndexError, TypeError):
+    except (InputError, KeyError, IndexError, TypeError, ValueError, AttributeError):
         return None  # an unreadable run says nothing about speed
 
 

@@ -1,6 +1,7 @@
 """What a run says: every line to the terminal and, with the time, to its log.txt; and the progress line."""
 
 import os
+import shutil
 import sys
 import threading
 import time
@@ -59,7 +60,7 @@ class RunLog:
     def keep(self, line: str) -> None:
         """Write a line to log.txt only."""
         try:
-            with self.path.open("a", encoding="utf-8") as file:
+            with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{now()} {line}\n")
         except OSError as error:
             if not self._broken:
@@ -94,7 +95,7 @@ class ProgressLine:
         share = min(LOGGED_SHARES, progress.timesteps * LOGGED_SHARES // progress.total_timesteps)
         if self._on_terminal and time.monotonic() - self._drawn_at > SECONDS_BETWEEN_DRAWINGS:
             self._drawn_at = time.monotonic()
-            print(f"\r\x1b[K{text}", end="", flush=True)
+            print(f"\r\x1b[K{_fitting(text, shutil.get_terminal_size().columns - 1)}", end="", flush=True)
         if self._logged_share is None:
             self._logged_share = share - 1 if share == LOGGED_SHARES else share
         if share > self._logged_share:
@@ -111,7 +112,7 @@ class ProgressLine:
 
 
 def progress_text(progress: "Progress", metrics: Mapping[str, float]) -> str:
-    """E.g. ` 45 %  450,000 of 1,000,000 steps  31,204 steps/s  0:18 left  return 2.31  hearts 0.42`."""
+    """E.g. ` 45 %  450,000 of 1,000,000 steps  31,204 steps/s  0:18 left  hearts 0.42  return 2.31`."""
     parts = [
         f"{min(100, 100 * progress.timesteps // progress.total_timesteps):3d} %",
         f"{progress.timesteps:,} of {progress.total_timesteps:,} steps",
@@ -119,10 +120,18 @@ def progress_text(progress: "Progress", metrics: Mapping[str, float]) -> str:
         f"{duration_text(progress.seconds_left)} left",
     ]
     parts += [f"{label} {metrics[name]:.2f}" for name, label in SHOWN_METRICS.items() if name in metrics]
-    return "  ".join(parts)
+    return GAP.join(parts)
 
 
-SHOWN_METRICS = {"episode/return": "return", "episode/hearts_per_agent": "hearts"}
+def _fitting(text: str, width: int) -> str:
+    """As many parts as have room: a line that is longer than the terminal cannot be drawn over."""
+    while len(text) > width and GAP in text:
+        text = text.rpartition(GAP)[0]
+    return text[:width]
+
+
+GAP = "  "
+SHOWN_METRICS = {"episode/hearts_per_agent": "hearts", "episode/return": "return"}
 """Metric -> its name in the progress line."""
 
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metta.analysis.results import (
-    FILE_NAME,
     Alike,
     BenchmarkResults,
     EnvironmentResult,
@@ -19,7 +18,9 @@ from metta.analysis.results import (
     find_folder,
     folder_from,
     read_results,
+    results_file,
 )
+from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder
@@ -127,12 +128,6 @@ def _same(one: RunRecord, other: RunRecord) -> bool:
     }
 
 
-def results_file(text: str) -> Path:
-    """The results file that a folder or a file names."""
-    path = Path(text)
-    return path if path.suffix == ".json" else path / FILE_NAME
-
-
 def _with_folders(file: Path, home: Path) -> BenchmarkResults:
     """The results of `file` with the run folders as they are seen from the folder `home`."""
     results = read_results(file)
@@ -151,12 +146,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _merge(words: list[str]) -> int:
     parser = Parser(prog="python -m metta.lab.merge", description="Merge results of several machines.")
-    parser.add_argument("sources", nargs="+", metavar="FOLDER", help="results folders (or their results files)")
-    parser.add_argument("--into", required=True, metavar="FOLDER", help="folder for the merged results")
+    add = parser.add_argument
+    add("sources", nargs="+", type=local_path, metavar="FOLDER", help="results folders (or their results files)")
+    add("--into", required=True, type=local_path, metavar="FOLDER", help="folder for the merged results")
     given = parser.parse_args(words)
     target = results_file(given.into)
     names = [*([given.into] if target.exists() else []), *given.sources]
-    sources = [(name, _with_folders(results_file(name), target.parent)) for name in names]
+    sources = [(str(name), _with_folders(results_file(name), target.parent)) for name in names]
     merged = merge(sources)
     make_folder(target.parent)
     with locked(target.parent / ".lock", f"the benchmark in {target.parent}"):

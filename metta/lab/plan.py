@@ -22,7 +22,7 @@ class RunSpec(Config):
     """Key in ARCHITECTURES."""
     level: str = Field(pattern=f"^{_PART}$")
     """Name of the level's module, e.g. level_1_basic."""
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, lt=2**63)
     """Seed of the run."""
 
     @property

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from metta.base.errors import InputError
 from metta.lab.job import Job
-from metta.lab.player import Chosen, EpisodeConfig, choose, fixed_by_path
+from metta.lab.player import Chosen, EpisodeConfig, choose, fixed_by_path, with_players
 from metta.lab.stopping import interruptible
 from metta.sim.config import SimConfig
 
@@ -46,7 +46,6 @@ class PlayJob(Job):
         """
         config = self.config
         sim = config.sim
-        chosen = seated(config.policy_uri, config.architecture, config.players, sim.num_agents)
         if config.steer is not None and not 0 <= config.steer < sim.num_agents:
             raise InputError(f"steer={config.steer} is not one of the agents 0..{sim.num_agents - 1}.")
 
@@ -54,7 +53,10 @@ class PlayJob(Job):
         from metta.play.server import PlayServer
         from metta.play.table import Table
 
-        table = Table(sim, config.evaluation, seats(chosen, config, sim), config.episode)
+        chosen, table = with_players(
+            lambda: seated(config.policy_uri, config.architecture, config.players, sim.num_agents),
+            lambda chosen: (chosen, Table(sim, config.evaluation, seats(chosen, config, sim), config.episode)),
+        )
         names = " and ".join(dict.fromkeys(who.name for who in chosen))
         title = f"Live: {names} on {config.level}, {config.environment}"
         facts = [

@@ -1,7 +1,8 @@
 """Who plays, and where: what evaluating, replaying and live play are told alike, and the checkpoint that it means."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from pydantic import Field
 
@@ -31,13 +32,11 @@ class PlayerConfig(Config):
     """Where and how the computation runs."""
 
 
-class EpisodeConfig(PlayerConfig):
-    """A player in one episode of an evaluation."""
+class EnvironmentConfig(PlayerConfig):
+    """A player in one evaluation environment of a level."""
 
     environment: str = "basic"
     """Name of the evaluation environment."""
-    episode: int = 0
-    """Which of the evaluation's episodes, from 0."""
 
     @property
     def sim(self) -> SimConfig:
@@ -46,6 +45,13 @@ class EpisodeConfig(PlayerConfig):
             known = ", ".join(self.evaluation_environments)
             raise InputError(f"environment={self.environment!r} is not one of {self.level}: {known}.")
         return self.evaluation_environments[self.environment]
+
+
+class EpisodeConfig(EnvironmentConfig):
+    """A player in one episode of an evaluation."""
+
+    episode: int = 0
+    """Which of the evaluation's episodes, from 0."""
 
 
 def fixed_by_path(verb: str) -> dict[str, str]:
@@ -73,6 +79,28 @@ class Chosen(NamedTuple):
         return self.player.name if isinstance(self.player, Path) else None
 
 
+T = TypeVar("T")
+
+
+def with_players(choose: Callable[[], list[Chosen]], work: Callable[[list[Chosen]], T]) -> T:
+    """Do work with chosen players; where a run that still trains removes a checkpoint meanwhile, choose again.
+
+    Args:
+        choose: gives the players.
+        work: raises `InputError` for a checkpoint that is not there any more.
+
+    Raises:
+        InputError: nothing is there to be chosen, or `work` raised it for another reason.
+    """
+    while True:
+        chosen = choose()
+        try:
+            return work(chosen)
+        except InputError:
+            if all(who.player.exists() for who in chosen if isinstance(who.player, Path)):
+                raise
+
+
 def choose(policy_uri: str, architecture: str | None = None) -> Chosen:
     """The player at an address.
 
@@ -81,8 +109,14 @@ def choose(policy_uri: str, architecture: str | None = None) -> Chosen:
     """
     if policy_uri in PLAYERS:
         return Chosen(policy_uri, policy_uri, 0)
-    player = find_checkpoint(checkpoint_address(policy_uri))
-    record = read_json(player / "policy.json")
+    while True:
+        player = find_checkpoint(checkpoint_address(policy_uri))
+        try:
+            record = read_json(player / "policy.json")
+            break
+        except InputError:
+            if player.exists():
+                raise
     name = str(record.get("architecture"))
     if architecture not in (None, name):
         raise InputError(f"{player} holds the architecture {name!r}, not {architecture!r}.")

@@ -10,16 +10,15 @@ from metta.analysis.results import (
     Key,
     RunRecord,
     TrainingRecord,
-    environment_result,
     folder_from,
     scored,
 )
 from metta.base.errors import InputError
 from metta.base.files import read_json
 from metta.lab.dispatch.contract import command_text
+from metta.lab.evaluation import results_in
 from metta.lab.identity import training_mark
 from metta.lab.provenance import provenance
-from metta.lab.rules import marks_by_environment
 from metta.lab.tasks import PlannedReference, PlannedRun
 
 References = Mapping[str, Mapping[str, Mapping[str, EnvironmentResult]]]
@@ -97,22 +96,6 @@ def _evaluation_record(run: PlannedRun, trained: bool, fault: str | None) -> tup
         return evaluation, steps if isinstance(steps, int) else None
     except InputError as error:
         return EvaluationRecord(status="failed", duration_seconds=None, results={}, error=str(error)), None
-
-
-def results_in(file: Path) -> dict[str, EnvironmentResult]:
-    """The results of an evaluation file by environment, with the marks of their rules.
-
-    Raises:
-        InputError: the file is missing or damaged.
-    """
-    record = read_json(file)
-    try:
-        marks = marks_by_environment(record)
-        return {name: environment_result(result, marks[name]) for name, result in record["results"].items()}
-    except InputError as error:
-        raise InputError(f"{file} is damaged: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise InputError(f"{file} is damaged: {type(error).__name__} {error}.") from None
 
 
 def reference_results(references: Sequence[PlannedReference]) -> References:

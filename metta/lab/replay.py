@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from metta.base.addresses import local_path
 from metta.base.files import make_folder, write_atomically
 from metta.lab.job import Job
 from metta.lab.log import patience
-from metta.lab.player import EpisodeConfig, choose, fixed_by_path
+from metta.lab.player import Chosen, EpisodeConfig, choose, fixed_by_path, with_players
 from metta.lab.provenance import now, provenance
 from metta.lab.stopping import ending_with_the_runner
 
@@ -59,8 +60,11 @@ def write_replay(config: ReplayConfig) -> Written:
             episode, or the page cannot be written.
         RunError: the disk is full.
     """
+    return with_players(lambda: [choose(config.policy_uri, config.architecture)], lambda who: _write(config, *who))
+
+
+def _write(config: ReplayConfig, chosen: Chosen) -> Written:
     sim = config.sim
-    chosen = choose(config.policy_uri, config.architecture)
     output = _output(config, chosen.player)
     make_folder(output.parent)
 
@@ -91,7 +95,7 @@ def _output(config: ReplayConfig, player: Path | str) -> Path:
     from metta.analysis.replays import replay_name
 
     if config.output is not None:
-        return Path(config.output)
+        return local_path(config.output)
     if isinstance(player, Path):
         name = replay_name(player.name, config.level, config.environment, config.episode)
         return player.parent.parent / name

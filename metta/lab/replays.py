@@ -13,7 +13,7 @@ from pathlib import Path
 from metta.analysis import report
 from metta.analysis.gather import Gathered, gather
 from metta.analysis.replays import KINDS, Choice, choices, file_of, page_of, plays
-from metta.base.addresses import CHECKPOINTS_FOLDER
+from metta.base.addresses import CHECKPOINTS_FOLDER, local_path, path_text
 from metta.base.endings import report_errors
 from metta.base.errors import InputError, RunError
 from metta.base.files import read_json
@@ -82,7 +82,7 @@ def write_side_by_side(results_file: Path, kinds: Sequence[str], processes: int,
     Returns:
         A sentence for each replay that could not be written, or process that failed.
     """
-    words = [sys.executable, "-m", "metta.lab.replays", str(results_file), "--kinds", ",".join(kinds)]
+    words = [sys.executable, "-m", "metta.lab.replays", path_text(results_file), "--kinds", ",".join(kinds)]
     words += ["--threads", str(threads), "--part"]
     started: list[subprocess.Popen[str]] = []
     faults = []
@@ -116,7 +116,7 @@ def _write(choice: Choice, threads: int) -> None:
     written = write_replay(
         ReplayConfig.parse(
             {
-                "policy_uri": str(folder / "checkpoints" / str(run.files.evaluated.checkpoint)),
+                "policy_uri": path_text(folder / "checkpoints" / str(run.files.evaluated.checkpoint)),
                 "level": choice.level,
                 "architecture": choice.architecture,
                 "evaluation_environments": settings.get("evaluation_environments", {}),
@@ -128,7 +128,7 @@ def _write(choice: Choice, threads: int) -> None:
                 },
                 "environment": choice.episode.environment,
                 "episode": choice.episode.number,
-                "output": str(file),
+                "output": path_text(file),
             },
             where=str(folder),
         )
@@ -144,7 +144,7 @@ def _write(choice: Choice, threads: int) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 1 if a replay could not be written."""
     parser = Parser(prog="python -m metta.lab.replays", description="Write the replays of a report.")
-    parser.add_argument("results", nargs="+", type=Path, metavar="RESULTS", help="results files, or their folders")
+    parser.add_argument("results", nargs="+", type=local_path, metavar="RESULTS", help="results files, or folders")
     parser.add_argument("--kinds", default=",".join(KINDS), metavar="A,B", help="of %(default)s (default: all)")
     parser.add_argument(
         "--part", metavar="K/N", help="only every N-th, beginning with the K-th, and no report: N processes share them"
@@ -156,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         faults = write_missing(gather(given.results), print, kinds, part, given.threads)
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)
-    status = 0 if given.part else report.main([str(path) for path in given.results])
+    status = 0 if given.part else report.main([path_text(path) for path in given.results])
     return status or int(bool(faults))
 
 

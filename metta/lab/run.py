@@ -103,14 +103,20 @@ class RunFolder:
         """The configuration the run was started with, or None if it was never started."""
         if not self.configuration_file.exists():
             return None
-        record = read_json(self.configuration_file)
-        configuration = record.get("configuration")
-        if record.get("format") != FORMAT or not isinstance(configuration, dict):
-            raise InputError(
-                f"{self.configuration_file} is damaged or of another version: 'format' must be {FORMAT} and "
-                "'configuration' an object."
-            )
+        configuration: dict[str, Any] = self._record()["configuration"]
         return configuration
+
+    def _record(self) -> dict[str, Any]:
+        """What config.json holds. Raises `InputError` if it is damaged or of another version."""
+        record = read_json(self.configuration_file)
+        kinds = {"configuration": dict, "starts": list}
+        wrong = [name for name, kind in kinds.items() if not isinstance(record.get(name), kind)]
+        if record.get("format") != FORMAT or wrong:
+            raise InputError(
+                f"{self.configuration_file} is damaged or of another version: 'format' must be {FORMAT}, "
+                "'configuration' an object and 'starts' a list."
+            )
+        return record
 
     def status(self) -> RunStatus | None:
         """Where the run stands, or None if it was never started."""
@@ -151,7 +157,7 @@ class RunFolder:
     def record_start(self, configuration: dict[str, Any]) -> None:
         """Create the folder if needed and write config.json, with this start added to the earlier ones."""
         make_folder(self.path)
-        starts = read_json(self.configuration_file)["starts"] if self.configuration_file.exists() else []
+        starts = self._record()["starts"] if self.configuration_file.exists() else []
         record = {"format": FORMAT, "configuration": configuration, "starts": [*starts, provenance()]}
         write_json(self.configuration_file, record)
 

@@ -18,6 +18,7 @@ from metta.lab.bucket import RECORDS, Bucket
 from metta.lab.controller import Look
 from metta.lab.decide import Rank
 from metta.lab.dispatch.contract import Command
+from metta.lab.evaluation import results_in
 from metta.lab.plan import RunSpec
 from metta.lab.rules import differ
 from metta.lab.run import RunFolder
@@ -66,10 +67,11 @@ class PlannedReference:
         return f"{self.player} on {self.level}"
 
     def is_done(self) -> bool:
-        """Whether the file is there and was made with these settings."""
-        if not self.file.exists():
-            return False
-        return not differ(read_json(self.file), self.rules)
+        """Whether the file is there and whole, and was made with these settings."""
+        try:
+            return not differ(read_json(self.file), self.rules) and bool(results_in(self.file))
+        except InputError:
+            return False  # playing again repairs it
 
 
 class _RemoteRecords:
@@ -205,7 +207,7 @@ class ReferenceTask:
         return self.reference.name
 
     def look(self, active: bool) -> Look:
-        """Done when its file is there. Raises `InputError` if the file is damaged."""
+        """Done when its file is there, whole."""
         return Look(None if self.reference.is_done() else Rank.REFERENCE)
 
     def command(self, rank: Rank) -> Command:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from metta.base.addresses import local_path, path_text
 from metta.base.endings import STOPPED
 from metta.base.errors import InputError, RunError
 from metta.base.files import locked, make_folder
@@ -46,7 +47,7 @@ class TrainJob(Job):
         """A job whose runs lie in a folder of this machine, or at a bucket's address."""
         if is_bucket(train_dir):
             return cls(config, local_folder(train_dir), evaluate, wandb, train_dir)
-        return cls(config, Path(train_dir), evaluate, wandb)
+        return cls(config, local_path(train_dir), evaluate, wandb)
 
     def execute(self) -> int:
         """Returns 0 when the run is finished, 130 when it was asked to stop.
@@ -146,7 +147,7 @@ class TrainJob(Job):
     def _evaluation(self, folder: RunFolder) -> EvaluateConfig:
         config = self.config
         return EvaluateConfig(
-            policy_uri=str(folder.checkpoints),
+            policy_uri=path_text(folder.checkpoints),
             level=config.level,
             evaluation_environments=config.evaluation_environments,
             evaluation=config.evaluation,

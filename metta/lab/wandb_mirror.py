@@ -13,12 +13,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Literal
 
+from metta.base.addresses import local_path, path_text
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import disk_faults, read_json, write_json
+from metta.base.flags import Parser
 from metta.lab.plan import RunSpec
 from metta.lab.run import RunFolder
 
@@ -49,7 +50,7 @@ def mirrored(folder: RunFolder, mode: Mode, warn: Callable[[str], None]) -> Iter
         yield
         return
     log = folder.path / "wandb.log"
-    command = [sys.executable, "-m", "metta.lab.wandb_mirror", str(folder.path), mode, "--follow"]
+    command = [sys.executable, "-m", "metta.lab.wandb_mirror", path_text(folder.path), mode, "--follow"]
     try:
         with log.open("ab") as output:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output)
@@ -125,7 +126,10 @@ class Mirror:
                 if not line.endswith(b"\n"):
                     break
                 self._place += len(line)
-                self._send_line(json.loads(line))
+                try:
+                    self._send_line(json.loads(line))
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    continue  # damaged by a full disk
 
     def _send_line(self, record: dict[str, Any]) -> None:
         update = record.pop("update")
@@ -152,20 +156,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _mirror(words: list[str]) -> int:
-    follow = words[-1:] == ["--follow"]
-    words = words[:-1] if follow else words
-    if len(words) != 2 or words[1] not in ("offline", "online"):
-        raise InputError("usage: uv run python -m metta.lab.wandb_mirror RUN_FOLDER offline|online")
-    mode: Mode = "online" if words[1] == "online" else "offline"
+    parser = Parser("python -m metta.lab.wandb_mirror", "Show a run in Weights & Biases, beginning where it stopped.")
+    parser.add_argument("folder", type=local_path, metavar="RUN_FOLDER", help="folder of the run")
+    parser.add_argument("mode", choices=("offline", "online"), help="into the run's folder, or to the server")
+    parser.add_argument("--follow", action="store_true", help="go on until standard input ends")
+    given = parser.parse_args(words)
     check_available()
     ended = threading.Event()
-    if follow:
+    if given.follow:
         threading.Thread(target=_wait_for_the_end, args=(ended,), daemon=True).start()
     else:
         ended.set()
-    folder = RunFolder(Path(words[0]))
+    folder = RunFolder(given.folder)
     with disk_faults(folder.path, "mirror"):
-        mirror = Mirror(folder, mode)
+        mirror = Mirror(folder, given.mode)
         while not ended.wait(FOLLOW_SECONDS):
             mirror.send()
         mirror.send()

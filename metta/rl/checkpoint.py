@@ -21,7 +21,7 @@ from torch import Tensor
 
 from metta.agent.spec import CHOICES, EnvironmentSpec
 from metta.base.errors import InputError, RunError
-from metta.base.files import UNFINISHED
+from metta.base.files import UNFINISHED, flush_to_disk
 
 if TYPE_CHECKING:
     from metta.agent.policy import Policy
@@ -208,12 +208,12 @@ def _write_durably(path: Path, data: bytes) -> None:
     with path.open("wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        flush_to_disk(file.fileno())
 
 
 def _flush_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        flush_to_disk(descriptor)
     finally:
         os.close(descriptor)

@@ -12,7 +12,7 @@ from metta.sim.config import SimConfig
 class TrainerConfig(Config):
     """Recurrent PPO. A timestep is one agent-step: one agent acting once."""
 
-    total_timesteps: int = Field(default=1_000_000, ge=1)
+    total_timesteps: int = Field(default=1_000_000, ge=1, le=10**15)
     """Agent-steps to train for; rounded up to whole updates."""
     num_streams: int = Field(default=240, ge=1)
     """Wanted number of agents acting in parallel; the nearest whole number of worlds is used (at least one)."""

@@ -64,15 +64,15 @@ class MetricsFile:
         self._path = path
         kept = []
         if path.exists():
-            for line in path.read_text().splitlines():
+            for line in path.read_bytes().splitlines():
                 try:
                     number = json.loads(line)["update"]
                 except (ValueError, KeyError, TypeError):
-                    continue  # torn by a kill, or by a full disk
+                    continue  # torn by a kill, or damaged by a full disk
                 if number > last_update:
                     break
-                kept.append(line + "\n")
-        write_atomically(path, "".join(kept))
+                kept.append(line + b"\n")
+        write_atomically(path, b"".join(kept))
 
     def append(self, progress: Progress, timing: Mapping[str, float]) -> None:
         """Add one line. Raises RunError when the disk refuses it."""

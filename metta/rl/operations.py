@@ -22,6 +22,8 @@ from metta.agent.policy import AuxiliaryTargets, Policy
 from metta.agent.spec import CHOICES, arena_spec
 from metta.agent.state import leaves
 from metta.agent.synthetic import synthetic_observations
+from metta.base.endings import report_errors
+from metta.base.flags import Parser
 from metta.rl.config import TrainerConfig
 from metta.rl.losses import Targets, ppo_loss
 from metta.rl.rollout import acting_step
@@ -182,6 +184,7 @@ class Minibatch:
 
 def main() -> int:
     """Print the table of every architecture of the suite, with the trainer's own views."""
+    Parser("python -m metta.rl.operations", str(__doc__)).parse_args()
     config = TrainerConfig()
     spec = arena_spec().model_copy(update={choice: getattr(config, choice) for choice in CHOICES})
     torch.set_num_threads(1)
@@ -193,4 +196,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report_errors(main))

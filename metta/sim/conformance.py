@@ -6,7 +6,6 @@ are identical, 1 if one differs, 2 if a path, a file or its configuration cannot
 the files. W worlds (one here), A agents, T steps, M tokens, R resources.
 """
 
-import argparse
 import json
 import sys
 import zipfile
@@ -19,7 +18,10 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from metta.base.addresses import local_path
+from metta.base.endings import report_errors
 from metta.base.errors import InputError
+from metta.base.flags import Parser
 from metta.sim.config import SimConfig
 from metta.sim.constants import ACTION_NAMES, NUM_RESOURCES
 from metta.sim.devices import check_cuda
@@ -257,35 +259,32 @@ def _first(expected: NDArray[Any], got: NDArray[Any]) -> tuple[int, ...]:
     return tuple(int(i) for i in np.argwhere(expected != got)[0])
 
 
-def case_paths(paths: Sequence[str]) -> list[Path]:
+def case_paths(paths: Sequence[Path]) -> list[Path]:
     """The case files named by files and folders. Raises InputError for a path without any."""
     found: list[Path] = []
-    for text in paths:
-        path = Path(text)
+    for path in paths:
         inside = sorted(path.glob("*.npz")) if path.is_dir() else [path]
         if not inside:
-            raise InputError(f"the folder {text} has no .npz file")
+            raise InputError(f"the folder {path} has no .npz file.")
         if not inside[0].exists():
-            raise InputError(f"there is no file or folder {text}")
+            raise InputError(f"there is no file or folder {path}.")
         found += inside
     return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Replay all cases of the given paths; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m metta.sim.conformance", description="Replay recorded episodes of a reference engine."
-    )
-    parser.add_argument("paths", nargs="+", metavar="PATH", help="a case (.npz) or a folder of cases")
+    return report_errors(lambda: _conformance(arguments))
+
+
+def _conformance(arguments: Sequence[str] | None) -> int:
+    parser = Parser("python -m metta.sim.conformance", "Replay recorded episodes of a reference engine.")
+    parser.add_argument("paths", nargs="+", type=local_path, metavar="PATH", help="a case (.npz) or a folder of cases")
     parser.add_argument("--device", choices=get_args(Device), default="cpu", help="where to simulate (default cpu)")
     given = parser.parse_args(arguments)
-    try:
-        files = case_paths(given.paths)
-        if given.device == "cuda":
-            check_cuda("--device cuda")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    files = case_paths(given.paths)
+    if given.device == "cuda":
+        check_cuda("--device cuda")
     differing = unusable = 0
     for path in files:
         try:

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from metta.analysis.intervals import mean_interval, t_probability, t_quantile
+from metta.analysis.intervals import change_interval, mean_interval, t_probability, t_quantile
 
 # Student's t at 0.975, from the tables every textbook prints (three decimals).
 PUBLISHED = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 9: 2.262, 10: 2.228, 20: 2.086, 30: 2.042, 120: 1.980}
@@ -41,3 +41,14 @@ def test_one_value_has_no_interval() -> None:
 def test_no_mean_of_nothing(values: list[float]) -> None:
     with pytest.raises(ValueError, match="at least one value, all finite"):
         mean_interval(values)
+
+
+def test_a_change_is_the_textbook_welch_interval() -> None:
+    """Worked by hand: means 2 and 5, variances 1 and 14/3 over 3 and 4 values."""
+    change = change_interval([1.0, 2.0, 3.0], [3.0, 4.0, 5.0, 8.0])
+    parts = (1 / 3, 14 / 3 / 4)
+    degrees = math.floor(sum(parts) ** 2 / (parts[0] ** 2 / 2 + parts[1] ** 2 / 3))
+    half = t_quantile(0.975, degrees) * math.sqrt(sum(parts))
+    assert change == pytest.approx((3.0, 3.0 - half, 3.0 + half))
+    assert change_interval([1.0], [2.0, 3.0]) == (1.5, None, None)
+    assert change_interval([1.0, 1.0], [2.0, 2.0]) == (1.0, 1.0, 1.0)

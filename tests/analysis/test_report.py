@@ -275,7 +275,7 @@ def test_several_files_are_one_benchmark(tmp_path: Path) -> None:
         (lambda file: file.write_text(""), "is damaged or not JSON"),
         (lambda file: file.write_text('{"format": 1, "runs'), "is damaged or not JSON"),
         (lambda file: file.write_text("[]"), "it holds list instead of an object"),
-        (lambda file: file.write_text('{"name": "package"}'), "'format' is None; this version reads format 1"),
+        (lambda file: file.write_text('{"name": "package"}'), "'format' is None; this version reads format 2"),
         (lambda file: change(file, lambda record: record.update(format=7)), "'format' is 7"),
         (lambda file: change(file, lambda record: record.pop("seeds")), "'seeds' is missing"),
         (
@@ -286,7 +286,10 @@ def test_several_files_are_one_benchmark(tmp_path: Path) -> None:
             lambda file: change(file, lambda r: r["runs"][2]["evaluation"]["results"]["basic"].update(worlds_hash="x")),
             "'runs.2.evaluation.results.basic.worlds_hash' is x",
         ),
-        (lambda file: change(file, lambda record: record["runs"].append(record["runs"][0])), "'runs.4' is vit on"),
+        (
+            lambda file: change(file, lambda record: record["runs"].append(record["runs"][0])),
+            "stands there twice, as wide.vit",
+        ),
         (lambda file: file.unlink(), "there is no file"),
     ],
 )
@@ -397,3 +400,52 @@ def test_a_torn_last_line_is_no_damage(tmp_path: Path) -> None:
         "rollout/reward_per_step": 20,
         "held_out/hearts_per_agent": 15,
     }
+
+
+def test_tables_load_as_numbers(tmp_path: Path) -> None:
+    """A column that holds a number holds nothing but numbers and gaps; names of columns differ."""
+    file = write_benchmark(tmp_path, failed=[("vit", LEVELS[0], 1)], left_out=[("fast", LEVELS[1], 0)])
+    assert main([str(file)]) == 0
+    checked = 0
+    for table in (tmp_path / "report").glob("*.csv"):
+        if table.name.startswith(("provenance", "settings")):
+            continue  # settings of all kinds below each other
+        header, *rows = csv.reader(table.read_text().splitlines())
+        assert len(set(header)) == len(header), table.name
+        for name, cells in zip(header, zip(*rows, strict=True), strict=False):
+            kinds = {is_number(cell) for cell in cells if cell}
+            assert len(kinds) <= 1, (table.name, name)
+            checked += kinds == {True}
+    assert checked > 50
+
+
+def is_number(text: str) -> bool:
+    """Whether a program that reads the table would see a number."""
+    try:
+        float(text)
+    except ValueError:
+        assert "[" not in text, f"{text} is a value with its interval"
+        return False
+    return True
+
+
+CHARACTER = 6.0
+"""Width of a character of a figure's labels, at least."""
+
+
+def test_labels_of_figures_lie_inside_the_drawing(tmp_path: Path) -> None:
+    for name, given in {"wide": {}, "narrow": {"architectures": ("vit", "fast"), "levels": LEVELS[:1]}}.items():
+        file = write_benchmark(tmp_path / name, **given)
+        assert main([str(file)]) == 0
+        for drawing in (tmp_path / name / "report").glob("*.svg"):
+            root = ElementTree.fromstring(drawing.read_text())
+            _, _, width, height = map(float, root.attrib["viewBox"].split())
+            for text in root.iter("{http://www.w3.org/2000/svg}text"):
+                if "transform" in text.attrib or not text.text:
+                    continue
+                x, y = float(text.attrib["x"]), float(text.attrib["y"])
+                share = {"start": 0.0, "middle": 0.5, "end": 1.0}[text.attrib.get("text-anchor", "start")]
+                left = x - share * CHARACTER * len(text.text)
+                assert left >= -1, (drawing.name, text.text)
+                assert left + CHARACTER * len(text.text) <= width + 1, (drawing.name, text.text)
+                assert 0 < y <= height, (drawing.name, text.text)

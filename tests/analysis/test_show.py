@@ -8,9 +8,10 @@ import pytest
 from metta.analysis.findings import find
 from metta.analysis.gather import gather
 from metta.analysis.sections.overall import verdict_sentences
-from metta.analysis.show import main
+from metta.analysis.show import main, overview
+from metta.analysis.summary import summary_markdown
 from metta.analysis.table import shown
-from tests.analysis.wide import LEVELS, write_benchmark
+from tests.analysis.wide import ARCHITECTURES, LEVELS, write_benchmark
 
 
 def test_shows_verdicts_and_every_mean(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,6 +52,19 @@ def test_what_a_terminal_would_act_on_is_not_printed(tmp_path: Path, capsys: pyt
     assert "\x1b" not in text
     assert "\x07" not in text
     assert "?[2J?gone" in text
+
+
+@pytest.mark.parametrize("architectures", [("vit",), ("vit", "fast", "fast_lstm_reset"), ARCHITECTURES])
+def test_everything_fits_a_terminal_of_80_columns(tmp_path: Path, architectures: tuple[str, ...]) -> None:
+    file = write_benchmark(tmp_path, architectures=architectures, levels=LEVELS)
+    benchmark = gather([file])
+    for text in (overview(benchmark, find(benchmark), 80), summary_markdown(benchmark.merged, 80)):
+        assert max(len(line) for line in text.splitlines()) <= 80
+        for name in architectures:
+            assert f"| {name} " in text
+    whole = [line for line in summary_markdown(benchmark.merged).splitlines() if line.startswith("|")]
+    numbers = {cell.strip() for line in whole[2:] for cell in line.strip("|").split("|")[3:]}
+    assert numbers <= {cell.strip() for line in text.splitlines() for cell in line.strip("|").split("|")}
 
 
 def test_bad_input_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

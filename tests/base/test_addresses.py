@@ -1,10 +1,19 @@
 """Run names stay inside train_dir; checkpoint addresses mean what docs/interface.md says."""
 
+import os
 from pathlib import Path
 
 import pytest
 
-from metta.base.addresses import BEST, NEWEST, CheckpointAddress, check_run_name, checkpoint_address
+from metta.base.addresses import (
+    BEST,
+    NEWEST,
+    CheckpointAddress,
+    check_run_name,
+    checkpoint_address,
+    local_path,
+    path_text,
+)
 from metta.base.errors import InputError
 
 
@@ -55,6 +64,25 @@ def test_absolute_address(checkpoints: Path) -> None:
     assert checkpoint_address(f"file://{checkpoints.resolve()}").folder == checkpoints.resolve()
 
 
+ODD_NAMES = ("50%20x", "a#b?c", "with space", "\u043c\u043e\u0439 \u5e33", "~", "~x", "a:b", "'quoted'")
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_path_that_is_written_down_is_read_back(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in (Path(name), Path(name) / "below", tmp_path / name):
+        assert local_path(path_text(path)) == path
+        (path / "checkpoints").mkdir(parents=True, exist_ok=True)
+        assert checkpoint_address(path_text(path / "checkpoints")).folder == path / "checkpoints"
+
+
+def test_home_is_read_alike_in_a_path_and_in_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert local_path("~/bench") == local_path("file://~/bench") == tmp_path / "bench"
+    with pytest.raises(InputError, match=r"there is no home folder for ~no-such-user"):
+        local_path("~no-such-user/bench")
+
+
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
@@ -63,6 +91,7 @@ def test_absolute_address(checkpoints: Path) -> None:
         ("s3://bucket/run/checkpoints", "s3:// is not supported"),
         ("", "names no path"),
         ("file://", "names no path"),
+        (os.fsdecode(b"caf\xe9/checkpoints"), "no UTF-8 text; rename the folder, or work inside it"),
         ("train_dir/my run/checkpoints:../x", "does not exist"),
         ("train_dir/my run/checkpoints:a b", "is not a checkpoint name"),
     ],

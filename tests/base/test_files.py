@@ -1,5 +1,7 @@
 """Files are replaced whole or not at all, and disk faults are sentences of the right kind."""
 
+import errno
+import fcntl
 import json
 import os
 import socket
@@ -103,3 +105,28 @@ def test_a_lock_is_held_by_one_process_and_freed_by_its_death(tmp_path: Path) ->
     with files.locked(path, "the run"):
         assert files.holder(path) == (os.getpid(), socket.gethostname())
     assert files.holder(path) is None
+
+
+def test_a_file_system_without_fsync_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_descriptor: int) -> None:
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", unknown)
+    files.make_folder(tmp_path / "folder")
+    files.write_atomically(tmp_path / "folder" / "a", "content")
+    assert (tmp_path / "folder" / "a").read_text() == "content"
+
+    from metta.rl.checkpoint import is_sound, write_checkpoint
+
+    assert is_sound(write_checkpoint(tmp_path / "checkpoints", 64, {}, {}, {}, {}))
+
+
+def test_a_file_system_without_locks_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_file: object, _operation: int) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", unknown)
+    sentence = r"^cannot lock .*\.lock: function not implemented\. .* give a folder on a file system with locks"
+    with pytest.raises(InputError, match=sentence), files.locked(tmp_path / ".lock", "the run"):
+        pass
+    assert files.holder(tmp_path / ".lock") is None

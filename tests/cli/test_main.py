@@ -1,6 +1,7 @@
 """The command line of tools/run.py: help, list, dry run, typed values, and one sentence for every wrong input."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -30,7 +31,7 @@ def test_list_names_every_verb_of_every_level(capsys: pytest.CaptureFixture[str]
     assert main(["--list"]) == 0
     paths = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     levels = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "level_5_expert")
-    verbs = ("train", "evaluate", "replay", "play", "make_env", "make_evals")
+    verbs = ("train", "evaluate", "probe", "replay", "play", "make_env", "make_evals")
     assert set(paths) == {f"{PACKAGE}.{level}.{verb}" for level in levels for verb in verbs}
 
 
@@ -38,7 +39,10 @@ def test_help_lists_every_key_with_type_default_and_meaning(capsys: pytest.Captu
     assert main([TRAIN, "--help"]) == 0
     output = capsys.readouterr().out
     assert "  seed = 0    (integer)\n      reaches weights" in output
-    assert "  trainer.total_timesteps = 1000000    (integer >= 1)\n      Agent-steps to train for" in output
+    assert (
+        "  trainer.total_timesteps = 1000000    (integer >= 1 and <= 1000000000000000)\n      Agent-steps to train for"
+        in output
+    )
     assert "  system.device = auto    (auto | cpu | cuda)\n" in output
     listed = [line.split(" = ")[0].strip() for line in output.splitlines() if line.startswith("  ") and " = " in line]
     lines = output.split("Parameters:")[1].splitlines()
@@ -178,3 +182,32 @@ def test_policy_architecture_reaches_the_configuration() -> None:
     assert job.config.architecture == "ViTSlidingTransConfig(num_layers=3)"
     assert resolve([TRAIN, "policy_architecture=ViTSlidingTransConfig()"]).config.architecture == "vit_sliding"
     assert resolve([TRAIN]).config.architecture == "vit"
+
+
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("trainer.lr", "trainer.learning_rate"),
+        ("lr", "trainer.learning_rate"),
+        ("trainer.discount", "trainer.gamma"),
+        ("trainer.learning_rat", "trainer.learning_rate"),
+    ],
+)
+def test_an_unknown_key_is_answered_by_its_meaning(key: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([TRAIN, f"{key}=0.1"]) == 2
+    assert f"unknown key '{key}'; did you mean '{meant}'?" in capsys.readouterr().err
+
+
+def test_output_never_ends_a_command(tmp_path: Path) -> None:
+    """A terminal that knows only ASCII is shown escapes."""
+    words = [f"{PACKAGE}.level_1_basic.evaluate", "policy_uri=\u043c\u043e\u0439/checkpoints"]
+    done = subprocess.run(
+        [sys.executable, REPOSITORY / "tools" / "run.py", *words],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: there is no checkpoint at")
+    assert b"\\u043c" in done.stderr

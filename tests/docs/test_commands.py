@@ -30,6 +30,12 @@ EXTRA_WORDS = {
         "evaluation_environments.combat.max_steps=20",
     ),
     "level_1_basic.evaluate": SHORT_EVALUATION,
+    ".probe": (*SHORT_EVALUATION, "emptied_every=[1,8]", "delayed_by=[2]"),
+    "crossplay.py": ("--worlds", "1", "--steps", "20", "--threads", "1"),
+    "imitation.py": (
+        *("--samples", "400", "--seeds", "1", "--architectures", "fast"),
+        *(*SHORT_TRAINING[1:], *SHORT_EVALUATION[:2]),
+    ),
     ".play": SHORT_EVALUATION[1:],
     ".replay": SHORT_EVALUATION,
     "make_env": (),

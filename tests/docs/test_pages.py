@@ -44,3 +44,20 @@ def test_every_dependency_is_pinned_without_an_index_address() -> None:
     # A group may pin what it needs in another version than a group that it excludes.
     pinned |= {name.split("==")[0] for name in wanted if "==" in name}
     assert {re.split(r"[<>=;\s\[]", name)[0] for name in wanted} <= pinned
+
+
+def test_documented_benchmarks_share_a_folder_only_if_they_can() -> None:
+    """Whoever follows two pages must not meet the folder of the first with other steps."""
+    pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+    steps: dict[str, set[str]] = {}
+    for page in pages:
+        if page.name == "log.md":
+            continue
+        for words in re.findall(r"run_benchmark\.py( --[^\n`]*)", page.read_text(encoding="utf-8")):
+            if "--dry-run" in words or "--skip-training" in words:
+                continue
+            found = dict(re.findall(r"--(output-dir|max-timesteps) (\S+)", words))
+            where = found.get("output-dir", "quick" if "--quick" in words else "benchmark")
+            steps.setdefault(where, set()).add(found.get("max-timesteps", "1000000"))
+    assert steps["benchmark"] == {"500000"}
+    assert {where: found for where, found in steps.items() if len(found) > 1} == {}

@@ -23,6 +23,18 @@ def test_help_names_every_verb() -> None:
         assert re.search(rf"^  {verb} +\w", done.stdout, re.MULTILINE), verb
 
 
+def test_a_missing_or_wrong_verb_is_told_as_every_wrong_input() -> None:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "tasks.py", *words]
+        return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+
+    nothing, wrong = run(), run("tset")
+    assert (nothing.returncode, wrong.returncode) == (2, 2)
+    assert nothing.stdout.startswith("usage: python3 tasks.py VERB [ARGUMENT ...]")
+    assert wrong.stderr.startswith("error: there is no verb 'tset'; there are quick, test, ")
+    assert wrong.stderr.count("\n") == 1
+
+
 def test_continuous_integration_runs_the_readme_s_test_command() -> None:
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"^    (python3 tasks\.py \w+)", readme, re.MULTILINE)

@@ -8,7 +8,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +22,7 @@ from metta.base.files import holder, locked
 from metta.cli.main import resolve
 from metta.lab import controller
 from metta.lab.decide import Rules
-from tests.lab.stand_ins import Bench, Here
+from tests.lab.stand_ins import Bench, Here, environment_result
 
 OUTPUT = Path("train_dir/x")
 RESULTS = OUTPUT / "benchmark_results.json"
@@ -247,6 +249,17 @@ def test_without_an_optional_package_one_sentence_says_what_to_install(
     assert list(Path().iterdir()) == []
 
 
+@pytest.mark.parametrize("seconds", ["soon", [], None])
+def test_a_run_that_says_no_number_says_nothing_of_speed(
+    here: Here, capsys: pytest.CaptureFixture[str], seconds: object
+) -> None:
+    main(LOCAL)
+    file = OUTPUT / VIT / "evaluation.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"duration_seconds": seconds}))
+    assert main([*LOCAL, "--seeds-per-level", "2", "--dry-run"]) == 0
+    assert "# 2 runs to do" in capsys.readouterr().out
+
+
 def test_the_dry_run_without_skypilot_says_why_there_is_no_yaml(
     here: Here, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -287,3 +300,47 @@ def test_a_real_run_is_stopped_and_continued(tmp_path: Path) -> None:
     (run,) = read_results(tmp_path / RESULTS).runs
     assert (run.training.status, run.evaluation.status, run.training.timesteps) == ("success", "success", 384)
     assert json.loads(status.read_text())["state"] == "finished"
+
+
+def test_further_seeds_go_to_neighbours_until_they_are_decided(
+    here: Here, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two architectures that are alike get all seeds, a third that is far above gets no more; again, nothing is new."""
+    players = {"random": 0.0, "blind": 1.0, "reflex": 28.0, "scripted": 30.0}
+
+    def hearts_of(player: object, environments: dict[str, object], evaluation: Any, system: object) -> dict[str, Any]:
+        folder = str(player)
+        hearts = players.get(folder)
+        if hearts is None:
+            seed = int(folder.split(".s")[1].split("/")[0])
+            hearts = (20.0 if ".gtrxl." in folder else 8.0) + 0.1 * (seed * 7 % 5)
+        return {name: environment_result(hearts, evaluation.worlds) for name in environments}
+
+    monkeypatch.setattr(sys.modules["metta.rl.evaluate"], "evaluate", hearts_of)
+    words = ["--experiment-id", "x", "--architectures", "vit,fast,gtrxl", "--levels", "level_1_basic", "--timesteps"]
+    words += ["300", "--seeds-per-level", "3", "--until-decided", "6", "--local", "--max-parallel", "1"]
+    assert main(words) == 0
+    assert (
+        "Further seeds, where they decide: vit on level_1_basic: 5, fast on level_1_basic: 5."
+        in capsys.readouterr().out
+    )
+    seeds = Counter(run.training.architecture for run in read_results(RESULTS).runs)
+    assert seeds == {"vit": 6, "fast": 6, "gtrxl": 3}
+    here.done.clear()
+    assert main(words) == 0
+    assert here.done == []
+    assert Counter(run.training.architecture for run in read_results(RESULTS).runs) == seeds
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--until-decided", "0"], "--until-decided must be at least 1"),
+        (["--until-decided", "5", "--skip-training"], "leave out --skip-training"),
+    ],
+)
+def test_wrong_ways_to_ask_for_further_seeds(
+    here: Here, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
+    assert main([*LOCAL, *words]) == 2
+    assert sentence in capsys.readouterr().err

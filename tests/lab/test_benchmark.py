@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from experiments.recipes.benchmark_architectures import run_benchmark
 from experiments.recipes.benchmark_architectures.run_benchmark import main
 from metta.analysis.gather import gather
+from metta.analysis.report import main as report
 from metta.analysis.results import read_results
 from metta.analysis.show import main as show
 from metta.cli.main import resolve
@@ -22,6 +24,7 @@ from metta.lab.merge import main as merge
 from tests.lab.stand_ins import Bench, Here, environment_result
 
 OUTPUT = Path("train_dir/benchmark")
+TRAIN = "experiments.recipes.benchmark_architectures.level_1_basic.train"
 RESULTS = OUTPUT / "benchmark_results.json"
 SMALL = ("--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "2")
 
@@ -317,10 +320,46 @@ def test_skip_training_evaluates_what_is_there(here: Here, capsys: pytest.Captur
     here.done.clear()
     assert main([*SMALL, "--skip-training"]) == 1
     assert here.done == ["benchmark.vit.level_1_basic.s0", "benchmark.vit.level_1_basic.s1"]
+    assert "vit on level_1_basic, seed 1: evaluated, hearts per agent 1.000 (basic)" in capsys.readouterr().out
     runs = {run.training.run_name: run for run in read_results(RESULTS).runs}
     assert runs["benchmark.vit.level_1_basic.s0"].evaluation.status == "success"
     assert runs["benchmark.fast.level_1_basic.s0"].evaluation.status == "skipped"
     assert "no checkpoint" in str(runs["benchmark.fast.level_1_basic.s0"].training.error)
+
+
+def test_a_torn_reference_file_is_made_anew(here: Here) -> None:
+    main(SMALL)
+    file = OUTPUT / "references" / "level_1_basic.random.json"
+    os.truncate(file, 100)
+    before = read_results(RESULTS)
+    here.done.clear()
+    assert main(SMALL) == 0
+    assert here.done == ["random on level_1_basic"]
+    assert read_results(RESULTS).references == before.references
+
+
+def test_a_folder_above_that_is_no_utf_8_costs_nothing(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / os.fsdecode(b"caf\xe9")
+    place.mkdir()
+    monkeypatch.chdir(place)
+    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: Here())
+    assert main([*SMALL, "--architectures", "fast"]) == 0
+    assert show([str(OUTPUT)]) == 0
+    assert "<html" in (OUTPUT / "report.html").read_text()
+
+
+def test_config_without_starts_is_named(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    main(SMALL)
+    file = OUTPUT / "benchmark.vit.level_1_basic.s0" / "config.json"
+    record = json.loads(file.read_text())
+    del record["starts"]
+    file.write_text(json.dumps(record))
+    assert main(SMALL) == 2
+    error = capsys.readouterr().err
+    assert f"{file} is damaged or of another version: " in error
+    assert error.count("\n") == 1
 
 
 @pytest.fixture
@@ -371,6 +410,41 @@ def test_half_trained_runs_are_shown_and_not_compared(
     page = (OUTPUT / "report.html").read_text()
     assert sentence in page
     assert "every planned run has a result" not in page
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("~/bench", "home/bench"),
+        ("50%20x", "50%20x"),
+        ("a#b?c d", "a#b?c d"),
+        ("file://./with%20space", "with space"),
+        ("\u043c\u043e\u0439/\u5e33", "\u043c\u043e\u0439/\u5e33"),
+    ],
+)
+def test_every_command_reads_a_folder_alike(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, meant: str
+) -> None:
+    here = Here()
+    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: here)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    words = [*SMALL[2:6], "--architectures", "fast", "--seeds", "1", f"--output-dir={given}"]
+    assert main(words) == 0
+    here.done.clear()
+    assert main([*words, "--skip-training"]) == 0
+    (name,) = here.done
+    (record,) = read_results(Path(meant) / "benchmark_results.json").runs
+    assert (record.evaluation.status, record.training.run_name) == ("success", name)
+    evaluate = f"experiments.recipes.benchmark_architectures.level_1_basic.evaluate output={given}/e.json"
+    assert resolve([*evaluate.split(" ", 1), f"policy_uri={given}/{name}/checkpoints"]).execute() == 0
+    assert (Path(meant) / "e.json").exists()
+    assert resolve([TRAIN, "arch_type=fast", "trainer.total_timesteps=100", f"train_dir={given}/runs"]).execute() == 0
+    assert (Path(meant) / "runs" / "single.fast.level_1_basic.s0" / "status.json").exists()
+    assert merge([given, "--into", f"{given}/C"]) == 0
+    assert show([f"{given}/C"]) == 0
+    assert report([given, "--output", f"{given}/page.html"]) == 0
+    assert (Path(meant) / "page.html").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {meant.split("/")[0]}
 
 
 def test_a_failed_evaluation_is_told_from_a_failed_training(here: Here) -> None:
@@ -443,6 +517,9 @@ def test_a_full_disk_between_runs_costs_nothing(
         (["--unknown"], "unrecognized arguments"),
         (["trainer.learning_rat=1"], "did you mean 'trainer.learning_rate'"),
         (["trainer.learning_rate=-1"], "greater than 0"),
+        (["--max-timesteps", "2000000000000000"], "less than or equal to 1000000000000000"),
+        (["--first-seed", str(2**63 - 2)], f"seed: input should be less than {2**63}"),
+        (["--output-dir", "~no-such-user/x"], "there is no home folder for ~no-such-user"),
         (["--output-dir", "a_file"], "cannot write to the folder a_file"),
     ],
 )

@@ -371,3 +371,9 @@ def test_an_interrupt_closes_the_dispatcher() -> None:
             [SimulatedTask(world, world.disks[0])], world, RULES, world, clock=world.clock, sleep=interrupt
         ).run()
     assert world.processes == []
+
+
+@pytest.mark.parametrize(("number", "name"), [(9, "SIGKILL"), (35, "signal 35"), (64, "SIGRTMAX")])
+def test_a_job_killed_by_any_signal_says_by_which(tmp_path: Path, number: int, name: str) -> None:
+    ended = Ended(Command("x", ("path",), tmp_path / "log.txt", 1), -number)
+    assert str(ended.fault).startswith(f"killed by {name}; its log is ")

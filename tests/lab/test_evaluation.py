@@ -1,7 +1,10 @@
 """Which checkpoint is evaluated, where the results go, and what is refused."""
 
 import json
+import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -110,3 +113,33 @@ def test_no_best_checkpoint_yet(run: Path) -> None:
     (CHECKPOINTS / "best.json").unlink()
     with pytest.raises(InputError, match="no best checkpoint yet"):
         evaluate(f"{CHECKPOINTS}:best")
+
+
+def test_a_checkpoint_that_a_run_in_training_removes_is_chosen_again(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it goes between being found and being read."""
+    evaluated = Bench().evaluate
+    tried = []
+
+    def removed_at_first(player: Path, *rest: Any) -> dict[str, Any]:
+        tried.append(player.name)
+        if len(tried) == 1:
+            player.rename(player.with_name("step_000000000400"))
+            raise InputError(f"there is no checkpoint at {player}.")
+        return evaluated(player, *rest)
+
+    monkeypatch.setattr(sys.modules["metta.rl.evaluate"], "evaluate", removed_at_first)
+    assert evaluate(str(CHECKPOINTS)) == 0
+    assert tried == ["step_000000000300", "step_000000000400"]
+    assert json.loads((run / "evaluation.json").read_text())["checkpoint"] == "step_000000000400"
+
+
+def test_a_named_checkpoint_that_is_gone_stays_gone(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(player: Path, *rest: Any) -> dict[str, Any]:
+        shutil.rmtree(player)
+        raise InputError(f"there is no checkpoint at {player}.")
+
+    monkeypatch.setattr(sys.modules["metta.rl.evaluate"], "evaluate", gone)
+    with pytest.raises(InputError, match="there is no checkpoint"):
+        evaluate(f"{CHECKPOINTS}:step_000000000200")

@@ -15,9 +15,11 @@ from metta.base.endings import STOPPED
 from metta.base.errors import InputError, RunError
 from metta.base.files import write_atomically
 from metta.cli.main import resolve
+from metta.lab.display import cells
+from metta.lab.log import ProgressLine, RunLog
 from metta.lab.run import RunFolder, RunStatus
 from metta.lab.training import TrainJob
-from tests.lab.stand_ins import Bench
+from tests.lab.stand_ins import Bench, Progress
 
 LEVEL = "experiments.recipes.benchmark_architectures.level_1_basic"
 FOLDER = Path("train_dir/r")
@@ -288,3 +290,24 @@ def test_progress_is_logged_ten_times_and_not_drawn(bench: Bench, capsys: pytest
 def test_the_default_name_is_an_id() -> None:
     config = level_1_basic.train(arch_type="fast", seed=4).config
     assert config.run == "single.fast.level_1_basic.s4"
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_the_progress_line_never_fills_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, columns: int
+) -> None:
+    terminal = io.StringIO()
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout", terminal)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    metrics = {"episode/return": 12.34, "episode/hearts_per_agent": 12.34}
+    ProgressLine(RunLog(tmp_path / "log.txt")).show(Progress(1, 2_250_000, 5_000_000, 31_204.0, 600.0, metrics))
+    drawn = terminal.getvalue().removeprefix("\r\x1b[K")
+    assert 0 < len(drawn) < columns
+    assert ("hearts 12.34" in drawn) == (columns >= 80)
+    assert ("return 12.34" in drawn) == (columns == 200)
+
+
+def test_a_trained_run_that_waits_for_its_evaluation_does_not_start(bench: Bench) -> None:
+    assert job("evaluate=false").execute() == 0
+    assert cells(RunFolder(FOLDER))[:2] == ["evaluating", "100 %"]

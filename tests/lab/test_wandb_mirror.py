@@ -102,6 +102,16 @@ def test_a_run_is_shown_with_group_tags_and_results(stand_in: Path) -> None:
     assert notes(stand_in, "finish") == [None]
 
 
+def test_damaged_lines_are_left_out(stand_in: Path) -> None:
+    train()
+    write_metrics(1, 2)
+    file = FOLDER / "metrics.jsonl"
+    whole = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(whole[0] + b"\0\0\0\n\xff\n[1]\n" + whole[1])
+    assert main([str(FOLDER), "online"]) == 0
+    assert [number for number, _ in notes(stand_in, "log")] == [1, 2]
+
+
 def test_by_hand_it_shows_what_is_missing_once(stand_in: Path) -> None:
     train()
     write_metrics(1, 2)

@@ -294,6 +294,14 @@ def test_the_falling_entropy_weight_is_the_one_learned_from(tmp_path):
         assert line["loss/total"] == pytest.approx(parts, rel=1e-4, abs=1e-6)
 
 
+def test_damaged_lines_of_metrics_go_when_a_run_goes_on(tmp_path):
+    file = tmp_path / "metrics.jsonl"
+    line = b'{"update": %d, "timesteps": 64}\n'
+    file.write_bytes(line % 1 + b"\xff\xfe\n\0\0\n" + line % 2 + line % 3)
+    MetricsFile(file, last_update=2)
+    assert file.read_bytes() == line % 1 + line % 2
+
+
 def test_the_policy_is_evaluated_on_held_out_worlds_evenly_over_the_run(tmp_path):
     folder = run(tmp_path / "run", small_run(updates=9, curve_points=3))
     points = {line["update"]: line for line in metrics(folder) if "held_out/hearts_per_agent" in line}

@@ -23,6 +23,7 @@ from experiments.recipes.benchmark_architectures.planning import (
     with_threads,
 )
 from experiments.recipes.benchmark_architectures.seeds import check_published
+from metta.analysis.results import read_results
 from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
@@ -52,15 +53,35 @@ def _adaptive(words: list[str]) -> int:
     launcher = launcher or "skypilot"
     chosen = resources(launcher, given.resource)
     gpus = visible_gpus() if launcher == "local" else []
-    benchmark = build_benchmark(given, launcher, gpus, command=call_text("adaptive.py", words))
+    command = call_text("adaptive.py", words)
+    benchmark = build_benchmark(given, launcher, gpus, command)
     if given.dry_run:
         if launcher == "skypilot":
             _print_tasks(benchmark, given.cpus_per_job, chosen)
         _print_plan(benchmark, given)
+        if given.until_decided is not None:
+            print(f"# Further seeds follow where neighbours are not told apart, up to {given.until_decided} each.")
         return 0
     if launcher == "local" and benchmark.parallel < given.max_parallel:
         what = f"{len(gpus)} GPUs" if gpus else f"{cores()} cores"
         print(f"{benchmark.parallel} jobs at a time, because this machine has {what}.")
+    if given.until_decided is None:
+        return benchmark.execute(dispatcher(launcher, benchmark, gpus, given.cpus_per_job, chosen))
+    from experiments.recipes.benchmark_architectures.until_decided import further_runs
+
+    counts = {(run.spec.architecture, run.spec.level): given.seeds_per_level for run in benchmark.runs}
+    while True:
+        now = replace(benchmark, replays="none")  # they are written when it is known which runs there are
+        status = now.execute(dispatcher(launcher, now, gpus, given.cpus_per_job, chosen))
+        file = now.results_file
+        more = {} if status else further_runs(file, read_results(file), counts, given.first_seed, given.until_decided)
+        if not more:
+            break
+        counts |= more
+        print(f"\nFurther seeds, where they decide: {', '.join(f'{a} on {b}: {n}' for (a, b), n in more.items())}.\n")
+        benchmark = build_benchmark(given, launcher, gpus, command, counts)
+    if status or given.replays == "none":
+        return status
     return benchmark.execute(dispatcher(launcher, benchmark, gpus, given.cpus_per_job, chosen))
 
 
@@ -77,6 +98,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--max-parallel", type=int, default=16, metavar="N", help="jobs at a time, at most (default: 16 = 4 x 4 GPUs)")
     add("--seeds-per-level", type=int, default=3, metavar="N", help="seeds per architecture and level (default: 3)")
     add("--first-seed", type=int, default=0, metavar="N", help="seeds are N, N+1, ... (default: 0)")
+    add(
+        "--until-decided",
+        type=int,
+        metavar="N",
+        help="then further seeds, in stages, for neighbours in a level's ranking that are not told apart, up to N per "
+        "architecture and level",
+    )
     add("--levels", default=",".join(LEVELS), metavar="A,B", help="level modules (default: all)")
     add("--architectures", default="", metavar="A,B", help="keys of ARCHITECTURES (default: all)")
     add(
@@ -120,12 +148,30 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str], command: str) -> Benchmark:
-    """The benchmark that the flags ask for, every run of it checked. Raises `InputError` for a bad flag."""
+def build_benchmark(
+    given: argparse.Namespace,
+    launcher: str,
+    gpus: Sequence[str],
+    command: str,
+    counts: Mapping[tuple[str, str], int] | None = None,
+) -> Benchmark:
+    """The benchmark that the flags ask for, every run of it checked. Raises `InputError` for a bad flag.
+
+    Args:
+        given: the flags.
+        launcher: where jobs run.
+        gpus: of this machine, with launcher local.
+        command: as typed.
+        counts: seeds by architecture and level, where they are other than `--seeds-per-level`.
+    """
     for name in ("timesteps", "max_parallel", "seeds_per_level", "jobs_per_gpu", "cpus_per_job"):
         at_least(name, getattr(given, name), 1)
     for name in ("first_seed", "retries"):
         at_least(name, getattr(given, name), 0)
+    if given.until_decided is not None:
+        at_least("until_decided", given.until_decided, given.seeds_per_level)
+        if given.skip_training:
+            raise InputError("--until-decided trains further seeds; leave out --skip-training.")
     if given.heartbeat_timeout is not None:
         at_least("heartbeat_timeout", given.heartbeat_timeout, 30)
     for name in ("steps_per_second", "price_per_hour"):
@@ -142,6 +188,13 @@ def build_benchmark(given: argparse.Namespace, launcher: str, gpus: Sequence[str
     output = bucket.folder if bucket else local_path(given.results_root) / given.experiment_id
     seeds = range(given.first_seed, given.first_seed + given.seeds_per_level)
     specs = plan(given.experiment_id, architectures, levels, seeds)
+    if counts is not None:
+        every = range(given.first_seed, given.first_seed + max(counts.values()))
+        specs = [
+            spec
+            for spec in plan(given.experiment_id, architectures, levels, every)
+            if spec.seed - given.first_seed < counts[spec.architecture, spec.level]
+        ]
 
     settings = [f"trainer.total_timesteps={given.timesteps}", *given.settings]
     slots = given.max_parallel

@@ -1,4 +1,4 @@
-"""The frozen record of a level and its verbs: train, evaluate, play, replay, make_env, make_evals."""
+"""The frozen record of a level and its verbs: train, evaluate, probe, play, replay, make_env, make_evals."""
 
 from collections.abc import Mapping
 
@@ -13,6 +13,7 @@ from metta.lab.architectures import choose_architecture
 from metta.lab.evaluation import EvaluateConfig, EvaluateJob
 from metta.lab.plan import id_part
 from metta.lab.play import PlayConfig, PlayJob
+from metta.lab.probe import ProbeConfig, ProbeJob
 from metta.lab.replay import ReplayConfig, ReplayJob
 from metta.lab.training import TrainJob
 from metta.lab.wandb_mirror import Mode
@@ -111,6 +112,23 @@ class Level(Config):
         """
         return EvaluateJob(
             EvaluateConfig(
+                policy_uri=policy_uri,
+                level=self.name,
+                architecture=_expected(policy_architecture, arch_type),
+                evaluation_environments=self.make_evals(),
+            )
+        )
+
+    def probe(self, policy_uri: str, policy_architecture: str | None = None, arch_type: str | None = None) -> ProbeJob:
+        """Measure what a checkpoint's memory is worth in hearts: its state emptied, exchanged and delayed.
+
+        Args:
+            policy_uri: address of the checkpoint, as for evaluate.
+            policy_architecture: if given, a checkpoint of another architecture is refused.
+            arch_type: another name for policy_architecture, for a key.
+        """
+        return ProbeJob(
+            ProbeConfig(
                 policy_uri=policy_uri,
                 level=self.name,
                 architecture=_expected(policy_architecture, arch_type),

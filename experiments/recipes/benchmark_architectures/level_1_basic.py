@@ -51,6 +51,7 @@ ARCHITECTURES: dict[str, PolicyConfig] = {
 
 train = LEVEL.train
 evaluate = LEVEL.evaluate
+probe = LEVEL.probe
 play = LEVEL.play
 replay = LEVEL.replay
 make_env = LEVEL.make_env

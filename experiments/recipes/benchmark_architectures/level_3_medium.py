@@ -20,6 +20,7 @@ LEVEL = Level(
 
 train = LEVEL.train
 evaluate = LEVEL.evaluate
+probe = LEVEL.probe
 play = LEVEL.play
 replay = LEVEL.replay
 make_env = LEVEL.make_env

@@ -5,7 +5,6 @@ on the held-out episodes, and what each level tests. Scores are read from docs/l
 and writes that file (minutes), `--check` only says whether page and scores fit the levels (exit status 2 if not).
 """
 
-import argparse
 import hashlib
 import importlib
 import sys
@@ -19,6 +18,7 @@ from metta.base.addresses import PLAYERS, RANDOM, SCRIPTED
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import read_json, write_atomically, write_json
+from metta.base.flags import Parser
 from metta.lab.provenance import REPOSITORY
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.sim.config import RoomConfig, SimConfig
@@ -166,7 +166,7 @@ def _scores(levels: Sequence[Level], scores: dict[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, compare or write; returns the exit status."""
-    parser = argparse.ArgumentParser(prog=f"python -m {PACKAGE}.levels_page", description=__doc__)
+    parser = Parser(f"python -m {PACKAGE}.levels_page", str(__doc__))
     parser.add_argument("--measure", action="store_true", help="play the reference players' episodes anew (minutes)")
     parser.add_argument("--check", action="store_true", help="only compare")
     given = parser.parse_args(arguments)

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from metta.analysis.results import Key
-from metta.base.addresses import CHECKPOINTS_FOLDER, PLAYERS, REFERENCES_FOLDER, check_run_name
+from metta.base.addresses import CHECKPOINTS_FOLDER, PLAYERS, REFERENCES_FOLDER, check_run_name, path_text
 from metta.base.errors import InputError
 from metta.cli.main import resolve
 from metta.lab.benchmark import REPLAYS
@@ -105,18 +105,18 @@ def planned_runs(
         level = f"{PACKAGE}.{spec.level}"
         job = jobs.get((spec.architecture, spec.level))
         if job is None:
-            found = resolve(_train_words(spec, spec.id, bucket or str(output), settings))
+            found = resolve(_train_words(spec, spec.id, bucket or path_text(output), settings))
             assert isinstance(found, TrainJob)
             job = jobs[spec.architecture, spec.level] = found
         config = job.config.model_copy(update={"run": check_run_name(spec.id), "seed": spec.seed})
         key = Key(spec.architecture, spec.level, spec.seed)
         folder = known.folder_of(key, spec.id, config.model_dump(mode="json"), train).path
-        place = bucket or str(folder.parent)
+        place = bucket or path_text(folder.parent)
         words = _train_words(spec, folder.name, place, settings)
         # Its file is named, because evaluations with other settings than the run's own would go to another one.
         evaluate = (
             *(f"{level}.evaluate", f"policy_uri={place}/{folder.name}/{CHECKPOINTS_FOLDER}"),
-            *(f"output={RunFolder(folder).evaluation_file}", *_evaluation_settings(settings)),
+            *(f"output={path_text(RunFolder(folder).evaluation_file)}", *_evaluation_settings(settings)),
         )
         config = config.model_copy(update={"run": folder.name})
         job_here = TrainJob.of(config, place, job.evaluate, job.wandb)
@@ -137,7 +137,8 @@ def planned_references(levels: Sequence[str], output: Path, settings: Sequence[s
 
 def _planned_reference(player: str, level: str, output: Path, settings: Sequence[str]) -> PlannedReference:
     file = output / REFERENCES_FOLDER / f"{level}.{player}.json"
-    words = (f"{PACKAGE}.{level}.evaluate", f"policy_uri={player}", f"output={file}", *_evaluation_settings(settings))
+    own = (f"policy_uri={player}", f"output={path_text(file)}")
+    words = (f"{PACKAGE}.{level}.evaluate", *own, *_evaluation_settings(settings))
     job = resolve(words)
     assert isinstance(job, EvaluateJob)
     return PlannedReference(player, level, file, words, job.config.model_dump(mode="json", include=set(RULES)))

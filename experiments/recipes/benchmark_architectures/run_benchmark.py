@@ -7,7 +7,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.planning import (
@@ -22,6 +21,7 @@ from experiments.recipes.benchmark_architectures.planning import (
     with_threads,
 )
 from experiments.recipes.benchmark_architectures.seeds import check_published
+from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.flags import Parser
 from metta.lab.benchmark import Benchmark
@@ -136,7 +136,7 @@ def build_benchmark(given: argparse.Namespace, command: str) -> Benchmark:
     for name in ("max_timesteps", "seeds", "parallel"):
         at_least(name, getattr(extent, name), 1)
     at_least("first_seed", given.first_seed, 0)
-    output = Path(extent.output_dir)
+    output = local_path(extent.output_dir)
     seeds = range(given.first_seed, given.first_seed + extent.seeds)
     otherwise = max(1, cores() // extent.parallel) if extent.parallel > 1 else 0
     threads, settings = with_threads(

@@ -28,6 +28,7 @@ from experiments.recipes.benchmark_architectures.seeds import TUNING_EVALUATION_
 from experiments.recipes.benchmark_architectures.tuning_space import SPACE
 from metta.analysis.results import RunRecord
 from metta.analysis.tuning import Trial, tuning_csv, tuning_markdown, value_text
+from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder, write_atomically
@@ -118,7 +119,7 @@ def build_tuning(given: argparse.Namespace, command: str) -> "Tuning":
     names = list(ARCHITECTURES)
     architectures = chosen_names("--architectures", given.architectures or ",".join(names), names)
     levels = chosen_names("--levels", given.levels, LEVELS)
-    output = Path(given.output)
+    output = local_path(given.output)
     threads = max(1, cores() // given.parallel) if given.parallel > 1 else 0
     common = [f"trainer.total_timesteps={given.timesteps}", f"evaluation.seed={TUNING_EVALUATION_SEED}"]
     common += [f"system.threads={threads}"] if threads else []
@@ -138,7 +139,7 @@ def build_tuning(given: argparse.Namespace, command: str) -> "Tuning":
     check_tuning(run.job.config for run in runs)
     return Tuning(
         output=output,
-        evidence=Path(given.evidence) if given.evidence else None,
+        evidence=local_path(given.evidence) if given.evidence else None,
         runs=runs,
         references=planned_references(levels, output, common),
         trial_of=trial_of,

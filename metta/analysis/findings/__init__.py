@@ -3,23 +3,25 @@
 Randomness: bootstrap draws depend on `seed` alone.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metta.analysis.aggregates import fewest_seeds
+from metta.analysis.aggregates import Matrix, fewest_seeds
 from metta.analysis.comparison import improvement, rank_distribution
 from metta.analysis.findings.band import Band
 from metta.analysis.findings.behaviour import behaviour_of
 from metta.analysis.findings.curves import LearningRow, broken_off, curves_of, learning_of
+from metta.analysis.findings.extremes import extremes_of
 from metta.analysis.findings.ladder import Growth, Step, growth_of, sparse_of, steps_of
 from metta.analysis.findings.lessons import Lesson, lessons_of
 from metta.analysis.findings.profiles import coverage_of, profiles_of, thresholds_of
 from metta.analysis.findings.standings import Cost, Standing, Worth, cost_of, standings_of, worth_of
 from metta.analysis.gather import Gathered
 from metta.analysis.intervals import Interval, mean_interval
-from metta.analysis.verdicts import Verdict, judge, pooled_deviation, smallest_by_seeds
+from metta.analysis.verdicts import Verdict, judge, pooled_deviation, smallest_by_seeds, tiers
 
 SEED_COUNTS = (2, 3, 5, 10, 20)
 
@@ -38,8 +40,17 @@ class Findings:
     standings: list[Standing]
     """Best interquartile mean first."""
     improvement: dict[tuple[str, str], Interval]
+    extremes: dict[str, str]
+    """Level -> floor or ceiling, where everybody is; such a level ranks nobody."""
+    judged_levels: list[str]
+    """The compared levels that are none of these."""
     verdicts: list[Verdict]
+    """On the mean over the judged levels."""
+    tiers: list[list[str]]
+    """Best mean over the judged levels first; nobody in a tier is told apart from another in it."""
     level_verdicts: dict[str, list[Verdict]]
+    level_tiers: dict[str, list[list[str]]]
+    """Of levels on which not everybody is at the floor or the ceiling."""
     thresholds: NDArray[np.float64]
     profiles: dict[str, Band]
     fewest: int
@@ -76,7 +87,10 @@ def find(benchmark: Gathered, seed: int = 0) -> Findings:
     """
     names, levels = benchmark.compared()
     matrices = {name: benchmark.matrix(name, levels) for name in names} if levels else {}
-    verdicts = judge(matrices)
+    extremes = extremes_of(benchmark)
+    judged = [level for level in levels if level not in extremes]
+    judged_matrices = {name: benchmark.matrix(name, judged) for name in names} if judged else {}
+    verdicts = judge(judged_matrices)
     level_matrices = {
         level: {name: benchmark.matrix(name, [level]) for name in benchmark.architectures if benchmark.of(name, level)}
         for level in benchmark.levels
@@ -93,9 +107,9 @@ def find(benchmark: Gathered, seed: int = 0) -> Findings:
     ranks = rank_distribution(matrices, seed)
     standings = standings_of(benchmark, levels, matrices, ranks, verdicts, seed)
     thresholds = thresholds_of(list(matrices.values()))
-    deviation = pooled_deviation(list(matrices.values())) if matrices else None
-    pairs = max(1, len(verdicts))
-    fewest = min(map(fewest_seeds, matrices.values()), default=0)
+    deviation = pooled_deviation(list(judged_matrices.values())) if verdicts else None
+    fewest = min(map(fewest_seeds, judged_matrices.values()), default=0)
+    level_verdicts = {level: judge(own) for level, own in level_matrices.items() if level not in extremes}
     counts = sorted({*SEED_COUNTS, *([fewest] if fewest > 1 else [])})
     return Findings(
         measure=benchmark.measure,
@@ -105,12 +119,16 @@ def find(benchmark: Gathered, seed: int = 0) -> Findings:
         compared_levels=levels if matrices else [],
         standings=standings,
         improvement={(a, b): improvement(matrices[a], matrices[b], seed) for a in matrices for b in matrices if a != b},
+        extremes=extremes,
+        judged_levels=judged,
         verdicts=verdicts,
-        level_verdicts={level: judge(own) for level, own in level_matrices.items()},
+        tiers=tiers(verdicts, _best_first(judged_matrices)),
+        level_verdicts=level_verdicts,
+        level_tiers={level: tiers(own, _best_first(level_matrices[level])) for level, own in level_verdicts.items()},
         thresholds=thresholds,
         profiles=profiles_of(matrices, thresholds, seed),
         fewest=fewest,
-        smallest=smallest_by_seeds(deviation, len(levels), counts, pairs) if deviation else {},
+        smallest=smallest_by_seeds(deviation, len(names), len(judged), counts) if deviation else {},
         coverage=coverage_of(matrices),
         curves=curves_of(benchmark),
         learning=learning_of(benchmark),
@@ -124,3 +142,9 @@ def find(benchmark: Gathered, seed: int = 0) -> Findings:
         growth=growth_of(benchmark, means, level_matrices),
         worth=worth_of(standings),
     )
+
+
+def _best_first(matrices: Mapping[str, Matrix]) -> list[str]:
+    """By the mean over levels of the mean over seeds, which is what verdicts are about."""
+    means = {name: float(np.nanmean(matrix, axis=0).mean()) for name, matrix in matrices.items()}
+    return sorted(means, key=lambda name: -means[name])

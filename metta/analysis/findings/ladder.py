@@ -7,8 +7,8 @@ import numpy as np
 
 from metta.analysis.aggregates import Matrix
 from metta.analysis.gather import Gathered
-from metta.analysis.intervals import CONFIDENCE, Interval, mean_interval, t_quantile
-from metta.analysis.verdicts import difference, pooled_deviation
+from metta.analysis.intervals import Interval, change_interval, mean_interval
+from metta.analysis.verdicts import pooled_deviation
 from metta.base.addresses import BLIND
 
 
@@ -48,17 +48,9 @@ def steps_of(benchmark: Gathered, matrices: Mapping[str, Mapping[str, Matrix]], 
     for name in benchmark.architectures:
         if name in matrices[start] and name in matrices[end]:
             before, after = (matrices[level][name] for level in (start, end))
-            steps.append(Step(name, float(np.nanmean(before)), _change(before, after)))
+            start_values, end_values = (matrix[~np.isnan(matrix)].tolist() for matrix in (before, after))
+            steps.append(Step(name, float(np.nanmean(before)), change_interval(start_values, end_values)))
     return sorted(steps, key=lambda step: -step.change.mean)
-
-
-def _change(before: Matrix, after: Matrix) -> Interval:
-    """Mean of `after` minus mean of `before` with Welch's 95 % interval; no interval with one value on a side."""
-    found = difference(after, before)
-    if found.error is None:
-        return Interval(found.value, None, None)
-    half = t_quantile(0.5 + CONFIDENCE / 2, found.degrees) * found.error if found.error else 0.0
-    return Interval(found.value, found.value - half, found.value + half)
 
 
 def sparse_of(benchmark: Gathered) -> list[tuple[str, Interval, float | None]]:

@@ -7,7 +7,7 @@ from metta.analysis import charts
 from metta.analysis.aggregates import TRIMMED
 from metta.analysis.findings import Findings
 from metta.analysis.gather import SCORE
-from metta.analysis.sections.blocks import NOT_YET, Block, Figure, paragraph
+from metta.analysis.sections.blocks import NOT_YET, Block, Figure, counted, paragraph
 from metta.analysis.table import Table, ends, shown
 
 AVERAGES = ("interquartile mean", "mean", "median")
@@ -89,16 +89,15 @@ def pairs(found: Findings) -> list[Block]:
             notes[worse, verdict.better] = f"{verdict.words}: more than chance"
     pairs = Table(
         "verdicts",
-        f"Verdicts for every pair ({found.measure}, mean over levels)",
-        ["pair", "verdict", "difference", "standard error", "p", "smallest difference that would have shown"],
+        f"Verdicts for every pair ({found.measure}, mean over {counted(len(found.judged_levels), 'level')})",
+        ["pair", "verdict", "difference", "standard error", "difference needed"],
         [
             [
                 f"{verdict.a} / {verdict.b}",
                 verdict.words,
-                verdict.difference.value,
-                verdict.difference.error,
-                verdict.difference.p_value,
-                verdict.smallest,
+                verdict.value,
+                verdict.error,
+                verdict.needed,
             ]
             for verdict in found.verdicts
         ],

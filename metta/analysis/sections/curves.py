@@ -7,9 +7,10 @@ from metta.analysis.findings import Findings
 from metta.analysis.findings.band import Band
 from metta.analysis.findings.curves import SHARES, LearningRow
 from metta.analysis.gather import Gathered
-from metta.analysis.run_files import CURVES, REWARD
+from metta.analysis.run_files import CURVES, HEARTS, REWARD
 from metta.analysis.sections.blocks import Block, Figure, counted, file_part, paragraph
 from metta.analysis.table import Cell, Table
+from metta.base.addresses import BLIND, REFLEX
 
 
 def learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) -> list[Block]:
@@ -29,6 +30,7 @@ def learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) -
                         "agent-steps",
                         unit,
                         numbers,
+                        _players(benchmark, level) if metric == HEARTS else None,
                     ),
                     "Lines are means over seeds; with up to six architectures, bands reach from the lowest to "
                     "the highest seed. Steep early lines "
@@ -80,7 +82,7 @@ def learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) -
             paragraph(
                 "Mean over training is the area under the learning curve of hearts divided by its length. The "
                 "thresholds are shares of the way from the level's first evaluation in training, mean over all runs, "
-                "to the end of the best architecture; no rise means that even the best ended no higher than that. "
+                "to the end of the best architecture; dashes in their places mean that even the best ended no higher. "
                 "Steps are means over the seeds that got there, so read them together with how many did. Who learned "
                 "before the first evaluation seems to get there with it."
             )
@@ -92,8 +94,8 @@ def learning(benchmark: Gathered, found: Findings, numbers: Mapping[str, int]) -
 
 def _step_cells(row: LearningRow) -> list[Cell]:
     if row.steps is None:
-        return ["no rise", "-"] * len(SHARES)
-    return [cell for count, steps in row.steps for cell in (steps, f"{count} of {row.seeds}")]
+        return [None] * (2 * len(SHARES))
+    return [cell for count, steps in row.steps for cell in (steps, count)]
 
 
 CURVE_HEADER = ("architecture", "agent-steps", "mean", "lowest seed", "highest seed")
@@ -106,3 +108,9 @@ def curve_rows(bands: Mapping[str, Band]) -> list[list[Cell]]:
         for name, band in bands.items()
         for index in range(0, len(band.x), 6)
     ]
+
+
+def _players(benchmark: Gathered, level: str) -> dict[str, float]:
+    """The reference players that say whether something was learned, and whether memory counts."""
+    hearts = {f"({player})": benchmark.hearts_of_player(player, level) for player in (BLIND, REFLEX)}
+    return {name: value for name, value in hearts.items() if value is not None}

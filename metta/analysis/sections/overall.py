@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from metta.analysis import charts
 from metta.analysis.findings import Findings
+from metta.analysis.findings.extremes import CEILING, FLOOR
 from metta.analysis.gather import SCORE, Gathered
-from metta.analysis.intervals import CONFIDENCE
 from metta.analysis.markup import element
 from metta.analysis.sections.blocks import NOT_YET, Block, counted, listed, paragraph
 from metta.analysis.table import Table, ends, shown
-from metta.analysis.verdicts import POWER
+from metta.analysis.verdicts import FALSE_CALLS, POWER
 
 
 def title(benchmark: Gathered) -> str:
@@ -47,7 +47,8 @@ def measure_words(found: Findings) -> str:
             "(1); mean over a level's evaluation environments."
         )
     return (
-        "Numbers are hearts per agent on held-out maps: without results of both reference players there is no score. "
+        "Numbers are hearts per agent on held-out maps; there is no score where a reference player has not been "
+        "evaluated on the same episodes, or where the scripted player collected no more than the random one. "
         "Averages over levels then weigh rich levels more."
     )
 
@@ -111,19 +112,8 @@ def verdict_sentences(benchmark: Gathered, found: Findings) -> list[str]:
         f"{charts.text_of(leader.aggregates['interquartile mean'])}."
     ]
     if len(found.standings) > 1:
-        unclear = [name for name in found.compared if name != best and name not in leader.better_than]
-        unclear = [name for name in unclear if name not in leader.worse_than]
-        if leader.better_than:
-            sentences.append(f"{best} is better than {listed(leader.better_than)}.")
-        if leader.worse_than:
-            sentences.append(f"By the mean, {best} is worse than {listed(leader.worse_than)}.")
-        if unclear:
-            sentences.append(f"{best} is not distinguishable from {listed(unclear)} with these seeds.")
-        sure = sum(verdict.better is not None for verdict in found.verdicts)
-        sentences.append(
-            f"Of {counted(len(found.verdicts), 'pair')}, {sure} can be told apart (Welch's t on the mean over levels; "
-            f'by Holm\'s method the chance of even one false "better" is below {1 - CONFIDENCE:.0%}).'
-        )
+        sentences += _verdict_sentences(found)
+    sentences += extreme_sentences(found)
     sentences += _power_sentences(found)
     left_out = [name for name in benchmark.architectures if name not in found.compared]
     if left_out:
@@ -149,10 +139,43 @@ def _partly_sentences(benchmark: Gathered) -> list[str]:
     return [f"Not compared, because their training did not reach its end: {listed(names)}."] if names else []
 
 
+def _verdict_sentences(found: Findings) -> list[str]:
+    """Who is told apart from the leader and overall."""
+    if not found.verdicts:
+        return ["Nobody is ranked: on every level everybody is at the floor or at the ceiling."]
+    leader = found.standings[0]
+    best = leader.architecture
+    sentences = []
+    if leader.better_than:
+        sentences.append(f"{best} is better than {listed(leader.better_than)}.")
+    if leader.worse_than:
+        sentences.append(f"By the mean, {best} is worse than {listed(leader.worse_than)}.")
+    unclear = [name for name in found.compared if name not in {best, *leader.better_than, *leader.worse_than}]
+    if unclear:
+        sentences.append(f"{best} is not distinguishable from {listed(unclear)} with these seeds.")
+    sure = sum(verdict.better is not None for verdict in found.verdicts)
+    sentences.append(
+        f"Of {counted(len(found.verdicts), 'pair')}, {sure} can be told apart (Tukey's test on the mean over levels, "
+        f'variances pooled over architectures; the chance of even one false "better" is below {FALSE_CALLS:.0%}).'
+    )
+    if sure:
+        sentences.append(f"Tiers, best mean first: {'; '.join(listed(tier) for tier in found.tiers)}.")
+    return sentences
+
+
+def extreme_sentences(found: Findings) -> list[str]:
+    """Which levels rank nobody, and why; none where there is no such level."""
+    words = {
+        FLOOR: "nobody is clearly above the blind player",
+        CEILING: "everybody is as good as the scripted player",
+    }
+    return [f"{level} ranks nobody: {words[extreme]} there." for level, extreme in found.extremes.items()]
+
+
 def _power_sentences(found: Findings) -> list[str]:
     if max(row.runs for row in found.standings) == len(found.compared_levels):
         return ["With one seed nothing can be said about chance; two are the least, three or more are better."]
-    if len(found.standings) < 2:
+    if not found.verdicts:
         return []
     if found.fewest < 2:
         return [

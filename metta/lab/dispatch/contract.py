@@ -51,7 +51,9 @@ class Ended:
         if self.status == 0:
             return None
         if self.status < 0:
-            return f"killed by {signal.Signals(-self.status).name}; its log is {self.command.log_file}."
+            known = {number.value: number.name for number in signal.Signals}
+            name = known.get(-self.status, f"signal {-self.status}")  # the real-time signals have no names
+            return f"killed by {name}; its log is {self.command.log_file}."
         lines = tail(self.command.log_file)
         said = [line for line in lines if line.startswith("error: ")]
         if said:

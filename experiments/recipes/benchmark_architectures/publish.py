@@ -1,0 +1,262 @@
+"""Adds runs to `published/`: `uv run python -m experiments.recipes.benchmark_architectures.publish [FOLDER ...]`.
+
+FOLDER holds run folders (a benchmark's output folder) or archives of batch.py, from any machine. Complete runs of the
+levels' own settings are added, each once; a run that is there with another start or machine is a repetition. Then
+results, report, and the scoreboard in README.md and docs/results.md are written anew; without FOLDER, only these.
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from experiments.recipes.benchmark_architectures.planning import LEVELS, PACKAGE, planned_runs
+from metta.analysis.file_memory import FileMemory
+from metta.analysis.findings import find
+from metta.analysis.gather import gather
+from metta.analysis.published import PublishedRun
+from metta.analysis.report import refresh_report
+from metta.analysis.results import (
+    FILE_NAME,
+    BenchmarkResults,
+    EnvironmentResult,
+    EvaluationRecord,
+    Key,
+    RunRecord,
+    TrainingRecord,
+    environment_result,
+    write_results,
+)
+from metta.analysis.scoreboard import Group, results_page, scoreboard
+from metta.base.addresses import PLAYERS
+from metta.base.endings import report_errors
+from metta.base.errors import InputError
+from metta.base.files import locked, make_folder, read_json, write_json
+from metta.base.flags import Parser
+from metta.base.markers import between_markers
+from metta.lab.core import core_mark
+from metta.lab.dispatch.contract import command_text
+from metta.lab.plan import RunSpec
+from metta.lab.provenance import REPOSITORY
+from metta.lab.publishing import Expected, Published, check, offered_records, published_run, unfinished
+from metta.lab.records import with_scores
+from metta.lab.rules import marks_by_environment
+
+References = dict[str, dict[str, dict[str, EnvironmentResult]]]
+"""Level -> reference player -> evaluation environment -> result."""
+
+
+@dataclass(frozen=True)
+class Pages:
+    """Where things are written."""
+
+    home: Path = REPOSITORY / "published"
+    readme: Path = REPOSITORY / "README.md"
+    results: Path = REPOSITORY / "docs" / "results.md"
+
+
+def expected(architecture: str, level: str, steps: int) -> Expected:
+    """What a run must have been trained and evaluated with. Raises `InputError` for a name that is not known."""
+    if architecture not in ARCHITECTURES or level not in LEVELS:
+        raise InputError(f"there is no {architecture} on {level} in this version.")
+    return _expected(architecture, level, steps)
+
+
+@cache
+def _expected(architecture: str, level: str, steps: int) -> Expected:
+    from metta.lab.identity import training_mark
+
+    spec = RunSpec(experiment="published", architecture=architecture, level=level, seed=0)
+    (planned,) = planned_runs([spec], Path("train_dir"), [f"trainer.total_timesteps={steps}"])
+    configuration = planned.job.config.model_dump(mode="json")
+    return Expected(training_mark(configuration), marks_by_environment(configuration))
+
+
+def publish(
+    folders: Sequence[Path],
+    pages: Pages,
+    say: Callable[[str], None],
+    play: Callable[[str], Mapping[str, Mapping[str, EnvironmentResult]]],
+    mark: Callable[[str], str] = core_mark,
+) -> None:
+    """Add the runs of folders, and write everything that follows from the published runs anew.
+
+    Args:
+        folders: of run folders or archives.
+        pages: what is written.
+        say: gets a line for people about each run that is left out, and what was done.
+        play: level -> results of the reference players.
+        mark: commit -> mark of the numerical core.
+
+    Raises:
+        InputError: a run is damaged or does not belong to the published ones; nothing is changed then.
+    """
+    make_folder(pages.home)
+    with locked(pages.home / ".lock", f"{pages.home}"):
+        published = Published(pages.home)
+        offered = []
+        core = published.core
+        for folder in folders:
+            for where, record in offered_records(folder):
+                why = unfinished(record)
+                if why is not None:
+                    say(f"left out: {where}: {why}")
+                    continue
+                run = published_run(record, mark, where)
+                core = core or run.core
+                check(run, expected(run.architecture, run.level, run.total_timesteps), core, where)
+                offered.append(run)
+        added = published.add(offered)
+        say(f"{len(added.new)} runs added, {len(added.repeated)} repetitions, {added.known} published before")
+        write_pages(published, pages, play)
+
+
+def write_pages(
+    published: Published, pages: Pages, play: Callable[[str], Mapping[str, Mapping[str, EnvironmentResult]]]
+) -> None:
+    """Results and report of every number of agent-steps, and the generated parts of both pages."""
+    references = _references(published, pages.home / "references.json", play)
+    for budget in published.budgets:
+        file = pages.home / str(budget) / FILE_NAME
+        results = merged(published.of(budget), budget, references)
+        write_results(file, results)
+        fault = refresh_report(file, results, FileMemory())
+        if fault is not None:
+            raise InputError(fault)
+    groups, pairs = read_groups(pages.home)
+    between_markers(pages.readme, "scoreboard", scoreboard(groups))
+    between_markers(pages.results, "results", results_page(groups, pairs))
+
+
+def read_groups(home: Path) -> tuple[list[Group], list[tuple[PublishedRun, PublishedRun]]]:
+    """What the pages show: the results of every number of agent-steps, and the repetitions."""
+    published = Published(home)
+    benchmarks = {budget: gather([home / str(budget) / FILE_NAME]) for budget in published.budgets}
+    return [Group(budget, own, find(own)) for budget, own in benchmarks.items()], published.pairs()
+
+
+def merged(runs: Mapping[Path, PublishedRun], budget: int, references: References) -> BenchmarkResults:
+    """The runs of one number of agent-steps as results; planned is every combination of what is there."""
+    names = [name for name in ARCHITECTURES if any(run.architecture == name for run in runs.values())]
+    levels = sorted({run.level for run in runs.values()})
+    seeds = {level: sorted({run.seed for run in runs.values() if run.level == level}) for level in levels}
+    planned = [Key(name, level, seed) for level in levels for seed in seeds[level] for name in names]
+    own = {level: references[level] for level in levels}
+    return BenchmarkResults(
+        start_time=min(run.start_time for run in runs.values()),
+        end_time=max(run.start_time for run in runs.values()),
+        max_timesteps=budget,
+        architectures=names,
+        levels=levels,
+        seeds=sorted({seed for known in seeds.values() for seed in known}),
+        planned=planned,
+        command="python3 tasks.py publish",
+        references=own,
+        runs=[
+            with_scores(_record(number, len(planned), file, run), own)
+            for number, (file, run) in enumerate(runs.items(), start=1)
+        ],
+        provenance={
+            "core": next(iter(runs.values())).core,
+            "commits": sorted({commit for run in runs.values() for commit in run.commits}),
+            "machines": sorted({run.machine_words for run in runs.values()}),
+        },
+    )
+
+
+def _record(number: int, total: int, file: Path, run: PublishedRun) -> RunRecord:
+    words = [f"{PACKAGE}.{run.level}.train", f"arch_type={run.architecture}", f"seed={run.seed}"]
+    training = TrainingRecord(
+        architecture=run.architecture,
+        level=run.level,
+        seed=run.seed,
+        run_name=run.name,
+        command=command_text([*words, f"trainer.total_timesteps={run.total_timesteps}"]),
+        start_time=run.start_time,
+        status="success",
+        duration_seconds=run.training_seconds,
+        error=None,
+        timesteps=run.timesteps,
+        total_timesteps=run.total_timesteps,
+        run_folder=f"{file.parent.name}/{file.name}",
+        settings=run.settings,
+    )
+    evaluation = EvaluationRecord(
+        status="success", duration_seconds=run.evaluation_seconds, results=run.results, error=None
+    )
+    return RunRecord(run_number=number, total_runs=total, training=training, evaluation=evaluation)
+
+
+def _references(
+    published: Published, file: Path, play: Callable[[str], Mapping[str, Mapping[str, EnvironmentResult]]]
+) -> References:
+    """The reference players on the levels of the runs: those in `file`, and where they miss or differ, played anew."""
+    known: dict[str, Any] = read_json(file) if file.exists() else {}
+    references: References = {}
+    for run in published.runs.values():
+        if run.level in references:
+            continue
+        found = {
+            player: {name: EnvironmentResult.parse(result, where=str(file)) for name, result in results.items()}
+            for player, results in known.get(run.level, {}).items()
+        }
+        if set(found) != set(PLAYERS) or not all(_alike(run.results, own) for own in found.values()):
+            found = {player: dict(results) for player, results in play(run.level).items()}
+        references[run.level] = found
+    if references:
+        plain = {
+            level: {
+                player: {name: result.model_dump(mode="json") for name, result in results.items()}
+                for player, results in found.items()
+            }
+            for level, found in sorted(references.items())
+        }
+        write_json(file, plain)
+    return references
+
+
+def _alike(results: Mapping[str, EnvironmentResult], reference: Mapping[str, EnvironmentResult]) -> bool:
+    """Whether a reference player met the same episodes under the same rules."""
+    return set(results) == set(reference) and all(results[name].same_episodes(reference[name]) for name in results)
+
+
+def play_references(level: str) -> dict[str, dict[str, EnvironmentResult]]:
+    """Every reference player on a level's held-out episodes (seconds)."""
+    import importlib
+
+    from metta.rl.config import EvaluationConfig, SystemConfig
+    from metta.rl.evaluate import evaluate
+
+    environments = importlib.import_module(f"{PACKAGE}.{level}").make_evals()
+    rules = {
+        "evaluation": EvaluationConfig().model_dump(mode="json"),
+        "evaluation_environments": {name: sim.model_dump(mode="json") for name, sim in environments.items()},
+    }
+    marks = marks_by_environment(rules)
+    results = {
+        player: evaluate(player, environments, EvaluationConfig(), SystemConfig(device="cpu")) for player in PLAYERS
+    }
+    return {
+        player: {name: environment_result(result, marks[name]) for name, result in own.items()}
+        for player, own in results.items()
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status."""
+    return report_errors(lambda: _publish(arguments))
+
+
+def _publish(arguments: Sequence[str] | None) -> int:
+    parser = Parser(prog="python -m experiments.recipes.benchmark_architectures.publish", description=__doc__)
+    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="run folders or archives of runs")
+    given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+    publish(given.folders, Pages(), print, play_references)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""The published runs in Markdown: the scoreboard of README.md, and the pages of docs/results.md; pure."""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import NamedTuple
+
+from metta.analysis.findings import Findings
+from metta.analysis.gather import Gathered
+from metta.analysis.intervals import mean_interval
+from metta.analysis.published import PublishedRun
+from metta.analysis.results import EnvironmentResult
+from metta.analysis.sections.overall import verdict_sentences
+from metta.analysis.summary import aligned_table, interval_text
+from metta.base.addresses import BLIND, PLAYERS, REFLEX
+
+NOTHING = "No run is published yet: `published/README.md` says how to add some."
+
+
+class Group(NamedTuple):
+    """The published runs of one number of agent-steps."""
+
+    steps: int
+    benchmark: Gathered
+    found: Findings
+
+
+def scoreboard(groups: Sequence[Group]) -> str:
+    """Hearts per agent of every architecture on every level, a table for each number of agent-steps."""
+    if not groups:
+        return NOTHING
+    return "\n\n".join(_scoreboard(group) for group in groups)
+
+
+def _scoreboard(group: Group) -> str:
+    benchmark = group.benchmark
+    levels = benchmark.levels
+    shares = {name: _mean_share(benchmark, name) for name in benchmark.architectures}
+    order = sorted(shares, key=lambda name: -math.inf if (share := shares[name]) is None else share, reverse=True)
+    rows = [
+        [name, *(_hearts_cell(benchmark, name, level) for level in levels), _share_text(shares[name])] for name in order
+    ]
+    for player in PLAYERS:
+        cells = [_number(_player(benchmark, player, level)) for level in levels]
+        rows.append([f"*{player}*", *cells, {BLIND: "0 %", REFLEX: "100 %"}.get(player, "")])
+    head = ["architecture", *levels, "of the way from blind to reflex"]
+    done, planned = len(benchmark.evaluated), len(benchmark.planned)
+    missing = f"; missing are {_listed_missing(benchmark)}" if benchmark.missing else ""
+    text = (
+        f"{group.steps:,} agent-steps per run, {done} of {planned} runs{missing}. Hearts per agent on held-out maps, "
+        "mean over seeds (number of seeds):"
+    )
+    return "\n".join([text, "", *aligned_table(head, rows)])
+
+
+def _listed_missing(benchmark: Gathered) -> str:
+    """The missing runs by architecture and level, or their number where they are many."""
+    if len(benchmark.missing) > 10:
+        return str(len(benchmark.missing))
+    return ", ".join(f"{key.architecture} on {key.level}, seed {key.seed}" for key in benchmark.missing)
+
+
+def results_page(groups: Sequence[Group], pairs: Sequence[tuple[PublishedRun, PublishedRun]]) -> str:
+    """Verdicts, every level with intervals, tiers and cost, and how far repetitions differ."""
+    if not groups:
+        return NOTHING
+    parts = [part for group in groups for part in _group(group)]
+    return "\n\n".join([*parts, *_repetitions(pairs)])
+
+
+def _group(group: Group) -> list[str]:
+    benchmark, found = group.benchmark, group.found
+    parts = [f"## {group.steps:,} agent-steps per run"]
+    parts.append("\n".join(f"- {sentence}" for sentence in verdict_sentences(benchmark, found)))
+    for level in benchmark.levels:
+        parts += _level(group, level)
+    parts += ["### What it cost", _cost(benchmark)]
+    return parts
+
+
+def _level(group: Group, level: str) -> list[str]:
+    benchmark, found = group.benchmark, group.found
+    tiers = found.level_tiers.get(level, [])
+    rows = []
+    for name in benchmark.architectures:
+        hearts = [_hearts(run.record.evaluation.results) for run in benchmark.of(name, level)]
+        if hearts:
+            share = _share(benchmark, level, fmean(hearts))
+            places = "".join(f" {place}" for place, tier in enumerate(tiers, start=1) if name in tier).strip()
+            cells = [name, str(len(hearts)), interval_text(mean_interval(hearts)), _share_text(share), places or "-"]
+            rows.append((fmean(hearts), cells))
+    for player in PLAYERS:
+        value = _player(benchmark, player, level)
+        if value is not None:
+            rows.append((value, [f"*{player}*", "", f"{value:.3f}", _share_text(_share(benchmark, level, value)), ""]))
+    rows.sort(key=lambda row: -row[0])
+    head = ["", "seeds", "hearts per agent", "of the way from blind to reflex", "tiers"]
+    verdicts = found.level_verdicts.get(level, [])
+    apart = sum(verdict.better is not None for verdict in verdicts)
+    words = f"{apart} of {len(verdicts)} pairs are told apart." if verdicts else "Nobody is ranked."
+    return [f"### {level}", words, "\n".join(aligned_table(head, [cells for _, cells in rows]))]
+
+
+def _cost(benchmark: Gathered) -> str:
+    rows = []
+    for name in benchmark.architectures:
+        runs = [run for level in benchmark.levels for run in benchmark.of(name, level)]
+        seconds = [run.record.training.duration_seconds or 0.0 for run in runs]
+        latencies = [run.files.evaluated.latency for run in runs if run.files.evaluated.latency is not None]
+        parameters = max((run.files.parameters or 0 for run in runs), default=0)
+        if runs:
+            latency = f"{fmean(latencies):.2f} ms" if latencies else "-"
+            rows.append([name, f"{parameters:,}" if parameters else "-", f"{fmean(seconds):,.0f} s", latency])
+    return "\n".join(aligned_table(["architecture", "parameters", "training of a run", "one action"], rows))
+
+
+def _repetitions(pairs: Sequence[tuple[PublishedRun, PublishedRun]]) -> list[str]:
+    """How far the same seed leads to the same hearts on another day or machine."""
+    if not pairs:
+        return []
+    rows = [
+        [
+            one.name,
+            f"{one.total_timesteps:,}",
+            one.machine_words,
+            other.machine_words,
+            f"{one.hearts:.3f}",
+            f"{other.hearts:.3f}",
+            f"{other.hearts - one.hearts:+.3f}",
+        ]
+        for one, other in pairs
+    ]
+    differ = [abs(other.hearts - one.hearts) for one, other in pairs]
+    text = (
+        f"{len(pairs)} runs were done again with the same seed on another day or machine: {differ.count(0.0)} have the "
+        f"same hearts, the others differ by up to {max(differ):.3f}."
+    )
+    head = ["run", "agent-steps", "machine", "other machine", "hearts", "again", "difference"]
+    return ["## The same run again", text, "\n".join(aligned_table(head, rows))]
+
+
+def _hearts(results: Mapping[str, EnvironmentResult]) -> float:
+    """Per agent, mean over evaluation environments."""
+    return fmean(result.hearts_per_agent for result in results.values())
+
+
+def _player(benchmark: Gathered, player: str, level: str) -> float | None:
+    found = benchmark.references.get(level, {}).get(player)
+    return _hearts(found) if found else None
+
+
+def _share(benchmark: Gathered, level: str, hearts: float) -> float | None:
+    """How much of the way from the blind to the reflex player hearts are."""
+    low, high = (_player(benchmark, player, level) for player in (BLIND, REFLEX))
+    return None if low is None or high is None or high <= low else (hearts - low) / (high - low)
+
+
+def _mean_share(benchmark: Gathered, name: str) -> float | None:
+    """Mean over the levels that an architecture has runs on."""
+    shares = []
+    for level in benchmark.levels:
+        hearts = [_hearts(run.record.evaluation.results) for run in benchmark.of(name, level)]
+        share = _share(benchmark, level, fmean(hearts)) if hearts else None
+        if share is not None:
+            shares.append(share)
+    return fmean(shares) if shares else None
+
+
+def _hearts_cell(benchmark: Gathered, name: str, level: str) -> str:
+    hearts = [_hearts(run.record.evaluation.results) for run in benchmark.of(name, level)]
+    return f"{fmean(hearts):.2f} ({len(hearts)})" if hearts else "-"
+
+
+def _share_text(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f} %"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

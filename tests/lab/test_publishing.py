@@ -1,0 +1,227 @@
+"""Publishing: complete runs of one core and the levels' own rules get in, once; pages follow from the files."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.recipes.benchmark_architectures.publish import Pages, expected, publish, read_groups
+from metta.analysis.results import FILE_NAME, EnvironmentResult, environment_result
+from metta.analysis.scoreboard import NOTHING, results_page, scoreboard
+from metta.base.addresses import PLAYERS
+from metta.base.errors import InputError
+from metta.base.markers import read_between
+from metta.lab.archive import write_archive
+from metta.lab.core import core_mark
+from metta.lab.provenance import REPOSITORY, code_version
+from metta.lab.publishing import Published
+
+LEVEL, STEPS = "level_1_basic", 1000
+HEARTS = {"random": 2.0, "blind": 6.0, "reflex": 30.0, "scripted": 32.0}
+
+
+def evaluated(hearts: float) -> dict[str, Any]:
+    """What an evaluation says of two episodes of two agents."""
+    spread = {"standard_deviation": 0.0, "minimum": hearts, "maximum": hearts}
+    episode = {"hearts": [hearts, hearts], "reward": [1.0, 1.0], "length": 10, "map_hash": "m"}
+    return {
+        "reward": 1.0,
+        "hearts_per_agent": hearts,
+        "episodes": 2,
+        "worlds_hash": "maps",
+        "spread": {"reward": spread, "hearts_per_agent": spread},
+        "per_episode": [episode, episode],
+    }
+
+
+def play(level: str) -> dict[str, dict[str, EnvironmentResult]]:
+    """The reference players."""
+    rules = expected("fast", level, STEPS).rules
+    return {
+        player: {name: environment_result(evaluated(HEARTS[player]), mark) for name, mark in rules.items()}
+        for player in PLAYERS
+    }
+
+
+def record(architecture: str = "fast", seed: int = 0, hearts: float = 9.0, **changes: Any) -> dict[str, Any]:
+    """Of a complete run."""
+    marks = expected(architecture, LEVEL, STEPS)
+    code = {"commit": changes.pop("commit", "c1"), "modified": changes.pop("modified", False)}
+    machine = {"processor": changes.pop("processor", "A"), "gpus": []}
+    made: dict[str, Any] = {
+        "run": "some-name",
+        "settings": marks.settings,
+        "parameters": 10_000,
+        "configuration": {
+            "architecture": architecture,
+            "level": LEVEL,
+            "seed": seed,
+            "system": {"device": "cpu"},
+            "trainer": {"total_timesteps": STEPS},
+        },
+        "starts": [{"time": "2026-01-01T00:00:00+00:00", "code": code, "machine": machine, "packages": {"torch": "9"}}],
+        "status": {"trained": True, "timesteps": 1008, "total_timesteps": STEPS, "training_seconds": 60.0},
+        "curve": {"timesteps": [504, 1008], "episode/hearts_per_agent": [None, 3.0]},
+        "evaluation": {
+            "timesteps": 1008,
+            "duration_seconds": 2.0,
+            "rules": dict(marks.rules),
+            "provenance": {"code": code},
+            "results": {name: evaluated(hearts) for name in marks.rules},
+            "acting_latency": {"busy": False, "median_milliseconds": 0.5},
+        },
+    }
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        part = made
+        for name in parents:
+            part = part[name]
+        part[last] = value
+    return made
+
+
+class Place:
+    """Pages to publish on, and what the command said."""
+
+    def __init__(self, folder: Path) -> None:
+        self.pages = Pages(folder / "published", folder / "README.md", folder / "results.md")
+        self.pages.readme.write_text("# Top\n<!-- scoreboard -->\n<!-- /scoreboard -->\nend\n")
+        self.pages.results.write_text("<!-- results -->\n<!-- /results -->\n")
+        self.said: list[str] = []
+        self._folder = folder
+
+    def add(self, *records: dict[str, Any]) -> None:
+        """Publish an archive of these."""
+        archive = self._folder / "runs.tar.gz"
+        write_archive(archive, {str(number): own for number, own in enumerate(records)})
+        publish([archive], self.pages, self.said.append, play, mark=lambda commit: "core of " + commit[0])
+
+    def files(self) -> dict[str, bytes]:
+        """Everything that is published."""
+        home = self.pages.home
+        return {str(file.relative_to(home)): file.read_bytes() for file in sorted(home.rglob("*")) if file.is_file()}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def test_runs_get_in_and_the_pages_show_them(place: Place) -> None:
+    place.add(*(record(name, seed, 9.0 + seed) for name in ("fast", "vit") for seed in (0, 1)))
+    assert place.said == ["4 runs added, 0 repetitions, 0 published before"]
+    assert f"{STEPS}/runs/vit.{LEVEL}.s1.json" in place.files()
+    assert max(len(content) for name, content in place.files().items() if "/runs/" in name) < 10_000
+    board = read_between(place.pages.readme, "scoreboard")
+    (row,) = [line for line in board.splitlines() if line.startswith("| fast")]
+    assert "9.50 (2)" in row
+    assert "15 %" in row  # (9.5 - 6) / (30 - 6)
+    assert "4 of 4 runs" in board
+    assert "*reflex*" in board
+    page = read_between(place.pages.results, "results")
+    assert "10,000" in page
+    assert "0.50 ms" in page
+    assert place.pages.readme.read_text().endswith("end\n")
+    assert "learning" in (place.pages.home / str(STEPS) / "report.html").read_text()
+
+
+def test_nothing_changes_when_the_same_is_published_again_and_other_starts_are_repetitions(place: Place) -> None:
+    place.add(record("fast"), record("vit"))
+    before = place.files()
+    place.add(record("vit"), record("fast"))
+    assert place.files() == before
+    place.add(record("fast", hearts=9.25, processor="B"))
+    place.add(record("fast", hearts=9.25, processor="B"))
+    assert place.said[2:] == [
+        "0 runs added, 1 repetitions, 0 published before",
+        "0 runs added, 0 repetitions, 1 published before",
+    ]
+    assert set(place.files()) - set(before) == {f"{STEPS}/repetitions/fast.{LEVEL}.s0.1.json"}
+    page = read_between(place.pages.results, "results")
+    assert "| A       | B" in page
+    assert "+0.250" in page
+    results = json.loads((place.pages.home / str(STEPS) / FILE_NAME).read_text())
+    assert len(results["runs"]) == 2
+
+
+def test_missing_runs_are_listed(place: Place) -> None:
+    place.add(record("fast", 0), record("fast", 1), record("vit", 0))
+    assert f"missing are vit on {LEVEL}, seed 1" in read_between(place.pages.readme, "scoreboard")
+
+
+def test_unfinished_runs_are_left_out_and_named(place: Place) -> None:
+    place.add(record("fast"), record("vit", status__trained=False), record("vit", 1, evaluation=None))
+    assert len(Published(place.pages.home).runs) == 1
+    assert place.said[0].endswith("1: trained 1,008 of 1,000 agent-steps")
+    assert place.said[1].endswith("2: not evaluated")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"commit": "d9"}, "its numerical core is core of d, that of the published runs core of c"),
+        ({"modified": True}, "changes that are in no commit"),
+        ({"settings": "other"}, "trained with other settings"),
+        ({"evaluation__rules": {"basic": "other"}}, "evaluated on other environments"),
+        ({"evaluation__timesteps": 500}, "was trained 500 of 1,000 agent-steps"),
+        ({"evaluation__results": {}}, "results"),
+        ({"starts": []}, "damaged"),
+        ({"configuration__architecture": "nobody"}, "there is no nobody"),
+        ({"curve": 3}, "curve"),
+    ],
+)
+def test_what_does_not_belong_is_refused_and_changes_nothing(
+    place: Place, changes: dict[str, Any], sentence: str
+) -> None:
+    place.add(record("vit"))
+    before = place.files()
+    with pytest.raises(InputError, match=sentence):
+        place.add(record("gtrxl"), record("fast", **changes))
+    assert place.files() == before
+
+
+def test_a_commit_with_the_same_core_will_do(place: Place) -> None:
+    place.add(record("vit"), record("fast", commit="c2"))
+    assert len(Published(place.pages.home).runs) == 2
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[:50], lambda text: text.replace('"vit"', '"fast"')])
+def test_damaged_files_are_named(place: Place, damage: Callable[[str], str]) -> None:
+    place.add(record("vit"))
+    (file,) = place.pages.home.glob("*/runs/*.json")
+    file.write_text(damage(file.read_text()))
+    with pytest.raises(InputError, match=f"vit.{LEVEL}.s0.json"):
+        place.add(record("fast"))
+
+
+def test_a_folder_without_runs_is_refused(place: Place, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="neither run folders nor an archive"):
+        publish([tmp_path / "nowhere"], place.pages, print, play)
+
+
+@pytest.mark.skipif(code_version()["commit"] is None, reason="not a git checkout")
+def test_the_core_is_that_of_a_commit() -> None:
+    mark = core_mark("HEAD")
+    assert len(mark) == 16
+    with pytest.raises(InputError, match="not in this repository"):
+        core_mark("0123456789abcdef0123456789abcdef01234567")
+
+
+def test_readme_and_results_page_say_what_is_published() -> None:
+    """Holds for any number of published runs, none included."""
+    pages = Pages()
+    groups, pairs = read_groups(pages.home)
+    assert read_between(pages.readme, "scoreboard") == scoreboard(groups)
+    assert read_between(pages.results, "results") == results_page(groups, pairs)
+    runs = Published(pages.home).runs.values()
+    assert len({run.core for run in runs}) <= 1
+    if not runs:
+        assert scoreboard(groups) == NOTHING
+    for group in groups:
+        assert {run.key for run in runs if run.total_timesteps == group.steps} == set(group.benchmark.runs)
+
+
+def test_the_repository_s_folder_is_the_published_one() -> None:
+    assert (REPOSITORY / "published" / "README.md").exists()
