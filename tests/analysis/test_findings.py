@@ -134,7 +134,7 @@ def test_training_shorter_than_an_episode_has_no_sample_efficiency(tmp_path: Pat
     benchmark = gather([file])
     texts, table = words(benchmark, find(benchmark))
     assert table is None
-    assert any("known once whole training episodes have ended" in text for text in texts)
+    assert any("known once runs have been evaluated in training" in text for text in texts)
 
 
 def test_the_power_sentence_counts_the_fewest_seeds(tmp_path: Path) -> None:
