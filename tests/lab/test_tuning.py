@@ -32,7 +32,7 @@ def jobs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
     found = Here()
 
     def evaluate(player: Any, environments: Any, evaluation: Any, system: Any) -> dict[str, Any]:
-        hearts = {"random": 0.0, "scripted": 10.0}.get(str(player))
+        hearts = {"random": 0.0, "blind": 1.0, "reflex": 2.0, "scripted": 10.0}.get(str(player))
         if hearts is None:
             record = json.loads((Path(player).parents[1] / "config.json").read_text())
             hearts = 1000 * record["configuration"]["trainer"]["learning_rate"]
