@@ -162,6 +162,9 @@ def probe_text(record: Mapping[str, Any]) -> str:
     if value is None or steps is None:
         return "\n".join([*lines, "No hearts with the state left alone, so memory has no value here."])
     lines.append(f"Value of memory: {_with_ends(value, '{:.0%}')} of the hearts are lost without it.")
+    harmful = value["high"] is not None and value["high"] < 0
+    if harmful:
+        lines.append("Below 0: it collects more when it forgets.")
     most = max(entry["steps"] for entry in record["interventions"] if entry["state"] == "emptied")
     named = [f"more than {most}" if steps[end] is None else str(steps[end]) for end in ("steps", "low", "high")]
     share = f"{record['memory_horizon_keeps']:.0%}"
@@ -170,7 +173,7 @@ def probe_text(record: Mapping[str, Any]) -> str:
     if gap["high"] is not None and gap["high"] < 0:
         lines.append("An empty state costs more than another agent's: part of the loss is that emptiness")
         lines.append("is unusual input, not that something was forgotten.")
-    if gap["low"] is not None and gap["low"] > 0:
+    if gap["low"] is not None and gap["low"] > 0 and not harmful:
         lines.append("Another agent's state costs more than an empty one: it misleads.")
     return "\n".join(lines)
 

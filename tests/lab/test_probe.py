@@ -70,6 +70,9 @@ def test_where_emptied_and_exchanged_states_disagree_the_text_says_so() -> None:
     assert "misleads" not in text
     assert "Value of memory: 50% [40%, 60%]" in text
     assert "Memory horizon: 16 [8, more than 256] steps" in text
+    harmed = {**record_of(emptied=8, exchanged=5), "value_of_memory": {"mean": -0.3, "low": -0.5, "high": -0.1}}
+    assert "collects more when it forgets" in probe_text(harmed)
+    assert "misleads" not in probe_text(harmed)
 
 
 def test_what_is_refused(tmp_path: Path) -> None:
