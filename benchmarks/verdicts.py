@@ -5,7 +5,6 @@
 Simulated are tables of architectures on one level, scores normal. `--check` only compares with the page. Minutes.
 """
 
-import argparse
 import math
 import sys
 from functools import cache
@@ -22,6 +21,9 @@ from metta.analysis.intervals import t_quantile
 from metta.analysis.sequential import further_seeds
 from metta.analysis.summary import aligned_table
 from metta.analysis.verdicts import FALSE_CALLS, POWER, critical, judge, pair_errors, smallest_by_seeds
+from metta.base.endings import report_errors
+from metta.base.errors import InputError
+from metta.base.flags import Parser
 from metta.base.markers import between_markers, read_between
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "statistics.md"
@@ -44,7 +46,7 @@ class Tables(NamedTuple):
 
 def main() -> int:
     """Simulate and write; returns the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser("verdicts.py", str(__doc__))
     parser.add_argument("--tables", type=int, default=20_000, help="simulated tables per entry")
     parser.add_argument("--check", action="store_true", help="only compare with docs/statistics.md")
     options = parser.parse_args()
@@ -57,8 +59,7 @@ def main() -> int:
         print(text, flush=True)
         if options.check:
             if read_between(PAGE, marker) != text:
-                print(f"{PAGE} differs; run `uv run python benchmarks/verdicts.py`.", file=sys.stderr)
-                return 2
+                raise InputError(f"{PAGE} differs; run `uv run python benchmarks/verdicts.py`.")
         else:
             between_markers(PAGE, marker, text)
     return 0
@@ -213,4 +214,4 @@ def holm_first(pairs: int) -> NDArray[np.float64]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report_errors(main))

@@ -5,8 +5,6 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from scipy.special import stdtrit
-
 CONFIDENCE = 0.95
 
 
@@ -37,6 +35,8 @@ def mean_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> In
 
 def t_quantile(probability: float, degrees: float) -> float:
     """The quantile of Student's t distribution; probability in (0, 1), degrees of freedom above 0."""
+    from scipy.special import stdtrit  # brings numpy, which commands that only plan need not wait for
+
     return float(stdtrit(degrees, probability))
 
 

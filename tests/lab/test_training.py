@@ -301,7 +301,9 @@ def test_the_progress_line_never_fills_the_terminal(
     monkeypatch.setattr("sys.stdout", terminal)
     monkeypatch.setenv("COLUMNS", str(columns))
     metrics = {"episode/return": 12.34, "episode/hearts_per_agent": 12.34}
-    ProgressLine(RunLog(tmp_path / "log.txt")).show(Progress(1, 2_250_000, 5_000_000, 31_204.0, 600.0, metrics))
+    ProgressLine(RunLog(tmp_path / "log.txt")).show(
+        Progress(1, 2_250_000, 5_000_000, 31_204.0, 600.0, metrics, 72.0, 1.0)
+    )
     drawn = terminal.getvalue().removeprefix("\r\x1b[K")
     assert 0 < len(drawn) < columns
     assert ("hearts 12.34" in drawn) == (columns >= 80)

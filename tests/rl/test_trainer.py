@@ -157,7 +157,7 @@ def test_a_torn_line_among_the_metrics_costs_no_other(tmp_path):
 def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path, monkeypatch):
     file = tmp_path / "metrics.jsonl"
     metrics_file = MetricsFile(file, last_update=0)
-    progress = Progress(1, 48, 480, 1.0, 1.0, {})
+    progress = Progress(1, 48, 480, 1.0, 1.0, {}, 0.1, 0.1)
     metrics_file.append(progress, {})
     whole, write = file.read_bytes(), os.write
     monkeypatch.setattr(os, "write", lambda descriptor, data: write(descriptor, data[:5]))

@@ -10,15 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.planning import LEVELS, PACKAGE, planned_runs
-from metta.analysis.file_memory import FileMemory
-from metta.analysis.findings import find
-from metta.analysis.gather import gather
 from metta.analysis.published import PublishedRun
-from metta.analysis.report import refresh_report
 from metta.analysis.results import (
     FILE_NAME,
     BenchmarkResults,
@@ -30,7 +26,6 @@ from metta.analysis.results import (
     environment_result,
     write_results,
 )
-from metta.analysis.scoreboard import Group, results_page, scoreboard
 from metta.base.addresses import PLAYERS
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
@@ -44,6 +39,9 @@ from metta.lab.provenance import REPOSITORY
 from metta.lab.publishing import Expected, Published, check, offered_records, published_run, unfinished
 from metta.lab.records import with_scores
 from metta.lab.rules import marks_by_environment
+
+if TYPE_CHECKING:
+    from metta.analysis.scoreboard import Group
 
 References = dict[str, dict[str, dict[str, EnvironmentResult]]]
 """Level -> reference player -> evaluation environment -> result."""
@@ -118,10 +116,14 @@ def write_pages(
     published: Published, pages: Pages, play: Callable[[str], Mapping[str, Mapping[str, EnvironmentResult]]]
 ) -> None:
     """Results and report of every number of agent-steps, and the generated parts of both pages."""
+    from metta.analysis.file_memory import FileMemory
+    from metta.analysis.report import refresh_report
+    from metta.analysis.scoreboard import results_page, scoreboard
+
     references = _references(published, pages.home / "references.json", play)
     for budget in published.budgets:
         file = pages.home / str(budget) / FILE_NAME
-        results = merged(published.of(budget), budget, references)
+        results = _merged(published.of(budget), budget, references)
         write_results(file, results)
         fault = refresh_report(file, results, FileMemory())
         if fault is not None:
@@ -131,14 +133,18 @@ def write_pages(
     between_markers(pages.results, "results", results_page(groups, pairs))
 
 
-def read_groups(home: Path) -> tuple[list[Group], list[tuple[PublishedRun, PublishedRun]]]:
+def read_groups(home: Path) -> tuple[list["Group"], list[tuple[PublishedRun, PublishedRun]]]:
     """What the pages show: the results of every number of agent-steps, and the repetitions."""
+    from metta.analysis.findings import find
+    from metta.analysis.gather import gather
+    from metta.analysis.scoreboard import Group
+
     published = Published(home)
     benchmarks = {budget: gather([home / str(budget) / FILE_NAME]) for budget in published.budgets}
     return [Group(budget, own, find(own)) for budget, own in benchmarks.items()], published.pairs()
 
 
-def merged(runs: Mapping[Path, PublishedRun], budget: int, references: References) -> BenchmarkResults:
+def _merged(runs: Mapping[Path, PublishedRun], budget: int, references: References) -> BenchmarkResults:
     """The runs of one number of agent-steps as results; planned is every combination of what is there."""
     names = [name for name in ARCHITECTURES if any(run.architecture == name for run in runs.values())]
     levels = sorted({run.level for run in runs.values()})

@@ -3,10 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from metta.analysis.findings.extremes import extremes_of
-from metta.analysis.gather import combine
 from metta.analysis.results import BenchmarkResults
-from metta.analysis.sequential import further_seeds
 
 Counts = dict[tuple[str, str], int]
 """Architecture and level -> number of seeds."""
@@ -27,6 +24,10 @@ def further_runs(
         first_seed: of every architecture on every level.
         most: seeds that an architecture may have on a level.
     """
+    from metta.analysis.findings.extremes import extremes_of
+    from metta.analysis.gather import combine
+    from metta.analysis.sequential import further_seeds
+
     own = [run for run in results.runs if 0 <= run.training.seed - first_seed < counts.get(run.training.key[:2], 0)]
     benchmark = combine({file: results.model_copy(update={"runs": own, "planned": [run.training.key for run in own]})})
     ranked_nobody = extremes_of(benchmark)
