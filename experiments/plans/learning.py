@@ -1,13 +1,14 @@
-"""The runs that the settings of docs/protocol.md are chosen on, most important first, one JSON object a line.
+"""The runs that the settings of docs/protocol.md are chosen on, most important first, as a plan of batch.py.
 
-    uv run python -m experiments.plans.learning [candidates|ablation|rates] > plan.jsonl
+    uv run python -m experiments.plans.learning [candidates|ablation|rates] > plan.txt
+    uv run experiments/recipes/benchmark_architectures/batch.py plan.txt --archive runs.tar.gz --cpu-jobs 2
+    uv run python -m experiments.plans.collect runs.tar.gz
 
-Each line has the architecture, level, seed, settings and a label. Settings are keys of `train`; all other settings are
-the defaults, except that every line names its learning rate. Tuning seeds only; within a part the first seed of
-everything comes before the second.
+All settings are the defaults but those of a line, which names its learning rate and has no held-out curve. Tuning seeds
+only; within a part the first seed of everything comes before the second.
 """
 
-import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -77,52 +78,45 @@ def main() -> None:
             raise InputError(f"there is no part {part!r}; there are {', '.join(parts)}.")
     for part in chosen:
         for line in parts[part]():
-            print(json.dumps(line))
+            print(line)
 
 
-def candidates() -> Iterator[dict[str, Any]]:
+def candidates() -> Iterator[str]:
     """What the defaults are chosen from."""
-    yield from _grid("candidates", ("fast",), (1, 3, 5), FASTER)
-    yield from _grid("candidates", ("trxl", "vit_reset"), (1, 3, 5), FASTER)
-    yield from _grid("candidates", ("fast",), (1, 3, 5), FINER)
-    yield from _grid("candidates", ("fast", "trxl", "vit_reset"), (2,), FASTER)
-    yield from _grid("candidates", ("trxl", "vit_reset"), (1, 3, 5), FINER)
+    yield from _grid(("fast",), (1, 3, 5), FASTER)
+    yield from _grid(("trxl", "vit_reset"), (1, 3, 5), FASTER)
+    yield from _grid(("fast",), (1, 3, 5), FINER)
+    yield from _grid(("fast", "trxl", "vit_reset"), (2,), FASTER)
+    yield from _grid(("trxl", "vit_reset"), (1, 3, 5), FINER)
 
 
-def ablation() -> Iterator[dict[str, Any]]:
+def ablation() -> Iterator[str]:
     """The worth of each piece."""
-    yield from _grid("ablation", ("fast",), (1, 3, 5), ABLATIONS)
+    yield from _grid(("fast",), (1, 3, 5), ABLATIONS)
 
 
-def rates() -> Iterator[dict[str, Any]]:
+def rates() -> Iterator[str]:
     """Learning rates for all architectures."""
     settings = {f"rate {rate}": {"learning_rate": rate} for rate in RATES}
-    yield from _grid("rates", tuple(ARCHITECTURES), (1,), settings)
+    yield from _grid(tuple(ARCHITECTURES), (1,), settings)
 
 
-def _grid(
-    part: str, architectures: Sequence[str], levels: Sequence[int], variants: Mapping[str, Settings]
-) -> Iterator[dict[str, Any]]:
+def _grid(architectures: Sequence[str], levels: Sequence[int], variants: Mapping[str, Settings]) -> Iterator[str]:
     for seed in SEEDS:
         for name, settings in variants.items():
             for architecture in architectures:
                 for level in levels:
-                    yield line(f"{part}: {name}", architecture, LEVELS[level], seed, settings)
+                    yield line(name, architecture, LEVELS[level], seed, settings)
 
 
-def line(label: str, architecture: str, level: str, seed: int, settings: Settings) -> dict[str, Any]:
-    """One run of the plan."""
-    trainer = {"total_timesteps": BUDGET, "learning_rate": RATE, **settings}
-    return {
-        "architecture": architecture,
-        "level": level,
-        "seed": seed,
-        "settings": {
-            **{f"trainer.{name}": value for name, value in trainer.items()},
-            "evaluation.seed": TUNING_EVALUATION_SEED,
-        },
-        "label": label,
-    }
+def line(name: str, architecture: str, level: str, seed: int, settings: Settings) -> str:
+    """One run of the plan; `name` says what is varied."""
+    trainer = {"total_timesteps": BUDGET, "curve_points": 0, "learning_rate": RATE, **settings}
+    words = [f"trainer.{key}={str(value).lower()}" for key, value in trainer.items()]
+    label = re.sub(r"[^a-z0-9]+", "_", name)
+    return " ".join(
+        [architecture, level, str(seed), f"experiment={label}", *words, f"evaluation.seed={TUNING_EVALUATION_SEED}"]
+    )
 
 
 if __name__ == "__main__":

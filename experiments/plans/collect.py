@@ -1,0 +1,98 @@
+"""Keeps evaluations of plans: `uv run python -m experiments.plans.collect ARCHIVE...` adds rows to learning_runs.csv.
+
+A row is one evaluation of a finished run. The table that is printed has the mean over seeds per variant. Without an
+archive it is only printed. Rows of the same run replace each other.
+"""
+
+import csv
+import io
+import json
+import statistics
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from metta.analysis.summary import aligned_table
+from metta.base.addresses import local_path
+from metta.base.endings import report_errors
+from metta.base.files import write_atomically
+from metta.base.flags import Parser
+from metta.lab.archive import read_archive
+
+FILE = Path(__file__).parent / "learning_runs.csv"
+COLUMNS = (
+    *("variant", "architecture", "level", "seed", "environment", "hearts_per_agent"),
+    *("timesteps", "training_seconds", "commit", "trainer"),
+)
+Row = Mapping[str, str]
+
+
+def main() -> int:
+    """Add the runs of the archives and print the table; returns the exit status."""
+    parser = Parser("python -m experiments.plans.collect", str(__doc__))
+    parser.add_argument("archives", nargs="*", metavar="ARCHIVE", help="archives of batch.py (.tar.gz)")
+    given = parser.parse_args()
+    rows = read_rows(FILE)
+    for archive in given.archives:
+        rows |= {key_of(row): row for record in read_archive(local_path(archive)).values() for row in rows_of(record)}
+    if given.archives:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows[key] for key in sorted(rows))
+        write_atomically(FILE, text.getvalue())
+    print("\n".join(table(rows)))
+    return 0
+
+
+def read_rows(file: Path) -> dict[tuple[str, ...], Row]:
+    """The rows of the file by what tells them apart; none without a file."""
+    if not file.exists():
+        return {}
+    with file.open(newline="", encoding="utf-8") as opened:
+        return {key_of(row): row for row in csv.DictReader(opened)}
+
+
+def key_of(row: Row) -> tuple[str, ...]:
+    """What tells evaluations apart: run, environment and settings."""
+    return tuple(row[name] for name in ("level", "architecture", "variant", "trainer", "seed", "environment"))
+
+
+def rows_of(record: Mapping[str, Any]) -> Iterator[Row]:
+    """The rows of one record; none of a run that is not finished."""
+    if not record.get("evaluation"):
+        return
+    configuration = record["configuration"]
+    for environment, result in record["evaluation"]["results"].items():
+        yield {
+            "variant": record["run"].split(f".{configuration['architecture']}.")[0],
+            "architecture": configuration["architecture"],
+            "level": configuration["level"],
+            "seed": str(configuration["seed"]),
+            "environment": environment,
+            "hearts_per_agent": f"{result['hearts_per_agent']:.4f}",
+            "timesteps": str(record["status"]["timesteps"]),
+            "training_seconds": f"{record['status']['training_seconds']:.0f}",
+            "commit": str(record["starts"][-1]["code"].get("commit")),
+            "trainer": json.dumps(configuration["trainer"], sort_keys=True),
+        }
+
+
+def table(rows: Mapping[tuple[str, ...], Row]) -> list[str]:
+    """Hearts per agent in `basic`: mean over seeds, and each seed's."""
+    groups: dict[tuple[str, str, str], list[float]] = {}
+    for key in sorted(rows):
+        row = rows[key]
+        if row["environment"] == "basic":
+            name = (row["level"], row["architecture"], row["variant"])
+            groups.setdefault(name, []).append(float(row["hearts_per_agent"]))
+    cells = [
+        [*name, f"{statistics.fmean(values):.2f}", " ".join(f"{value:.2f}" for value in values)]
+        for name, values in groups.items()
+    ]
+    return aligned_table(["level", "architecture", "variant", "mean", "seeds"], cells)
+
+
+if __name__ == "__main__":
+    sys.exit(report_errors(main))
