@@ -113,7 +113,7 @@ def _is_recipe(name: str, value: object, module: ModuleType) -> bool:
         return False
     if inspect.isfunction(value) and value.__module__ != module.__name__:
         return False
-    result = typing.get_type_hints(value).get("return")
+    result = inspect.get_annotations(value).get("return")  # not of what is quoted, which may be imported for types only
     if typing.get_origin(result) is not None:
         result = typing.get_args(result)[-1]
     return isinstance(result, type) and issubclass(result, Job | Config)

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,15 @@ def test_a_damaged_last_checkpoint_is_trained_again_before_the_evaluation(bench:
     assert status().state == "finished"
 
 
+@pytest.fixture
+def hanging_up_is_heard() -> Iterator[None]:
+    """Also where the tests were started by nohup, which has SIGHUP ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hanging_up_is_heard")
 @pytest.mark.parametrize(
     ("signals", "at", "saved"),
     [
