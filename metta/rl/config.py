@@ -138,8 +138,8 @@ class TrainingSimConfig(SimConfig):
     """The training environment, and where its worlds are; those of evaluations are always on the CPU."""
 
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", exclude_if=lambda device: device == "auto")
-    """Where training worlds are, with the same numbers; cuda needs a GPU and numba-cuda; `auto` takes it if both are
-    there and the policy is on the GPU."""
+    """Where training worlds are; cuda needs a GPU and numba-cuda, `auto` takes it if both are there and the policy is
+    on the GPU. The worlds are the same to the bit; values where an episode is cut off differ by rounding."""
 
     @model_validator(mode="before")
     @classmethod
