@@ -14,8 +14,6 @@ from metta.agent.front import NUM_GLOBAL_TOKENS, add_front_tokens
 from metta.agent.spec import EnvironmentSpec
 from metta.agent.state import State
 
-LAST_REWARD_FEATURE = 10
-
 
 class PolicyOutput(NamedTuple):
     """What a policy returns for a batch of sequences."""
@@ -125,25 +123,23 @@ class Policy(nn.Module):
         perception_BTD = self.encoder(seen)
         inputs_BTD = perception_BTD
         if self._extra_inputs:
-            inputs_BTD = torch.cat([perception_BTD, last_reward_and_action(seen, self.spec, perception_BTD)], 2)
+            inputs_BTD = torch.cat([perception_BTD, last_action(seen, self.spec, perception_BTD)], 2)
         memory_BTD, state = self.memory(inputs_BTD, resets, state)
         return perception_BTD, memory_BTD, state
 
 
-def last_reward_and_action(observations: Tensor, spec: EnvironmentSpec, like: Tensor) -> Tensor:
-    """Last reward (in reward units) and last action (index / its scale), read from the observation's global tokens.
+def last_action(observations: Tensor, spec: EnvironmentSpec, like: Tensor) -> Tensor:
+    """Last action (index / its scale), read from the observation's global tokens.
 
     Args:
         observations: uint8 [B, T, M, 3].
-        spec: gives the scale of the last action.
+        spec: gives the scale.
         like: a tensor of the wanted dtype and device.
 
     Returns:
-        [B, T, 2]; 0 where the observation has no such token. The reward's byte holds 100 * reward modulo 256, read as
-        a signed number: 246 is -0.1.
+        [B, T, 1]; 0 where the observation has no such token.
     """
     feature, value = observations[:, :, :NUM_GLOBAL_TOKENS, 1], observations[:, :, :NUM_GLOBAL_TOKENS, 2]
-    action = ((feature == LAST_ACTION_FEATURE) * value).sum(2)
-    reward = ((feature == LAST_REWARD_FEATURE) * value.view(torch.int8)).sum(2)
-    action_scale = spec.feature_scales[LAST_ACTION_FEATURE] if spec.num_features > LAST_ACTION_FEATURE else 1.0
-    return torch.stack([reward.to(like.dtype) / 100.0, action.to(like.dtype) / action_scale], 2)
+    action = ((feature == LAST_ACTION_FEATURE) * value).sum(2, keepdim=True)
+    scale = spec.feature_scales[LAST_ACTION_FEATURE] if spec.num_features > LAST_ACTION_FEATURE else 1.0
+    return action.to(like.dtype) / scale

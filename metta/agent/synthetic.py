@@ -24,12 +24,8 @@ def synthetic_observations(spec: EnvironmentSpec, count: int, seed: int) -> np.n
     )
     observations = np.full((count, spec.num_observation_tokens, 3), PADDING, np.uint8)
     for observation in observations:
-        globals_ = (
-            random.integers(256),
-            random.integers(spec.num_actions),
-            random.integers(4),
-            random.choice([0, 246]),
-        )
+        # The last is the token of penalties, which no level has.
+        globals_ = (random.integers(256), random.integers(spec.num_actions), random.integers(4), 0)
         tokens: list[tuple[Any, ...]] = [
             (centre_row << 4 | centre_column, 7 + i, value) for i, value in enumerate(globals_)
         ]

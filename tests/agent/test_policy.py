@@ -1,4 +1,4 @@
-"""The policy: reading last reward and action from the observation, shapes, and several threads at once."""
+"""The policy: reading the last action from the observation, shapes, and several threads at once."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,26 +7,26 @@ import pytest
 import torch
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from metta.agent.policy import last_reward_and_action
+from metta.agent.policy import last_action
 from metta.agent.spec import arena_spec
 from metta.agent.synthetic import synthetic_observations
 
 SPEC = arena_spec()
 
 
-def test_last_reward_is_signed_and_last_action_scaled():
+def test_the_last_action_is_scaled():
     observations = torch.full((1, 3, 200, 3), 255, dtype=torch.uint8)
-    for t, (action, reward) in enumerate([(15, 246), (0, 0), (4, 50)]):
-        rows = [[85, 7, 9], [85, 8, action], [85, 9, 3], [85, 10, reward]]
+    for t, action in enumerate([15, 0, 4]):
+        rows = [[85, 7, 9], [85, 8, action], [85, 9, 3], [85, 10, 246]]
         observations[0, t, :4] = torch.tensor(rows, dtype=torch.uint8)
-    found = last_reward_and_action(observations, SPEC, torch.zeros(1))
+    found = last_action(observations, SPEC, torch.zeros(1))
     assert found.dtype == torch.float32
-    assert torch.allclose(found[0], torch.tensor([[-0.1, 1.5], [0.0, 0.0], [0.5, 0.4]]))
+    assert torch.allclose(found[0], torch.tensor([[1.5], [0.0], [0.4]]))
 
 
-def test_without_global_tokens_both_are_zero():
+def test_without_global_tokens_it_is_zero():
     observations = torch.full((2, 1, 200, 3), 255, dtype=torch.uint8)
-    assert not last_reward_and_action(observations, SPEC, torch.zeros(1)).any()
+    assert not last_action(observations, SPEC, torch.zeros(1)).any()
 
 
 @pytest.mark.parametrize("name", ["vit", "fast", "agalite", "gtrxl"])

@@ -1,4 +1,4 @@
-"""Sliding-window transformer memory over four tokens per step: class token, observation, reward and reset, action.
+"""Sliding-window transformer memory over four tokens per step: class token, observation, reset, last action.
 
 Axes: B batch, T time, M memory steps, K = 4 tokens per step, D width, L layers.
 """
@@ -27,24 +27,23 @@ BLOCK = 16
 class SlidingTransformer(nn.Module):
     """Each token of a step attends to all tokens of that step and of the M steps before it in the episode.
 
-    The input's last two columns are the last reward and the last action (both scaled). Output: mean of the step's
-    four tokens after the last layer.
+    The input's last column is the last action, scaled. Output: mean of the step's four tokens after the last layer.
 
     State: (keys and values of each layer at the last M steps, L tensors [B, M, 4 * 2D]: per token keys, then values;
     valid bool [B, M]; position in its episode of the next step, int64 [B]).
 
-    Parameters: `class_token` [1, D]; `observation.weight` [D, input width], `reward_and_reset.weight` [D, 2]
-    (columns reward, reset), `action.weight` [D, 1], each with `bias`; `layers.i` (see `WindowLayer`).
+    Parameters: `class_token` [1, D]; `observation.weight` [D, input width], `reset.weight` and
+    `action.weight` [D, 1], each with `bias`; `layers.i` (see `WindowLayer`).
 
     Source: https://github.com/Metta-AI/metta, agent/src/metta/agent/components/sliding_transformer.py. Differs in:
     empty slots and those of earlier episodes are masked in acting and in training alike (there: attended as zeros);
     the window is the same in both (there, a training segment sees its whole past); the last action is one number, its
-    index; the last reward is that of the observation's token, which holds penalties only; the projection of the
-    observation is kept when its width is D; no norm after the last layer, positions scaled by `position_scale` and
-    small weights at the start, for the reasons given in `transformer.py`.
+    index; there is no last reward, because the observation's token holds penalties only, which no level has; the
+    projection of the observation is kept when its width is D; no norm after the last layer, positions scaled by
+    `position_scale` and small weights at the start, for the reasons given in `transformer.py`.
     """
 
-    extra_inputs = 2
+    extra_inputs = 1
 
     def __init__(self, config: "SlidingConfig", input_width: int) -> None:
         super().__init__()
@@ -53,14 +52,14 @@ class SlidingTransformer(nn.Module):
         self.class_token = nn.Parameter(torch.empty(1, config.width))
         initialise(self, "normal_0.02")
         self.observation = nn.Linear(input_width, config.width)
-        self.reward_and_reset = nn.Linear(2, config.width)
+        self.reset = nn.Linear(1, config.width)
         self.action = nn.Linear(1, config.width)
         self.layers = nn.ModuleList(
             WindowLayer(config.width, config.num_heads, config.feed_forward, config.window, TOKENS)
             for _ in range(config.num_layers)
         )
         self.position_scale = config.position_scale
-        for part in (self.observation, self.reward_and_reset, self.action):
+        for part in (self.observation, self.reset, self.action):
             initialise(part, "attention")
         for module in self.layers.modules():
             if isinstance(module, nn.Linear):
@@ -77,7 +76,7 @@ class SlidingTransformer(nn.Module):
         return caches, valid, torch.zeros(batch, dtype=torch.int64, device=device)
 
     def forward(self, x: Tensor, resets: Tensor, state: CacheState) -> tuple[Tensor, CacheState]:
-        """x [B, T, input_width + 2], resets bool [B, T], state -> [B, T, D], new state."""
+        """x [B, T, input_width + 1], resets bool [B, T], state -> [B, T, D], new state."""
         caches, valid, position = state
         context = context_of(valid, resets, BLOCK)
         positions = steps_in_episode(position, resets)
@@ -93,8 +92,8 @@ class SlidingTransformer(nn.Module):
 
     def tokens(self, x: Tensor, resets: Tensor) -> Tensor:
         """The four tokens of each step, without positions, [B, T, 4, D]."""
-        perception, reward, action = x.split([self.input_width, 1, 1], 2)
-        reward_and_reset = self.reward_and_reset(torch.cat([reward, resets.unsqueeze(2).to(x.dtype)], 2))
+        perception, action = x.split([self.input_width, 1], 2)
+        reset = self.reset(resets.unsqueeze(2).to(x.dtype))
         observation = self.observation(perception)
         class_token = self.class_token.expand_as(observation)
-        return torch.stack([class_token, observation, reward_and_reset, self.action(action)], 2)
+        return torch.stack([class_token, observation, reset, self.action(action)], 2)

@@ -205,14 +205,13 @@ def test_sliding():
     def twin_row(b):
         steps = []
         for t in range(STEPS):
-            reward, action = x[b, t, -2], x[b, t, -1]
-            columns = p["reward_and_reset.weight"]
+            action = x[b, t, -1]
             steps.append(
                 torch.stack(
                     [
                         p["class_token"][0],
-                        p["observation.weight"] @ x[b, t, :-2] + p["observation.bias"],
-                        columns[:, 0] * reward + columns[:, 1] * float(resets[b, t]) + p["reward_and_reset.bias"],
+                        p["observation.weight"] @ x[b, t, :-1] + p["observation.bias"],
+                        p["reset.weight"][:, 0] * float(resets[b, t]) + p["reset.bias"],
                         p["action.weight"][:, 0] * action + p["action.bias"],
                     ]
                 )
