@@ -20,8 +20,6 @@ def choose_device(system: SystemConfig) -> torch.device:
     available = torch.cuda.is_available()
     if system.device == "cuda" and not available:
         raise InputError("system.device=cuda, but torch sees no GPU here; allowed: cpu, auto.")
-    # cuDNN, which computes LSTMs, would round its factors to 10 bits unless told not to.
-    torch.backends.cudnn.allow_tf32 = False
     return torch.device("cuda" if available and system.device != "cpu" else "cpu")
 
 

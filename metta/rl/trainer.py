@@ -76,6 +76,7 @@ def train(
     """
     begun = clock()
     device = choose_device(config.system)
+    torch.backends.cudnn.allow_tf32 = False  # else it rounds the factors of LSTMs to 10 bits
     worlds = choose_worlds(config)
     acting, learning = choose_shares(choose_threads(config.system), device, worlds)
     shards = Shards(learning)
