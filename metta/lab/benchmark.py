@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -90,7 +90,6 @@ class Benchmark:
     """Where the experiment lies, if not in `output` alone, which is its local folder then."""
     _display: Display = field(default_factory=Display)
     _records: dict[str, RunRecord] = field(default_factory=dict)
-    _beat: Callable[[], None] = lambda: None
     _send_at: float = 0.0
     _kept: list[RunRecord] = field(default_factory=list)
     _kept_references: References = field(default_factory=dict)
@@ -119,8 +118,7 @@ class Benchmark:
         """
         if self.bucket is None:
             return self._execute(dispatcher)
-        with self.bucket.leased(f"the benchmark in {self.bucket.address}") as beat:
-            self._beat = beat
+        with self.bucket.owned(f"the benchmark in {self.bucket.address}"):
             # Checkpoints stay there until a job needs them.
             self.bucket.fetch(lambda name: f"/{CHECKPOINTS_FOLDER}/" not in f"/{name}")
             return self._execute(dispatcher)
@@ -262,7 +260,6 @@ class Benchmark:
             return
         self._send_at = time.monotonic() + SECONDS_BETWEEN_SENDINGS
         try:
-            self._beat()
             self.bucket.send(_is_of_the_benchmark)
         except RunError as error:
             if final:

@@ -46,8 +46,7 @@ class EvaluateJob(Job):
         A run in a bucket is fetched first, and the results are sent there.
 
         Raises:
-            InputError: the checkpoint is missing, damaged or of another architecture, the output cannot be written, or
-                somebody works on the run in the bucket.
+            InputError: the checkpoint is missing, damaged or of another architecture, or the output cannot be written.
             RunError: the bucket does not answer.
         """
         with ending_with_the_runner():
@@ -60,7 +59,7 @@ class EvaluateJob(Job):
                 raise InputError(f"policy_uri={uri!r}: write it as s3://bucket/folder/run/{CHECKPOINTS_FOLDER}.")
             place = Bucket.open(run)
             here = f"{place.folder / CHECKPOINTS_FOLDER}{f':{name}' if name else ''}"
-            with place.worked_in(f"run {place.folder.name!r}", lambda said: print(f"warning: {said}", flush=True)):
+            with place.worked_in(lambda said: print(f"warning: {said}", flush=True)):
                 return self.with_config(self.config.model_copy(update={"policy_uri": here}))._execute()
 
     def _execute(self) -> int:

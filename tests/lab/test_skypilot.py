@@ -12,7 +12,7 @@ import pytest
 from experiments.recipes.benchmark_architectures.adaptive import main
 from metta.analysis.results import read_results
 from metta.base.files import read_json
-from metta.lab import bucket, controller
+from metta.lab import controller
 from metta.lab.decide import Rules
 from metta.lab.dispatch.contract import Command, Ended
 from tests.lab.stand_ins import Bench
@@ -69,7 +69,6 @@ def server(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
     (tmp_path / "work" / "file").touch()
     monkeypatch.setattr(skypilot, "REPOSITORY", tmp_path / "work")
     monkeypatch.setattr(skypilot, "SECONDS_BETWEEN_QUESTIONS", 0.05)
-    monkeypatch.setattr(bucket, "SECONDS_UNTIL_STALE", 0.2)
     monkeypatch.setattr(controller, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(Rules, "pause", lambda self, attempts: 0.0)
     monkeypatch.setattr(launchers, "LocalDispatcher", lambda slots: Near(OUTPUT / "benchmark_results.json"))
