@@ -21,7 +21,7 @@ from benchmarks.gpu.simulator import level_config
 from benchmarks.gpu.simulator import measure as measure_simulator
 from experiments.recipes.benchmark_architectures.batch import read_plan
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from experiments.recipes.benchmark_architectures.planning import PACKAGE
+from experiments.recipes.benchmark_architectures.levels import PACKAGE
 from metta.cli.main import resolve
 from metta.lab.archive import read_archive
 from metta.lab.batch import Batch, Place

@@ -52,7 +52,7 @@ EXTRA_WORDS = {
     ),
     "adaptive.py": (),
     "tuning.py": (
-        *("--trials", "2", "--timesteps", "1", "--architectures", "memory_free"),
+        *("--vary", "learning_rate=0.001,0.002", "--timesteps", "1", "--architectures", "memory_free"),
         *SHORT_EVALUATION[:2],
     ),
     "metta.sim.conformance": (),

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from experiments.recipes.benchmark_architectures import launchers
 from experiments.recipes.benchmark_architectures.adaptive import main
 from metta.analysis.results import read_results
 from metta.base.errors import InUseError
 from metta.lab import bucket
 from metta.lab.bucket import NOTE, OWNER, Bucket
 from metta.lab.decide import Rules
+from metta.lab.dispatch import local
 from tests.lab.stand_ins import Bench, Here
 
 pytest.importorskip("s3fs", reason="s3fs is not installed: uv sync --group s3 --group moto")
@@ -114,7 +114,7 @@ def test_an_experiment(store: Any, bench: Bench, monkeypatch: pytest.MonkeyPatch
     words += ["--seeds-per-level", "1", "--local", "--max-parallel", "1", "--results-root", ADDRESS]
     output = Path("train_dir/s3/benchmarks/results/x")
     here = Here(output / "benchmark_results.json")
-    monkeypatch.setattr(launchers, "LocalDispatcher", lambda slots, gpus: here)
+    monkeypatch.setattr(local, "LocalDispatcher", lambda slots, gpus: here)
     monkeypatch.setattr(Rules, "pause", lambda self, attempts: 0.0)
     assert main(words) == 0
     assert {f"{RUN}/status.json", f"{RUN}/evaluation.json", "benchmark_results.json"} <= names(store)

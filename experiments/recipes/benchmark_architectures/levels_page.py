@@ -6,13 +6,12 @@ and writes that file (minutes), `--check` only says whether page and scores fit 
 """
 
 import hashlib
-import importlib
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from experiments.recipes.benchmark_architectures.level import Level
-from experiments.recipes.benchmark_architectures.planning import LEVELS, PACKAGE
+from experiments.recipes.benchmark_architectures.levels import LEVELS, PACKAGE
 from metta.analysis.summary import aligned_table
 from metta.base.addresses import PLAYERS, RANDOM, SCRIPTED
 from metta.base.endings import report_errors
@@ -43,11 +42,6 @@ deviation over the episodes. `random` draws every action alike; `blind` has the 
 (`metta/sim/scripted/blind.py`); `reflex` remembers nothing and sees its own window (`metta/sim/scripted/reflex.py`);
 `scripted` sees the whole map. What is above `blind` has learned to look; memory counts only where a player that has
 one is clearly above `reflex`."""
-
-
-def _all_levels() -> list[Level]:
-    """The levels in their order."""
-    return [importlib.import_module(f"{PACKAGE}.{name}").LEVEL for name in LEVELS]
 
 
 def environment_hash(sim: SimConfig, evaluation: EvaluationConfig) -> str:
@@ -170,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--measure", action="store_true", help="play the reference players' episodes anew (minutes)")
     parser.add_argument("--check", action="store_true", help="only compare")
     given = parser.parse_args(arguments)
-    levels = _all_levels()
+    levels = list(LEVELS.values())
     if given.measure:
         write_json(SCORES, measure(levels, EvaluationConfig(), SystemConfig(device="cpu")))
     text = page(levels, read_json(SCORES) if SCORES.exists() else {})

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from experiments.recipes.benchmark_architectures.planning import LEVELS, PACKAGE, planned_runs
+from experiments.recipes.benchmark_architectures.levels import LEVELS, PACKAGE
+from experiments.recipes.benchmark_architectures.planning import planned_runs
 from metta.analysis.published import PublishedRun
 from metta.analysis.results import (
     FILE_NAME,
@@ -231,12 +232,10 @@ def _alike(results: Mapping[str, EnvironmentResult], reference: Mapping[str, Env
 
 def play_references(level: str) -> dict[str, dict[str, EnvironmentResult]]:
     """Every reference player on a level's held-out episodes (seconds)."""
-    import importlib
-
     from metta.rl.config import EvaluationConfig, SystemConfig
     from metta.rl.evaluate import evaluate
 
-    environments = importlib.import_module(f"{PACKAGE}.{level}").make_evals()
+    environments = LEVELS[level].make_evals()
     rules = {
         "evaluation": EvaluationConfig().model_dump(mode="json"),
         "evaluation_environments": {name: sim.model_dump(mode="json") for name, sim in environments.items()},
