@@ -20,8 +20,8 @@ from metta.analysis.results import (
 from metta.base.addresses import REFERENCES_FOLDER
 from metta.base.errors import InputError
 from metta.base.files import write_atomically
+from metta.base.provenance import cores, now
 from metta.lab.identity import training_mark
-from metta.lab.provenance import cores, now
 from metta.lab.records import References, benchmark_results, reference_results
 from metta.lab.report_writer import ReportWriter
 from metta.lab.rules import RULES, marks_by_environment

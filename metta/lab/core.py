@@ -6,7 +6,7 @@ import subprocess
 from fnmatch import fnmatch
 
 from metta.base.errors import InputError
-from metta.lab.provenance import REPOSITORY
+from metta.base.provenance import REPOSITORY
 
 RECIPES = "experiments/recipes/benchmark_architectures/"
 CORE = ("metta/sim", "metta/agent", "metta/rl", RECIPES)

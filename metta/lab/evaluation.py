@@ -10,14 +10,14 @@ from metta.analysis.results import EnvironmentResult, environment_result
 from metta.base.addresses import CHECKPOINTS_FOLDER, NEWEST, PLAYERS, checkpoint_address, local_path
 from metta.base.errors import InputError
 from metta.base.files import make_folder, read_json, write_json
+from metta.base.job import Job
+from metta.base.provenance import machine, now, provenance
+from metta.base.stopping import ending_with_the_runner
 from metta.lab.bucket import Bucket, is_bucket
-from metta.lab.job import Job
 from metta.lab.log import patience
-from metta.lab.player import Chosen, PlayerConfig, choose, fixed_by_path, with_players
-from metta.lab.provenance import machine, now, provenance
 from metta.lab.rules import RULES, differ, mark_of, marks_by_environment, rules_in
 from metta.lab.run import RunFolder
-from metta.lab.stopping import ending_with_the_runner
+from metta.rl.resolved_player import Chosen, PlayerConfig, choose, fixed_by_path, with_players
 
 
 class EvaluateConfig(PlayerConfig):

@@ -15,10 +15,10 @@ from metta.analysis.results import (
 )
 from metta.base.errors import InputError
 from metta.base.files import read_json
+from metta.base.provenance import provenance
 from metta.lab.dispatch.contract import command_text
 from metta.lab.evaluation import results_in
 from metta.lab.identity import training_mark
-from metta.lab.provenance import provenance
 from metta.lab.tasks import PlannedReference, PlannedRun
 
 References = Mapping[str, Mapping[str, Mapping[str, EnvironmentResult]]]

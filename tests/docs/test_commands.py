@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from metta.lab.provenance import REPOSITORY
+from metta.base.provenance import REPOSITORY
 
 SHORT_TRAINING = (
     *("trainer.total_timesteps=400", "trainer.num_streams=1", "trainer.rollout_steps=16", "trainer.minibatches=1"),

@@ -14,8 +14,8 @@ from experiments.recipes.benchmark_architectures.planning import at_least, chose
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.flags import Parser, natural
-from metta.lab.crossplay import crossplay, crossplay_text, entrants
-from metta.lab.stopping import interruptible
+from metta.base.stopping import interruptible
+from metta.probes.crossplay import crossplay, crossplay_text, entrants
 from metta.rl.config import EvaluationConfig, SystemConfig
 
 

@@ -15,10 +15,10 @@ from experiments.recipes.benchmark_architectures.planning import at_least, chose
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.flags import Parser, natural
+from metta.base.stopping import interruptible
 from metta.cli.main import resolve
-from metta.lab.imitation import imitation_text, record_of
-from metta.lab.stopping import interruptible
 from metta.lab.training import TrainJob
+from metta.probes.imitation import imitation_text, record_of
 from metta.rl.config import RunConfig
 
 

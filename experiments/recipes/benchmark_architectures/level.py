@@ -6,18 +6,18 @@ from typing import Any
 from pydantic import Field, SkipValidation, ValidationError, model_validator
 
 from experiments.recipes.benchmark_architectures.learning_rates import learning_rate
+from metta.agent.choice import choose_architecture
 from metta.agent.policies.config import PolicyConfig
 from metta.base.addresses import check_run_name
 from metta.base.config import Config, sentence
 from metta.base.errors import InputError
-from metta.lab.architectures import choose_architecture
 from metta.lab.evaluation import EvaluateConfig, EvaluateJob
 from metta.lab.plan import id_part
-from metta.lab.play import PlayConfig, PlayJob
-from metta.lab.probe import ProbeConfig, ProbeJob
-from metta.lab.replay import ReplayConfig, ReplayJob
 from metta.lab.training import TrainJob
 from metta.lab.wandb_mirror import Mode
+from metta.play.live import PlayConfig, PlayJob
+from metta.probes.memory import ProbeConfig, ProbeJob
+from metta.replay.writing import ReplayConfig, ReplayJob
 from metta.rl.config import CurriculumConfig, RunConfig
 from metta.sim.arena import arena_config
 from metta.sim.config import SimConfig

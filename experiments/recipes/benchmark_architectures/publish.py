@@ -33,10 +33,10 @@ from metta.base.errors import InputError
 from metta.base.files import locked, make_folder, read_json, write_json
 from metta.base.flags import Parser
 from metta.base.markers import between_markers
+from metta.base.provenance import REPOSITORY
 from metta.lab.core import core_mark
 from metta.lab.dispatch.contract import command_text
 from metta.lab.plan import RunSpec
-from metta.lab.provenance import REPOSITORY
 from metta.lab.publishing import Expected, Published, check, offered_records, published_run, unfinished
 from metta.lab.records import with_scores
 from metta.lab.rules import marks_by_environment

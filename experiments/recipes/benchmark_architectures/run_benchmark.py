@@ -24,11 +24,11 @@ from experiments.recipes.benchmark_architectures.seeds import check_published
 from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.flags import Parser
+from metta.base.provenance import cores
 from metta.lab.benchmark import Benchmark
 from metta.lab.decide import Rules
 from metta.lab.dispatch.local import LocalDispatcher
 from metta.lab.plan import id_part, plan
-from metta.lab.provenance import cores
 from metta.lab.study import Study
 
 

@@ -30,10 +30,10 @@ from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import make_folder, write_atomically
 from metta.base.flags import Parser
+from metta.base.provenance import code_version, cores
 from metta.lab.decide import Rules
 from metta.lab.dispatch.local import LocalDispatcher
 from metta.lab.plan import id_part, plan
-from metta.lab.provenance import code_version, cores
 from metta.lab.records import reference_results, with_scores
 from metta.lab.study import Study
 from metta.lab.tasks import PlannedRun

@@ -13,10 +13,10 @@ from typing import IO, Any
 
 from metta.base.errors import InputError
 from metta.base.files import disk_faults
+from metta.base.provenance import REPOSITORY, cores
 from metta.lab.dispatch.contract import Command, Ended
 from metta.lab.dispatch.environment import job_environment
 from metta.lab.dispatch.launcher import BaseLauncher
-from metta.lab.provenance import REPOSITORY, cores
 
 SECONDS_TO_STOP = 60.0
 """Time that jobs have to finish and save their update after being asked to stop."""

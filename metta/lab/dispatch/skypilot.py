@@ -19,10 +19,10 @@ from typing import Any
 
 from metta.base.endings import IN_USE, INPUT_ERROR, RUN_ERROR
 from metta.base.errors import InputError
+from metta.base.provenance import REPOSITORY
 from metta.lab.dispatch.contract import Command, Ended, NotNowError, command_text
 from metta.lab.dispatch.launcher import BaseLauncher
 from metta.lab.dispatch.local import LocalDispatcher
-from metta.lab.provenance import REPOSITORY
 
 NO_BUCKET = (
     "--launcher skypilot needs --results-root in a bucket that all machines reach, such as s3://bucket/folder; for "

@@ -1,4 +1,4 @@
-"""Writes docs/levels.md: `uv run python -m experiments.recipes.benchmark_architectures.levels_page [--measure]`.
+"""Writes docs/levels.md: `uv run python -m tools.levels_page [--measure]`.
 
 The page shows the numbers of every level, the physical limit of its environments, the scores of the reference players
 on the held-out episodes, and what each level tests. Scores are read from docs/levels.json; `--measure` plays them anew
@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from experiments.recipes.benchmark_architectures.level import Level
-from experiments.recipes.benchmark_architectures.levels import LEVELS, PACKAGE
+from experiments.recipes.benchmark_architectures.levels import LEVELS
 from metta.analysis.summary import aligned_table
 from metta.base.addresses import PLAYERS, RANDOM, SCRIPTED
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import read_json, write_atomically, write_json
 from metta.base.flags import Parser
-from metta.lab.provenance import REPOSITORY
+from metta.base.provenance import REPOSITORY
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.sim.config import RoomConfig, SimConfig
 
-COMMAND = f"uv run python -m {PACKAGE}.levels_page"
+COMMAND = "uv run python -m tools.levels_page"
 PAGE = REPOSITORY / "docs" / "levels.md"
 SCORES = REPOSITORY / "docs" / "levels.json"
 
@@ -160,7 +160,7 @@ def _scores(levels: Sequence[Level], scores: dict[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, compare or write; returns the exit status."""
-    parser = Parser(f"python -m {PACKAGE}.levels_page", str(__doc__))
+    parser = Parser("python -m tools.levels_page", str(__doc__))
     parser.add_argument("--measure", action="store_true", help="play the reference players' episodes anew (minutes)")
     parser.add_argument("--check", action="store_true", help="only compare")
     given = parser.parse_args(arguments)
