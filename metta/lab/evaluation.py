@@ -11,10 +11,10 @@ from metta.base.addresses import CHECKPOINTS_FOLDER, NEWEST, PLAYERS, checkpoint
 from metta.base.errors import InputError
 from metta.base.files import make_folder, read_json, write_json
 from metta.base.job import Job
+from metta.base.patience import patience
 from metta.base.provenance import machine, now, provenance
 from metta.base.stopping import ending_with_the_runner
 from metta.lab.bucket import Bucket, is_bucket
-from metta.lab.log import patience
 from metta.lab.rules import RULES, differ, mark_of, marks_by_environment, rules_in
 from metta.lab.run import RunFolder
 from metta.rl.resolved_player import Chosen, PlayerConfig, choose, fixed_by_path, with_players
