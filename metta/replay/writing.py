@@ -11,7 +11,7 @@ from metta.base.job import Job
 from metta.base.patience import patience
 from metta.base.provenance import now, provenance
 from metta.base.stopping import ending_with_the_runner
-from metta.rl.resolved_player import Chosen, EpisodeConfig, choose, fixed_by_path, with_players
+from metta.rl.resolved_player import EpisodeConfig, ResolvedPlayer, choose, fixed_by_path, with_players
 
 
 class ReplayConfig(EpisodeConfig):
@@ -63,7 +63,7 @@ def write_replay(config: ReplayConfig) -> Written:
     return with_players(lambda: [choose(config.policy_uri, config.architecture)], lambda who: _write(config, *who))
 
 
-def _write(config: ReplayConfig, chosen: Chosen) -> Written:
+def _write(config: ReplayConfig, chosen: ResolvedPlayer) -> Written:
     sim = config.sim
     output = _output(config, chosen.player)
     make_folder(output.parent)
