@@ -12,7 +12,7 @@ from metta.base.errors import InputError
 from metta.base.files import read_json, write_atomically
 from metta.lab.evaluation_key import marks_by_environment
 from metta.lab.identity import training_mark
-from metta.lab.run import RunFolder
+from metta.lab.run_folder import RunFolder
 
 CURVE_POINTS = 40
 CURVE_METRICS = (

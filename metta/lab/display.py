@@ -9,7 +9,7 @@ from typing import Any
 from metta.base.errors import InputError, RunError
 from metta.lab.executors.contract import tail
 from metta.lab.log import duration_text
-from metta.lab.run import RunFolder
+from metta.lab.run_folder import RunFolder
 
 SECONDS_BETWEEN_DRAWINGS = 1.0
 

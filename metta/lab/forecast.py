@@ -11,7 +11,7 @@ from metta.base.errors import InputError
 from metta.base.files import read_json
 from metta.base.provenance import machine
 from metta.lab.log import duration_text
-from metta.lab.run import RunFolder
+from metta.lab.run_folder import RunFolder
 from metta.lab.tasks import PlannedRun
 
 START_SECONDS = 5.0

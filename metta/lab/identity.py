@@ -12,7 +12,7 @@ from typing import Any
 from metta.analysis.results import FILE_NAME, Key, find_folder, read_results
 from metta.base.addresses import check_run_name
 from metta.base.errors import InputError
-from metta.lab.run import RunFolder, difference_of_settings
+from metta.lab.run_folder import RunFolder, difference_of_settings
 
 TRAINING = ("policy", "sim", "trainer", "curriculum")
 """Parts of a configuration that training depends on and that seeds share; where it runs does not tell seeds apart."""

@@ -13,7 +13,7 @@ from metta.analysis.results import environment_result
 from metta.base.errors import InputError
 from metta.base.files import make_folder, write_json
 from metta.lab.archive import read_archive, run_record
-from metta.lab.run import RunFolder
+from metta.lab.run_folder import RunFolder
 
 RUNS, REPETITIONS = "runs", "repetitions"
 

@@ -21,7 +21,7 @@ from metta.base.errors import InputError
 from metta.base.files import disk_faults, read_json, write_json
 from metta.base.flags import Parser
 from metta.lab.plan import RunSpec
-from metta.lab.run import RunFolder
+from metta.lab.run_folder import RunFolder
 
 Mode = Literal["off", "offline", "online"]
 

@@ -109,8 +109,13 @@ def choose(policy_uri: str, architecture: str | None = None) -> ResolvedPlayer:
     """
     if policy_uri in PLAYERS:
         return ResolvedPlayer(policy_uri, policy_uri, 0)
+    return resolve_checkpoint(checkpoint_address(policy_uri), architecture)
+
+
+def resolve_checkpoint(address: CheckpointAddress, architecture: str | None = None) -> ResolvedPlayer:
+    """The player whose checkpoint an address means. Errors as `choose`."""
     while True:
-        player = find_checkpoint(checkpoint_address(policy_uri))
+        player = find_checkpoint(address)
         try:
             record = read_json(player / "policy.json")
             break
