@@ -18,7 +18,6 @@ from metta.lab.run import Run
 from metta.lab.run_folder import Heartbeat
 from metta.lab.tasks import PlannedRun
 
-
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_ARCHIVES = 20.0
 ON_ONE_CORE = ("system.device=cpu", "system.threads=1")

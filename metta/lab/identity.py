@@ -12,6 +12,7 @@ from typing import Any
 from metta.analysis.results import FILE_NAME, Key, find_folder, read_results
 from metta.base.addresses import check_run_name
 from metta.base.errors import InputError
+from metta.base.run_files import CONFIGURATION
 from metta.lab.run_folder import RunFolder, difference_of_settings
 
 TRAINING = ("policy", "sim", "trainer", "curriculum")
@@ -61,7 +62,7 @@ class KnownRuns:
         if file.exists():
             for record in read_results(file).runs:
                 yield RunFolder(find_folder(file, record.training.run_name, record.training.run_folder))
-        for path in sorted(self._output.glob("*/config.json")):
+        for path in sorted(self._output.glob(f"*/{CONFIGURATION}")):
             yield RunFolder(path.parent)
 
     @property

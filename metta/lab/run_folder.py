@@ -14,6 +14,7 @@ from metta.base.config import Config
 from metta.base.errors import InputError, RunError
 from metta.base.files import make_folder, read_json, write_atomically, write_json
 from metta.base.provenance import now, provenance
+from metta.base.run_files import CONFIGURATION, EVALUATION, LOG, STATUS
 from metta.base.stopping import runner_is_gone, stop_this_process
 from metta.lab.evaluation_key import differ
 
@@ -72,22 +73,22 @@ class RunFolder:
     @property
     def configuration_file(self) -> Path:
         """The resolved configuration and every start's code, packages and machine."""
-        return self.path / "config.json"
+        return self.path / CONFIGURATION
 
     @property
     def status_file(self) -> Path:
         """Where the run stands."""
-        return self.path / "status.json"
+        return self.path / STATUS
 
     @property
     def evaluation_file(self) -> Path:
         """Results of the newest checkpoint on the run's own level with the run's own settings."""
-        return self.path / "evaluation.json"
+        return self.path / EVALUATION
 
     @property
     def log_file(self) -> Path:
         """What the run said, start after start."""
-        return self.path / "log.txt"
+        return self.path / LOG
 
     @property
     def lock_file(self) -> Path:
