@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metta.analysis.frames import load_curves, load_results
-    from metta.lab.acting import load_policy
+    from metta.rl.acting import load_policy
 
 __all__ = ["load_curves", "load_policy", "load_results"]
 
@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 _HOMES = {
     "load_curves": "metta.analysis.frames",
-    "load_policy": "metta.lab.acting",
+    "load_policy": "metta.rl.acting",
     "load_results": "metta.analysis.frames",
 }
 

@@ -7,12 +7,11 @@ N = W * A agent streams.
 
 import statistics
 import time
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import torch
 
-from experiments.recipes.benchmark_architectures.planning import LEVELS, PACKAGE
+from experiments.recipes.benchmark_architectures.levels import LEVELS
 from metta.sim.config import SimConfig
 from metta.sim.constants import NUM_ACTIONS
 
@@ -25,7 +24,7 @@ SEED = 0
 
 def level_config(level: int) -> SimConfig:
     """The configuration of a level's training environment."""
-    config: SimConfig = import_module(f"{PACKAGE}.{LEVELS[level - 1]}").LEVEL.make_env()
+    config: SimConfig = list(LEVELS.values())[level - 1].make_env()
     return config
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from metta.base.config import Config
 from metta.base.endings import INPUT_ERROR, report_errors
 from metta.base.errors import InputError
+from metta.base.job import Job
 from metta.cli.recipes import Recipe, all_recipes, find_recipe, plain_data
 from metta.cli.values import KnownKey, change, known_keys, read_settings, unknown_key_sentence
-from metta.lab.job import Job
 
 USAGE = """usage: uv run ./tools/run.py PATH [key=value ...] [--dry-run]
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from metta.base.config import Config
 from metta.base.errors import InputError
+from metta.base.job import Job
 from metta.cli.values import KnownKey, Setting, read_argument, type_text, value_text
-from metta.lab.job import Job
 
 RECIPES_PACKAGE = "experiments.recipes"
 

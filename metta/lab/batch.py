@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from metta.base.endings import STOPPED
+from metta.base.provenance import cores, now
 from metta.lab.archive import read_archive, run_record, write_archive
 from metta.lab.dispatch.contract import Command, Ended
 from metta.lab.dispatch.local import LocalDispatcher
-from metta.lab.provenance import cores, now
 from metta.lab.run import Heartbeat
 from metta.lab.tasks import PlannedRun
 

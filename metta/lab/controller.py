@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from metta.base.errors import InputError, RunError
+from metta.base.stopping import interruptible
 from metta.lab.attempts import Attempts, Failure
 from metta.lab.decide import Item, Rank, Rules, Start, after_failure, decide
 from metta.lab.dispatch.contract import Command, Dispatcher, Ended, NotNowError
-from metta.lab.stopping import interruptible
 
 POLL_SECONDS = 0.1
 LOOK_SECONDS = 2.0

@@ -10,14 +10,14 @@ from metta.analysis.results import EnvironmentResult, environment_result
 from metta.base.addresses import CHECKPOINTS_FOLDER, NEWEST, PLAYERS, checkpoint_address, local_path
 from metta.base.errors import InputError
 from metta.base.files import make_folder, read_json, write_json
+from metta.base.job import Job
+from metta.base.provenance import machine, now, provenance
+from metta.base.stopping import ending_with_the_runner
 from metta.lab.bucket import Bucket, is_bucket
-from metta.lab.job import Job
 from metta.lab.log import patience
-from metta.lab.player import Chosen, PlayerConfig, choose, fixed_by_path, with_players
-from metta.lab.provenance import machine, now, provenance
 from metta.lab.rules import RULES, differ, mark_of, marks_by_environment, rules_in
 from metta.lab.run import RunFolder
-from metta.lab.stopping import ending_with_the_runner
+from metta.rl.resolved_player import Chosen, PlayerConfig, choose, fixed_by_path, with_players
 
 
 class EvaluateConfig(PlayerConfig):
@@ -46,8 +46,7 @@ class EvaluateJob(Job):
         A run in a bucket is fetched first, and the results are sent there.
 
         Raises:
-            InputError: the checkpoint is missing, damaged or of another architecture, the output cannot be written, or
-                somebody works on the run in the bucket.
+            InputError: the checkpoint is missing, damaged or of another architecture, or the output cannot be written.
             RunError: the bucket does not answer.
         """
         with ending_with_the_runner():
@@ -60,7 +59,7 @@ class EvaluateJob(Job):
                 raise InputError(f"policy_uri={uri!r}: write it as s3://bucket/folder/run/{CHECKPOINTS_FOLDER}.")
             place = Bucket.open(run)
             here = f"{place.folder / CHECKPOINTS_FOLDER}{f':{name}' if name else ''}"
-            with place.worked_in(f"run {place.folder.name!r}", lambda said: print(f"warning: {said}", flush=True)):
+            with place.worked_in(lambda said: print(f"warning: {said}", flush=True)):
                 return self.with_config(self.config.model_copy(update={"policy_uri": here}))._execute()
 
     def _execute(self) -> int:

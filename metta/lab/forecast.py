@@ -9,8 +9,8 @@ from statistics import fmean
 
 from metta.base.errors import InputError
 from metta.base.files import read_json
+from metta.base.provenance import machine
 from metta.lab.log import duration_text
-from metta.lab.provenance import machine
 from metta.lab.run import RunFolder
 from metta.lab.tasks import PlannedRun
 

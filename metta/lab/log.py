@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metta.base.files import reason
-from metta.lab.provenance import now
+from metta.base.provenance import now
 
 if TYPE_CHECKING:
     from metta.rl.metrics import Progress

@@ -18,9 +18,9 @@ from metta.base.endings import report_errors
 from metta.base.errors import InputError, RunError
 from metta.base.files import read_json
 from metta.base.flags import Parser, natural
+from metta.base.stopping import ending_with_the_runner, interruptible
 from metta.lab.dispatch.environment import job_environment
-from metta.lab.replay import ReplayConfig, write_replay
-from metta.lab.stopping import ending_with_the_runner, interruptible
+from metta.replay.writing import ReplayConfig, write_replay
 
 
 def wanted(benchmark: Gathered, kinds: Sequence[str] = KINDS) -> list[tuple[int, Choice]]:

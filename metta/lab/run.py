@@ -13,9 +13,9 @@ from metta.base.addresses import CHECKPOINTS_FOLDER, check_run_name
 from metta.base.config import Config
 from metta.base.errors import InputError, RunError
 from metta.base.files import make_folder, read_json, write_atomically, write_json
-from metta.lab.provenance import now, provenance
+from metta.base.provenance import now, provenance
+from metta.base.stopping import runner_is_gone, stop_this_process
 from metta.lab.rules import differ
-from metta.lab.stopping import runner_is_gone, stop_this_process
 
 FORMAT = 1
 HEARTBEAT_SECONDS = 5.0

@@ -10,12 +10,12 @@ from metta.base.addresses import local_path, path_text
 from metta.base.endings import STOPPED
 from metta.base.errors import InputError, RunError
 from metta.base.files import locked, make_folder
+from metta.base.job import Job
+from metta.base.stopping import Ending, asked_to_end
 from metta.lab.bucket import Bucket, is_bucket, local_folder
 from metta.lab.evaluation import EvaluateConfig, evaluate_into, result_sentences
-from metta.lab.job import Job
 from metta.lab.log import ProgressLine, RunLog, patience
 from metta.lab.run import Heartbeat, RunFolder
-from metta.lab.stopping import Ending, asked_to_end
 from metta.lab.wandb_mirror import Mode, check_available, mirrored
 from metta.rl.config import RunConfig
 
@@ -61,7 +61,7 @@ class TrainJob(Job):
         if self.bucket is None:
             return self._execute(folder)
         place = Bucket.open(self.bucket).below(self.config.run)
-        with place.worked_in(f"run {self.config.run!r}", lambda sentence: print(f"warning: {sentence}", flush=True)):
+        with place.worked_in(lambda sentence: print(f"warning: {sentence}", flush=True)):
             return self._execute(folder)
 
     def _execute(self, folder: RunFolder) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from metta.base.provenance import REPOSITORY
 from metta.cli.main import USAGE, main, resolve
-from metta.lab.provenance import REPOSITORY
 
 PACKAGE = "experiments.recipes.benchmark_architectures"
 TRAIN = f"{PACKAGE}.level_1_basic.train"

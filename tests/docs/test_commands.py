@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from metta.lab.provenance import REPOSITORY
+from metta.base.provenance import REPOSITORY
 
 SHORT_TRAINING = (
     *("trainer.total_timesteps=400", "trainer.num_streams=1", "trainer.rollout_steps=16", "trainer.minibatches=1"),
@@ -53,7 +53,7 @@ EXTRA_WORDS = {
     ),
     "adaptive.py": (),
     "tuning.py": (
-        *("--trials", "2", "--timesteps", "1", "--architectures", "memory_free"),
+        *("--vary", "learning_rate=0.001,0.002", "--timesteps", "1", "--architectures", "memory_free"),
         *SHORT_EVALUATION[:2],
     ),
     "metta.sim.conformance": (),

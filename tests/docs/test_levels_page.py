@@ -2,12 +2,12 @@
 
 import pytest
 
-from experiments.recipes.benchmark_architectures import levels_page as module
 from experiments.recipes.benchmark_architectures.level_1_basic import LEVEL
 from metta.base.addresses import PLAYERS
 from metta.base.errors import InputError
 from metta.base.files import read_json
 from metta.rl.config import EvaluationConfig, SystemConfig
+from tools import levels_page as module
 
 SCORES = read_json(module.SCORES)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from metta.lab.provenance import REPOSITORY
+from metta.base.provenance import REPOSITORY
 from metta.rl.trainer import train
 from tests.analysis.wide import write_benchmark
 from tests.rl.small_run import small_run

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from experiments.recipes.benchmark_architectures import adaptive, launchers, run_benchmark
+from experiments.recipes.benchmark_architectures import adaptive, run_benchmark
 from experiments.recipes.benchmark_architectures.adaptive import main
 from metta.analysis.results import read_results
 from metta.base.addresses import PLAYERS
@@ -22,6 +22,7 @@ from metta.base.files import holder, locked
 from metta.cli.main import resolve
 from metta.lab import controller
 from metta.lab.decide import Rules
+from metta.lab.dispatch import local
 from tests.lab.stand_ins import Bench, Here, environment_result
 
 OUTPUT = Path("train_dir/x")
@@ -38,9 +39,9 @@ VIT, FAST = "x.vit.level_1_basic.s0", "x.fast.level_1_basic.s0"
 def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
     """Commands run in this process with stand-ins for training and evaluation; nobody waits between tries."""
     found = Here(RESULTS)
-    monkeypatch.setattr(launchers, "LocalDispatcher", lambda slots, gpus: found)
+    monkeypatch.setattr(local, "LocalDispatcher", lambda slots, gpus: found)
     monkeypatch.setattr(Rules, "pause", lambda self, attempts: 0.0)
-    monkeypatch.setattr(adaptive, "visible_gpus", list)
+    monkeypatch.setattr(local, "visible_gpus", list)
     return found
 
 
@@ -115,7 +116,7 @@ def test_skip_training_evaluates_what_is_there(here: Here) -> None:
 
 
 def test_another_number_of_jobs_continues_with_the_same_threads(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adaptive, "cores", lambda: 8)
+    monkeypatch.setattr(local, "cores", lambda: 8)
     main(LOCAL)
     here.done.clear()
     assert main([*SMALL, "--local", "--max-parallel", "4"]) == 0

@@ -7,9 +7,9 @@ import pytest
 
 from experiments.recipes.benchmark_architectures.batch import main, read_plan
 from metta.base.errors import InputError
+from metta.base.provenance import REPOSITORY
 from metta.lab.archive import CURVE_POINTS, read_archive, write_archive
 from metta.lab.batch import Batch
-from metta.lab.provenance import REPOSITORY
 from metta.lab.run import RunFolder
 
 SMALL = (

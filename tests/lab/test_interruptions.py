@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from metta.base.files import holder
-from metta.lab.provenance import REPOSITORY
+from metta.base.provenance import REPOSITORY
 from metta.lab.run import RunFolder
 
 INTERRUPTIONS = int(os.environ.get("METTA_INTERRUPTIONS", "8"))

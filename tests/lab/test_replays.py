@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from experiments.recipes.benchmark_architectures import launchers, run_benchmark
+from experiments.recipes.benchmark_architectures import run_benchmark
 from experiments.recipes.benchmark_architectures.adaptive import main as adaptive
 from experiments.recipes.benchmark_architectures.run_benchmark import main
 from metta.analysis.gather import gather
 from metta.analysis.replays import KINDS, Choice
 from metta.base.errors import InputError
 from metta.lab import benchmark, replays
+from metta.lab.dispatch import local
 from tests.lab.stand_ins import Bench, Here
 
 # The stand-ins of `bench` take their places.
@@ -24,7 +25,7 @@ def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
     """Commands run in this process; four cores."""
     found = Here()
     monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: found)
-    monkeypatch.setattr(launchers, "LocalDispatcher", lambda slots, gpus: found)
+    monkeypatch.setattr(local, "LocalDispatcher", lambda slots, gpus: found)
     monkeypatch.setattr(benchmark, "cores", lambda: 4)
     return found
 

@@ -12,7 +12,7 @@ import pytest
 from experiments.recipes.benchmark_architectures.adaptive import main
 from metta.analysis.results import read_results
 from metta.base.files import read_json
-from metta.lab import bucket, controller
+from metta.lab import controller
 from metta.lab.decide import Rules
 from metta.lab.dispatch.contract import Command, Ended
 from tests.lab.stand_ins import Bench
@@ -20,7 +20,6 @@ from tests.lab.stand_ins import Bench
 pytest.importorskip("sky", reason="skypilot is not installed: uv sync --group skypilot")
 yaml = pytest.importorskip("yaml")
 
-from experiments.recipes.benchmark_architectures import launchers  # noqa: E402
 from metta.lab.dispatch import skypilot  # noqa: E402
 from metta.lab.dispatch.skypilot import SkyPilotDispatcher, as_yaml, job_name, task_record  # noqa: E402
 from tests.lab.skypilot_server import Job, Server  # noqa: E402
@@ -69,10 +68,9 @@ def server(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
     (tmp_path / "work" / "file").touch()
     monkeypatch.setattr(skypilot, "REPOSITORY", tmp_path / "work")
     monkeypatch.setattr(skypilot, "SECONDS_BETWEEN_QUESTIONS", 0.05)
-    monkeypatch.setattr(bucket, "SECONDS_UNTIL_STALE", 0.2)
     monkeypatch.setattr(controller, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(Rules, "pause", lambda self, attempts: 0.0)
-    monkeypatch.setattr(launchers, "LocalDispatcher", lambda slots: Near(OUTPUT / "benchmark_results.json"))
+    monkeypatch.setattr(skypilot, "LocalDispatcher", lambda slots: Near(OUTPUT / "benchmark_results.json"))
     fsspec.filesystem("memory").store.clear()
     from sky.server import common
 

@@ -12,8 +12,8 @@ import torch
 
 from benchmarks.gpu.__main__ import main as benchmark
 from metta.base.errors import InputError
+from metta.base.provenance import REPOSITORY
 from metta.cli.main import main
-from metta.lab.provenance import REPOSITORY
 from metta.rl.config import TrainingSimConfig
 from metta.sim import devices
 from metta.sim.conformance import main as conformance

@@ -28,6 +28,8 @@ class Command:
     """Gets everything the command prints."""
     threads: int
     """Threads of the numerical libraries; 0 leaves the choice to the command."""
+    near: bool = False
+    """It is short and runs on this machine, wherever the others run."""
 
     def __str__(self) -> str:
         return command_text(self.words)

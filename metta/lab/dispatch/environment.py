@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from metta.lab.stopping import RUNNER_VARIABLE
+from metta.base.stopping import RUNNER_VARIABLE
 
 BYTECODE = Path(sys.prefix) / "bytecode"
 """Compiled modules of the jobs, where the caller wants none beside the sources: without them every job of thousands

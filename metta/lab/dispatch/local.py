@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
+from metta.base.errors import InputError
 from metta.base.files import disk_faults
+from metta.base.provenance import REPOSITORY, cores
 from metta.lab.dispatch.contract import Command, Ended
 from metta.lab.dispatch.environment import job_environment
-from metta.lab.provenance import REPOSITORY
+from metta.lab.dispatch.launcher import BaseLauncher
 
 SECONDS_TO_STOP = 60.0
 """Time that jobs have to finish and save their update after being asked to stop."""
@@ -97,6 +99,35 @@ class LocalDispatcher:
     def _least_used_gpu(self) -> str | None:
         used = Counter(job.gpu for job in self._running.values())
         return min(self._gpus, key=lambda gpu: used[gpu], default=None)
+
+
+class Launcher(BaseLauncher):
+    """This machine: its GPUs, or else its cores, are shared out."""
+
+    def resources(self) -> dict[str, Any]:
+        """None: there is nothing to choose. Raises `InputError`."""
+        if self.words:
+            raise InputError(
+                "--resource is for --launcher slurm and --launcher skypilot; jobs on this machine share it."
+            )
+        return {}
+
+    def share(self, runs: int) -> tuple[int, int]:
+        """Jobs at a time for so many runs, and threads of each."""
+        slots = min(self.max_parallel, len(visible_gpus()) * self.jobs_per_gpu or cores(), runs)
+        return slots, max(1, cores() // slots)
+
+    def remark(self, slots: int) -> str | None:
+        """Why there are fewer jobs at a time than asked for."""
+        if slots >= self.max_parallel:
+            return None
+        gpus = visible_gpus()
+        what = f"{len(gpus)} GPUs" if gpus else f"{cores()} cores"
+        return f"{slots} jobs at a time, because this machine has {what}."
+
+    def executor(self, slots: int, output: Path, address: str | None) -> LocalDispatcher:
+        """Subprocesses."""
+        return LocalDispatcher(slots, visible_gpus())
 
 
 def visible_gpus() -> list[str]:

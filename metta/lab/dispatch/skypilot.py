@@ -11,15 +11,23 @@ import os
 import re
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from metta.base.endings import IN_USE, INPUT_ERROR, RUN_ERROR
 from metta.base.errors import InputError
+from metta.base.provenance import REPOSITORY
 from metta.lab.dispatch.contract import Command, Ended, NotNowError, command_text
-from metta.lab.provenance import REPOSITORY
+from metta.lab.dispatch.launcher import BaseLauncher
+from metta.lab.dispatch.local import LocalDispatcher
+
+NO_BUCKET = (
+    "--launcher skypilot needs --results-root in a bucket that all machines reach, such as s3://bucket/folder; for "
+    "this machine give --local."
+)
 
 DEFAULTS: Mapping[str, Any] = {
     "accelerators": {"L4": 1, "A10G": 1, "T4": 1, "A100": 1},
@@ -143,6 +151,7 @@ class SkyPilotDispatcher:
         self._address = address
         self._cpus = cpus
         self._resources = dict(resources)
+        self._near = LocalDispatcher(1)
         self._jobs: dict[str, _Job] = {}
         self._asked_at = float("-inf")
         self._warned = False
@@ -166,7 +175,8 @@ class SkyPilotDispatcher:
 
         Raises `NotNowError` if the server does not answer.
         """
-        waiting = {job_name(command.name, self._address): command for command in commands}
+        far = [command for command in commands if not command.near]
+        waiting = {job_name(command.name, self._address): command for command in far}
         for _ in range(QUESTIONS):
             try:
                 records = self._records()
@@ -194,6 +204,9 @@ class SkyPilotDispatcher:
             InputError: the task is not valid.
             NotNowError: the server does not answer.
         """
+        if command.near:
+            self._near.start(command)
+            return
         if command.name in self._doubtful:
             if self.adopt([command]):
                 return
@@ -214,7 +227,8 @@ class SkyPilotDispatcher:
 
     def poll(self) -> list[Ended]:
         """The jobs that have ended since the last call; SkyPilot is asked now and then."""
-        ended = [end for name in list(self._jobs) if (end := self._refused(name)) is not None]
+        ended = list(self._near.poll())
+        ended += [end for name in list(self._jobs) if (end := self._refused(name)) is not None]
         submitted = any(job.submission.done() for job in self._jobs.values())
         if not submitted or time.monotonic() - self._asked_at < SECONDS_BETWEEN_QUESTIONS:
             return ended
@@ -237,11 +251,20 @@ class SkyPilotDispatcher:
 
     def end(self, name: str) -> None:
         """Ask for a job to be cancelled; `poll` asks again until it is, and reports it."""
+        if name not in self._jobs:
+            self._near.end(name)
+            return
         self._jobs[name].ending = True
         self._asked_at = float("-inf")
 
     def close(self) -> None:
         """Cancel all jobs and wait until SkyPilot says that they have ended; says of which it has not."""
+        try:
+            self._near.close()
+        finally:
+            self._close_far()  # also after a second Ctrl-C: what is far away is paid for
+
+    def _close_far(self) -> None:
         deadline = time.monotonic() + SECONDS_TO_STOP
         for job in self._jobs.values():
             job.ending = True
@@ -328,6 +351,32 @@ class SkyPilotDispatcher:
         fields = ["job_id", "job_name", "status", "failure_reason"]
         answer = self._sky.get(self._sky.jobs.queue_v2(refresh=False, fields=fields))
         return list(answer[0] if isinstance(answer, tuple) else answer)
+
+
+class Launcher(BaseLauncher):
+    """Clouds, Kubernetes and clusters that SkyPilot knows; the reference players play here."""
+
+    silence_seconds = 1800.0  # SkyPilot calls a job running while its machine is still being set up
+    elsewhere = True
+
+    def preview(self, commands: Iterable[Command], address: str | None) -> list[str]:
+        """The tasks as comments, so that the commands below them stay a script."""
+        try:
+            check_available()
+            if address is None:
+                raise InputError(NO_BUCKET)
+            resources = self.resources()
+            tasks = [as_yaml(task_record(command, address, self.cpus_per_job, resources)) for command in commands]
+        except InputError as error:
+            return [f"# no SkyPilot tasks: {error}"]
+        return [f"#| {line}" for task in tasks for line in ["---", *task.splitlines()]]
+
+    def executor(self, slots: int, output: Path, address: str | None) -> SkyPilotDispatcher:
+        """Managed jobs. Raises `InputError` if SkyPilot, its server, infrastructure or a bucket is missing."""
+        check_available()
+        if address is None:
+            raise InputError(NO_BUCKET)
+        return SkyPilotDispatcher(slots, address, self.cpus_per_job, self.resources())
 
 
 def _may_pass(error: BaseException | None) -> bool:

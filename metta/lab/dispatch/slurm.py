@@ -18,6 +18,7 @@ from typing import Any
 from metta.base.endings import INPUT_ERROR, RUN_ERROR
 from metta.base.errors import InputError, RunError
 from metta.lab.dispatch.contract import Command, Ended, NotNowError
+from metta.lab.dispatch.launcher import BaseLauncher
 from metta.lab.dispatch.remote_command import RemoteCommand, exit_status
 
 WAITING = {
@@ -244,6 +245,21 @@ class SlurmDispatcher:
         text = _ask("squeue", "--me", "--states=all", "--noheader", "--format=%A|%T|%r|%j|%k")
         found = [_Line(*line.split("|", 4)) for line in text.splitlines() if line.count("|") >= 4]
         return {line.id: line for line in found}
+
+
+class Launcher(BaseLauncher):
+    """A Slurm cluster that this machine can submit to."""
+
+    def resources(self) -> dict[str, Any]:
+        """Further options of sbatch. Raises `InputError`."""
+        found = super().resources()
+        if not (isinstance(found.get("time", 1), int) and found.get("time", 1) >= 1):
+            raise InputError(f"--resource time={found['time']} must be a whole number of minutes, at least 1.")
+        return found
+
+    def executor(self, slots: int, output: Path, address: str | None) -> SlurmDispatcher:
+        """Jobs in the queue. Raises `InputError` if submitit or Slurm is missing."""
+        return SlurmDispatcher(slots, output, self.cpus_per_job, self.resources())
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from metta.lab.dispatch import skypilot, slurm
 from metta.lab.dispatch.contract import Command, Dispatcher, Ended, NotNowError
 from metta.lab.dispatch.skypilot import SkyPilotDispatcher
 from metta.lab.dispatch.slurm import SlurmDispatcher
-from metta.lab.dispatch.split import SplitDispatcher
 
 COMMANDS = [Command(f"r{number}", ("a.b.train",), Path("log.txt"), 1) for number in (1, 2, 3)]
 
@@ -156,13 +155,16 @@ def test_jobs_that_could_not_be_cancelled_are_named(
     assert "they may go on" in said
 
 
-def test_what_runs_far_away_is_ended_although_the_end_of_what_runs_near_is_interrupted() -> None:
-    closed = []
-
+def test_what_runs_far_away_is_ended_although_the_end_of_what_runs_near_is_interrupted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
 
-    near, far = SimpleNamespace(close=interrupt), SimpleNamespace(close=lambda: closed.append("far"))
+    place = Place()
+    monkeypatch.setattr(skypilot, "LocalDispatcher", lambda slots: SimpleNamespace(close=interrupt, poll=list))
+    dispatcher = with_skypilot(place, monkeypatch, tmp_path)
+    started(dispatcher, place)
     with pytest.raises(KeyboardInterrupt):
-        SplitDispatcher(far, near, []).close()  # type: ignore[arg-type]
-    assert closed == ["far"]
+        dispatcher.close()
+    assert place.cancelled == {1, 2, 3}

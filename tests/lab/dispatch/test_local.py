@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from metta.base import stopping
 from metta.base.endings import STOPPED
 from metta.base.errors import InputError
 from metta.cli.main import resolve
-from metta.lab import run, stopping
+from metta.lab import run
 from metta.lab.dispatch import local
 from metta.lab.dispatch.contract import Command, Ended, command_text, tail
 from metta.lab.dispatch.local import LocalDispatcher, visible_gpus

@@ -9,7 +9,7 @@ from metta.analysis.intervals import mean_interval
 from metta.analysis.summary import aligned_table
 from metta.base.errors import InputError
 from metta.base.files import make_folder, read_json, write_json
-from metta.lab.provenance import now, provenance
+from metta.base.provenance import now, provenance
 from metta.rl.config import RunConfig
 
 WITHOUT_EFFECT = {"run", "system"}

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from metta.agent.choice import choose_architecture, configuration_builders
 from metta.base.errors import InputError
-from metta.lab.architectures import choose_architecture, configuration_builders
 
 
 @pytest.mark.parametrize("key", list(ARCHITECTURES))

@@ -1,5 +1,5 @@
-"""How work is asked to end early, and how it ends: one way for Ctrl-C, SIGTERM, SIGHUP, a time limit, the death of the
-runner that started it, and a lost lease.
+"""How work is asked to end early, and how it ends: one way for Ctrl-C, SIGTERM, SIGHUP, a time limit, and the death
+of the runner that started it.
 
 A run that trains is asked, finishes its update, saves it and leaves (metta/lab/training.py); everything else is
 interrupted at once. Whatever asks from inside this process calls `stop_this_process`.

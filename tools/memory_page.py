@@ -1,4 +1,4 @@
-"""Fills the tables of docs/memory.md: `uv run python -m experiments.recipes.benchmark_architectures.memory_page`.
+"""Fills the tables of docs/memory.md: `uv run python -m tools.memory_page`.
 
 The tables are made from docs/memory.json. `--probes`, `--crossplay`, `--imitation` and `--benchmark` take over what
 those commands wrote, each in the place of what was there; `--check` only says whether the page fits the file (exit
@@ -17,10 +17,10 @@ from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import read_json, write_atomically, write_json
 from metta.base.flags import Parser
-from metta.lab.crossplay import PUT, TAKEN, rating_text
-from metta.lab.imitation import imitation_rows
-from metta.lab.probe import state_text
-from metta.lab.provenance import REPOSITORY
+from metta.base.provenance import REPOSITORY
+from metta.probes.crossplay import PUT, TAKEN, rating_text
+from metta.probes.imitation import imitation_rows
+from metta.probes.memory import state_text
 
 PAGE = REPOSITORY / "docs" / "memory.md"
 RESULTS = REPOSITORY / "docs" / "memory.json"

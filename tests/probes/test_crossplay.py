@@ -7,7 +7,7 @@ import pytest
 
 from experiments.recipes.benchmark_architectures.crossplay import main
 from metta.base.errors import InputError
-from metta.lab.crossplay import Entrant, crossplay, crossplay_text, entrants, games_of, standings
+from metta.probes.crossplay import Entrant, crossplay, crossplay_text, entrants, games_of, standings
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.trainer import train
 from tests.rl.small_run import SIM, small_run

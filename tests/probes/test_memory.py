@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from metta.base.errors import InputError
-from metta.lab.probe import ProbeConfig, ProbeJob, probe_text
+from metta.probes.memory import ProbeConfig, ProbeJob, probe_text
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.trainer import train
 from tests.rl.small_run import SIM, small_run

@@ -13,9 +13,9 @@ from typing import Any
 from metta.analysis.summary import aligned_table
 from metta.base.errors import InputError
 from metta.base.files import make_folder, read_json, write_json
-from metta.lab.player import choose
-from metta.lab.provenance import now, provenance
+from metta.base.provenance import now, provenance
 from metta.rl.config import EvaluationConfig, SystemConfig
+from metta.rl.resolved_player import choose
 from metta.sim.config import SimConfig
 
 PUT = ("lost_ore_red", "lost_battery_red")

@@ -7,7 +7,7 @@ import pytest
 
 import metta
 from metta.base.errors import InputError
-from metta.lab.acting import ActingPolicy
+from metta.rl.acting import ActingPolicy
 from metta.rl.trainer import train
 from metta.sim.vector_env import VectorEnv
 from tests.rl.small_run import SIM, small_run

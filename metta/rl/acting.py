@@ -14,8 +14,8 @@ from metta.agent.policy import Policy
 from metta.agent.state import State
 from metta.base.addresses import checkpoint_address
 from metta.base.errors import InputError
-from metta.lab.player import find_checkpoint
 from metta.rl.checkpoint import read_policy_files
+from metta.rl.resolved_player import find_checkpoint
 from metta.rl.sampling import sample_actions
 
 

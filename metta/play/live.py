@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from metta.base.errors import InputError
-from metta.lab.job import Job
-from metta.lab.player import Chosen, EpisodeConfig, choose, fixed_by_path, with_players
-from metta.lab.stopping import interruptible
+from metta.base.job import Job
+from metta.base.stopping import interruptible
+from metta.rl.resolved_player import Chosen, EpisodeConfig, choose, fixed_by_path, with_players
 from metta.sim.config import SimConfig
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import ClassVar, NamedTuple
 
 from metta.base.addresses import local_path
 from metta.base.files import make_folder, write_atomically
-from metta.lab.job import Job
+from metta.base.job import Job
+from metta.base.provenance import now, provenance
+from metta.base.stopping import ending_with_the_runner
 from metta.lab.log import patience
-from metta.lab.player import Chosen, EpisodeConfig, choose, fixed_by_path, with_players
-from metta.lab.provenance import now, provenance
-from metta.lab.stopping import ending_with_the_runner
+from metta.rl.resolved_player import Chosen, EpisodeConfig, choose, fixed_by_path, with_players
 
 
 class ReplayConfig(EpisodeConfig):

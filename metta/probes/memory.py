@@ -13,11 +13,11 @@ from metta.analysis.summary import aligned_table
 from metta.base.addresses import PLAYERS
 from metta.base.errors import InputError
 from metta.base.files import make_folder, write_json
-from metta.lab.job import Job
-from metta.lab.player import EnvironmentConfig, choose, fixed_by_path
-from metta.lab.provenance import now, provenance
-from metta.lab.stopping import ending_with_the_runner
+from metta.base.job import Job
+from metta.base.provenance import now, provenance
+from metta.base.stopping import ending_with_the_runner
 from metta.rl.config import EvaluationConfig
+from metta.rl.resolved_player import EnvironmentConfig, choose, fixed_by_path
 
 if TYPE_CHECKING:
     from metta.analysis.memory_value import Horizon

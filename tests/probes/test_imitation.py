@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from experiments.recipes.benchmark_architectures.imitation import main
-from metta.lab.imitation import imitation_rows, imitation_text
+from metta.probes.imitation import imitation_rows, imitation_text
 
 SMALL = (
     *("trainer.num_streams=1", "trainer.rollout_steps=16", "trainer.minibatches=1", "sim.max_steps=40"),

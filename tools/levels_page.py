@@ -1,4 +1,4 @@
-"""Writes docs/levels.md: `uv run python -m experiments.recipes.benchmark_architectures.levels_page [--measure]`.
+"""Writes docs/levels.md: `uv run python -m tools.levels_page [--measure]`.
 
 The page shows the numbers of every level, the physical limit of its environments, the scores of the reference players
 on the held-out episodes, and what each level tests. Scores are read from docs/levels.json; `--measure` plays them anew
@@ -6,24 +6,23 @@ and writes that file (minutes), `--check` only says whether page and scores fit 
 """
 
 import hashlib
-import importlib
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from experiments.recipes.benchmark_architectures.level import Level
-from experiments.recipes.benchmark_architectures.planning import LEVELS, PACKAGE
+from experiments.recipes.benchmark_architectures.levels import LEVELS
 from metta.analysis.summary import aligned_table
 from metta.base.addresses import PLAYERS, RANDOM, SCRIPTED
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import read_json, write_atomically, write_json
 from metta.base.flags import Parser
-from metta.lab.provenance import REPOSITORY
+from metta.base.provenance import REPOSITORY
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.sim.config import RoomConfig, SimConfig
 
-COMMAND = f"uv run python -m {PACKAGE}.levels_page"
+COMMAND = "uv run python -m tools.levels_page"
 PAGE = REPOSITORY / "docs" / "levels.md"
 SCORES = REPOSITORY / "docs" / "levels.json"
 
@@ -43,11 +42,6 @@ deviation over the episodes. `random` draws every action alike; `blind` has the 
 (`metta/sim/scripted/blind.py`); `reflex` remembers nothing and sees its own window (`metta/sim/scripted/reflex.py`);
 `scripted` sees the whole map. What is above `blind` has learned to look; memory counts only where a player that has
 one is clearly above `reflex`."""
-
-
-def _all_levels() -> list[Level]:
-    """The levels in their order."""
-    return [importlib.import_module(f"{PACKAGE}.{name}").LEVEL for name in LEVELS]
 
 
 def environment_hash(sim: SimConfig, evaluation: EvaluationConfig) -> str:
@@ -166,11 +160,11 @@ def _scores(levels: Sequence[Level], scores: dict[str, Any]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, compare or write; returns the exit status."""
-    parser = Parser(f"python -m {PACKAGE}.levels_page", str(__doc__))
+    parser = Parser("python -m tools.levels_page", str(__doc__))
     parser.add_argument("--measure", action="store_true", help="play the reference players' episodes anew (minutes)")
     parser.add_argument("--check", action="store_true", help="only compare")
     given = parser.parse_args(arguments)
-    levels = _all_levels()
+    levels = list(LEVELS.values())
     if given.measure:
         write_json(SCORES, measure(levels, EvaluationConfig(), SystemConfig(device="cpu")))
     text = page(levels, read_json(SCORES) if SCORES.exists() else {})
