@@ -1,6 +1,6 @@
 """Threads that step shares of a batch of worlds at once, awake between steps that follow each other closely.
 
-The operating system needs about 0.1 ms to wake a sleeping thread (docs/log.md, "Threads awake between steps"), which is
+The operating system needs about 0.1 ms to wake a sleeping thread (docs/diary.md, "Threads awake between steps"), which is
 as long as a step of many worlds. So the threads stay in compiled code after a step and look for the next one
 there, and only sleep when it does not come soon.
 """
