@@ -11,10 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import metta
-
 PACKAGES = ("torch", "numba", "numpy", "pydantic", "gymnasium", "pettingzoo", "safetensors")
-REPOSITORY = Path(metta.__file__).resolve().parents[1]
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def now() -> str:

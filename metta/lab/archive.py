@@ -10,8 +10,8 @@ from typing import Any
 
 from metta.base.errors import InputError
 from metta.base.files import read_json, write_atomically
+from metta.lab.evaluation_key import marks_by_environment
 from metta.lab.identity import training_mark
-from metta.lab.rules import marks_by_environment
 from metta.lab.run import RunFolder
 
 CURVE_POINTS = 40

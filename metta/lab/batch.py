@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from metta.base.endings import STOPPED
 from metta.base.provenance import cores, now
 from metta.lab.archive import read_archive, run_record, write_archive
-from metta.lab.dispatch.contract import Command, Ended
-from metta.lab.dispatch.local import LocalDispatcher
+from metta.lab.executors.contract import Command, Ended
+from metta.lab.executors.local import LocalExecutor
 from metta.lab.run import Heartbeat
 from metta.lab.tasks import PlannedRun
 
@@ -92,7 +92,7 @@ class Batch:
         self.runs, self._archive, self._deadline, self._say, self._clock = runs, archive, deadline, say, clock
         self._at_once, self._cpu_jobs = at_once, cpu_jobs
         self._evaluators = max(1, cores() - cpu_jobs - 1)
-        self._dispatcher = LocalDispatcher(cpu_jobs + self._evaluators)
+        self._executor = LocalExecutor(cpu_jobs + self._evaluators)
         self._known_rates = dict(rates or {})
         self._evaluation_seconds: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -119,7 +119,7 @@ class Batch:
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         finally:
             self._stop.set()
-            self._dispatcher.close()
+            self._executor.close()
             for worker in workers:
                 worker.join()
             self._mark_unfinished()
@@ -215,11 +215,11 @@ class Batch:
 
     def _dispatch(self, run: BatchRun, words: tuple[str, ...]) -> None:
         log = run.planned.job.train_dir / "logs" / f"{run.name}.txt"
-        self._dispatcher.start(Command(run.name, words, log, threads=1))
+        self._executor.start(Command(run.name, words, log, threads=1))
 
     def _poll(self) -> None:
         by_name = {run.name: run for run in self.runs}
-        for ended in self._dispatcher.poll():
+        for ended in self._executor.poll():
             self._note(by_name[ended.command.name], ended)
 
     def _note(self, run: BatchRun, ended: Ended) -> None:

@@ -21,10 +21,10 @@ from metta.base.addresses import REFERENCES_FOLDER
 from metta.base.errors import InputError
 from metta.base.files import write_atomically
 from metta.base.provenance import cores, now
+from metta.lab.evaluation_key import RULES, marks_by_environment
 from metta.lab.identity import training_mark
 from metta.lab.records import References, benchmark_results, reference_results
 from metta.lab.report_writer import ReportWriter
-from metta.lab.rules import RULES, marks_by_environment
 from metta.lab.study import Study
 
 REPLAYS = ("none", "best", "all")
@@ -35,7 +35,7 @@ WRITING_SHARE = 0.1
 """No more than this share of the time is spent on the results of many runs."""
 
 
-class Pace:
+class Throttle:
     """Keeps something that takes long to a share of the time."""
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Benchmark:
     _planned: list[Key] = field(default_factory=list)
     """The runs of this call, then those of earlier ones."""
     _start_time: str = ""
-    _pace: Pace = field(default_factory=Pace)
+    _throttle: Throttle = field(default_factory=Throttle)
     _report: ReportWriter | None = None
 
     def begin(self, study: Study) -> None:
@@ -151,8 +151,8 @@ class Benchmark:
     def write(self, study: Study, final: bool) -> None:
         """Replace results, tables and report; of very many runs only now and then before the end."""
         assert self._report is not None
-        if final or len(study.runs) <= MANY_RUNS or self._pace.allows():
-            with self._pace.measured():
+        if final or len(study.runs) <= MANY_RUNS or self._throttle.allows():
+            with self._throttle.measured():
                 results = self._results(study, now() if final else None)
                 write_with_tables(study.output / FILE_NAME, results)
                 (self._report.finish if final else self._report.refresh)(results)

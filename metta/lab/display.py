@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from metta.base.errors import InputError, RunError
-from metta.lab.dispatch.contract import tail
+from metta.lab.executors.contract import tail
 from metta.lab.log import duration_text
 from metta.lab.run import RunFolder
 

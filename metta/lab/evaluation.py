@@ -11,13 +11,13 @@ from metta.base.addresses import CHECKPOINTS_FOLDER, NEWEST, PLAYERS, checkpoint
 from metta.base.errors import InputError
 from metta.base.files import make_folder, read_json, write_json
 from metta.base.job import Job
+from metta.base.patience import patience
 from metta.base.provenance import machine, now, provenance
 from metta.base.stopping import ending_with_the_runner
 from metta.lab.bucket import Bucket, is_bucket
-from metta.lab.log import patience
-from metta.lab.rules import RULES, differ, mark_of, marks_by_environment, rules_in
+from metta.lab.evaluation_key import RULES, differ, mark_of, marks_by_environment, rules_in
 from metta.lab.run import RunFolder
-from metta.rl.resolved_player import Chosen, PlayerConfig, choose, fixed_by_path, with_players
+from metta.rl.resolved_player import PlayerConfig, ResolvedPlayer, choose, fixed_by_path, with_players
 
 
 class EvaluateConfig(PlayerConfig):
@@ -102,7 +102,7 @@ def evaluate_into(output: Path | None, config: EvaluateConfig, say: Callable[[st
 
 
 def _evaluate(
-    output: Path | None, config: EvaluateConfig, chosen: Chosen, say: Callable[[str], None]
+    output: Path | None, config: EvaluateConfig, chosen: ResolvedPlayer, say: Callable[[str], None]
 ) -> dict[str, Any]:
     start_time, before = now(), time.monotonic()
     environments = config.evaluation_environments
@@ -147,7 +147,7 @@ def results_in(file: Path) -> dict[str, EnvironmentResult]:
         raise InputError(f"{file} is damaged: {type(error).__name__} {error}.") from None
 
 
-def _known_latency(output: Path | None, chosen: Chosen, config: EvaluateConfig) -> dict[str, Any] | None:
+def _known_latency(output: Path | None, chosen: ResolvedPlayer, config: EvaluateConfig) -> dict[str, Any] | None:
     """Of an earlier evaluation in `output`, where it may be kept."""
     if output is None or config.latency == "again":
         return None
@@ -160,7 +160,7 @@ def _known_latency(output: Path | None, chosen: Chosen, config: EvaluateConfig) 
         return None  # nothing there, or damaged: it is written anew
 
 
-def _latency(chosen: Chosen, config: EvaluateConfig) -> dict[str, Any] | None:
+def _latency(chosen: ResolvedPlayer, config: EvaluateConfig) -> dict[str, Any] | None:
     """Of a policy on the first evaluation environment; reference players have none."""
     if not isinstance(chosen.player, Path):
         return None

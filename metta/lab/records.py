@@ -16,8 +16,8 @@ from metta.analysis.results import (
 from metta.base.errors import InputError
 from metta.base.files import read_json
 from metta.base.provenance import provenance
-from metta.lab.dispatch.contract import command_text
 from metta.lab.evaluation import results_in
+from metta.lab.executors.contract import command_text
 from metta.lab.identity import training_mark
 from metta.lab.tasks import PlannedReference, PlannedRun
 

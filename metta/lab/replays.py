@@ -19,7 +19,7 @@ from metta.base.errors import InputError, RunError
 from metta.base.files import read_json
 from metta.base.flags import Parser, natural
 from metta.base.stopping import ending_with_the_runner, interruptible
-from metta.lab.dispatch.environment import job_environment
+from metta.lab.executors.environment import job_environment
 from metta.replay.writing import ReplayConfig, write_replay
 
 

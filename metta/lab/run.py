@@ -15,7 +15,7 @@ from metta.base.errors import InputError, RunError
 from metta.base.files import make_folder, read_json, write_atomically, write_json
 from metta.base.provenance import now, provenance
 from metta.base.stopping import runner_is_gone, stop_this_process
-from metta.lab.rules import differ
+from metta.lab.evaluation_key import differ
 
 FORMAT = 1
 HEARTBEAT_SECONDS = 5.0

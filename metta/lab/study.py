@@ -15,9 +15,9 @@ from metta.base.files import locked, make_folder
 from metta.lab.attempts import Attempts
 from metta.lab.bucket import SECONDS_BETWEEN_SENDINGS, Bucket
 from metta.lab.controller import Controller, Task
-from metta.lab.decide import Rank, Rules
-from metta.lab.dispatch.contract import Dispatcher
+from metta.lab.decide import Rank, RetryPolicy
 from metta.lab.display import Display
+from metta.lab.executors.contract import Executor
 from metta.lab.log import duration_text
 from metta.lab.records import run_record
 from metta.lab.tasks import PlannedReference, PlannedRun
@@ -54,7 +54,7 @@ class Study:
     runs: Sequence[PlannedRun]
     references: Sequence[PlannedReference]
     reducer: Reducer
-    policy: Rules
+    policy: RetryPolicy
     parallel: int = 1
     """Jobs at a time."""
     bucket: Bucket | None = None
@@ -72,7 +72,7 @@ class Study:
         """False: checkpoints that are there are evaluated, and nothing else."""
         return all(run.train for run in self.runs)
 
-    def execute(self, executor: Dispatcher) -> int:
+    def execute(self, executor: Executor) -> int:
         """Do all that is not done yet; returns 0 if every run succeeded, else 1.
 
         Raises:

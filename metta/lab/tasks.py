@@ -17,10 +17,10 @@ from metta.base.files import holder, read_json
 from metta.lab.bucket import RECORDS, Bucket
 from metta.lab.controller import Look
 from metta.lab.decide import Rank
-from metta.lab.dispatch.contract import Command
 from metta.lab.evaluation import results_in
+from metta.lab.evaluation_key import differ
+from metta.lab.executors.contract import Command
 from metta.lab.plan import RunSpec
-from metta.lab.rules import differ
 from metta.lab.run import RunFolder
 from metta.lab.training import TrainJob
 
@@ -145,7 +145,7 @@ class PlannedReference:
     file: Path
     words: tuple[str, ...]
     rules: Mapping[str, Any]
-    """The evaluation settings and environments that the file must have been made with (`metta.lab.rules`)."""
+    """The evaluation settings and environments that the file must have been made with (`metta.lab.evaluation_key`)."""
     threads: int = 0
     """Threads of its job; 0: the job chooses."""
     gives_signs: ClassVar[bool] = False

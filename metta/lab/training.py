@@ -11,10 +11,11 @@ from metta.base.endings import STOPPED
 from metta.base.errors import InputError, RunError
 from metta.base.files import locked, make_folder
 from metta.base.job import Job
+from metta.base.patience import patience
 from metta.base.stopping import Ending, asked_to_end
 from metta.lab.bucket import Bucket, is_bucket, local_folder
 from metta.lab.evaluation import EvaluateConfig, evaluate_into, result_sentences
-from metta.lab.log import ProgressLine, RunLog, patience
+from metta.lab.log import ProgressLine, RunLog
 from metta.lab.run import Heartbeat, RunFolder
 from metta.lab.wandb_mirror import Mode, check_available, mirrored
 from metta.rl.config import RunConfig

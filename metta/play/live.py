@@ -11,7 +11,7 @@ from pydantic import Field
 from metta.base.errors import InputError
 from metta.base.job import Job
 from metta.base.stopping import interruptible
-from metta.rl.resolved_player import Chosen, EpisodeConfig, choose, fixed_by_path, with_players
+from metta.rl.resolved_player import EpisodeConfig, ResolvedPlayer, choose, fixed_by_path, with_players
 from metta.sim.config import SimConfig
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class PlayJob(Job):
         return 0
 
 
-def seated(policy_uri: str, architecture: str | None, players: str, agents: int) -> list[Chosen]:
+def seated(policy_uri: str, architecture: str | None, players: str, agents: int) -> list[ResolvedPlayer]:
     """Who plays each agent.
 
     Args:
@@ -90,7 +90,7 @@ def seated(policy_uri: str, architecture: str | None, players: str, agents: int)
         words = shlex.split(players)
     except ValueError as error:
         raise InputError(f"players={players!r} cannot be read: {str(error).lower()}.") from None
-    named: dict[int, Chosen] = {}
+    named: dict[int, ResolvedPlayer] = {}
     for word in words:
         text, equals, address = word.partition("=")
         if not equals or not address:
@@ -119,11 +119,11 @@ def agent_numbers(text: str) -> list[int]:
     return numbers
 
 
-def _by_player(chosen: list[Chosen]) -> dict[Chosen, list[int]]:
+def _by_player(chosen: list[ResolvedPlayer]) -> dict[ResolvedPlayer, list[int]]:
     return {who: [agent for agent, other in enumerate(chosen) if other == who] for who in chosen}
 
 
-def seats(chosen: list[Chosen], config: PlayConfig, sim: SimConfig) -> "list[Seat]":
+def seats(chosen: list[ResolvedPlayer], config: PlayConfig, sim: SimConfig) -> "list[Seat]":
     """A seat per player; a checkpoint is loaded once. Raises `InputError` if one does not fit the environment."""
     from metta.play.table import Seat
     from metta.rl.devices import choose_device

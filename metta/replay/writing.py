@@ -8,10 +8,10 @@ from typing import ClassVar, NamedTuple
 from metta.base.addresses import local_path
 from metta.base.files import make_folder, write_atomically
 from metta.base.job import Job
+from metta.base.patience import patience
 from metta.base.provenance import now, provenance
 from metta.base.stopping import ending_with_the_runner
-from metta.lab.log import patience
-from metta.rl.resolved_player import Chosen, EpisodeConfig, choose, fixed_by_path, with_players
+from metta.rl.resolved_player import EpisodeConfig, ResolvedPlayer, choose, fixed_by_path, with_players
 
 
 class ReplayConfig(EpisodeConfig):
@@ -63,7 +63,7 @@ def write_replay(config: ReplayConfig) -> Written:
     return with_players(lambda: [choose(config.policy_uri, config.architecture)], lambda who: _write(config, *who))
 
 
-def _write(config: ReplayConfig, chosen: Chosen) -> Written:
+def _write(config: ReplayConfig, chosen: ResolvedPlayer) -> Written:
     sim = config.sim
     output = _output(config, chosen.player)
     make_folder(output.parent)

@@ -63,7 +63,7 @@ def fixed_by_path(verb: str) -> dict[str, str]:
     }
 
 
-class Chosen(NamedTuple):
+class ResolvedPlayer(NamedTuple):
     """The player that an address means."""
 
     player: Path | str
@@ -82,7 +82,7 @@ class Chosen(NamedTuple):
 T = TypeVar("T")
 
 
-def with_players(choose: Callable[[], list[Chosen]], work: Callable[[list[Chosen]], T]) -> T:
+def with_players(choose: Callable[[], list[ResolvedPlayer]], work: Callable[[list[ResolvedPlayer]], T]) -> T:
     """Do work with chosen players; where a run that still trains removes a checkpoint meanwhile, choose again.
 
     Args:
@@ -101,14 +101,14 @@ def with_players(choose: Callable[[], list[Chosen]], work: Callable[[list[Chosen
                 raise
 
 
-def choose(policy_uri: str, architecture: str | None = None) -> Chosen:
+def choose(policy_uri: str, architecture: str | None = None) -> ResolvedPlayer:
     """The player at an address.
 
     Raises:
         InputError: nothing is there, or a checkpoint of another architecture than the expected one.
     """
     if policy_uri in PLAYERS:
-        return Chosen(policy_uri, policy_uri, 0)
+        return ResolvedPlayer(policy_uri, policy_uri, 0)
     while True:
         player = find_checkpoint(checkpoint_address(policy_uri))
         try:
@@ -120,7 +120,7 @@ def choose(policy_uri: str, architecture: str | None = None) -> Chosen:
     name = str(record.get("architecture"))
     if architecture not in (None, name):
         raise InputError(f"{player} holds the architecture {name!r}, not {architecture!r}.")
-    return Chosen(player, name, record.get("timesteps"))
+    return ResolvedPlayer(player, name, record.get("timesteps"))
 
 
 def find_checkpoint(address: CheckpointAddress) -> Path:

@@ -21,8 +21,8 @@ from metta.base.addresses import PLAYERS
 from metta.base.files import holder, locked
 from metta.cli.main import resolve
 from metta.lab import controller
-from metta.lab.decide import Rules
-from metta.lab.dispatch import local
+from metta.lab.decide import RetryPolicy
+from metta.lab.executors import local
 from tests.lab.stand_ins import Bench, Here, environment_result
 
 OUTPUT = Path("train_dir/x")
@@ -39,8 +39,8 @@ VIT, FAST = "x.vit.level_1_basic.s0", "x.fast.level_1_basic.s0"
 def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
     """Commands run in this process with stand-ins for training and evaluation; nobody waits between tries."""
     found = Here(RESULTS)
-    monkeypatch.setattr(local, "LocalDispatcher", lambda slots, gpus: found)
-    monkeypatch.setattr(Rules, "pause", lambda self, attempts: 0.0)
+    monkeypatch.setattr(local, "LocalExecutor", lambda slots, gpus: found)
+    monkeypatch.setattr(RetryPolicy, "pause", lambda self, attempts: 0.0)
     monkeypatch.setattr(local, "visible_gpus", list)
     return found
 
@@ -62,7 +62,7 @@ def test_the_same_results_as_run_benchmark(here: Here, monkeypatch: pytest.Monke
     main(LOCAL)
     first = read_results(RESULTS)
     here.done.clear()
-    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: here)
+    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: here)
     words = ["--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "1"]
     assert run_benchmark.main([*words, "--output-dir", str(OUTPUT)]) == 0
     assert here.done == []
@@ -70,7 +70,7 @@ def test_the_same_results_as_run_benchmark(here: Here, monkeypatch: pytest.Monke
 
 
 def test_what_run_benchmark_began_is_continued(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: here)
+    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: here)
     words = ["--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "1"]
     assert run_benchmark.main([*words, "--output-dir", str(OUTPUT)]) == 0
     first = read_results(RESULTS)

@@ -19,7 +19,7 @@ from metta.analysis.results import read_results
 from metta.analysis.show import main as show
 from metta.cli.main import resolve
 from metta.lab import benchmark as lab_benchmark
-from metta.lab.dispatch.contract import Command
+from metta.lab.executors.contract import Command
 from metta.lab.merge import main as merge
 from tests.lab.stand_ins import Bench, Here, environment_result
 
@@ -33,7 +33,7 @@ SMALL = ("--architectures", "vit,fast", "--levels", "level_1_basic", "--max-time
 def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
     """Commands run in this process with stand-ins for training and evaluation."""
     found = Here(RESULTS)
-    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: found)
+    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: found)
     return found
 
 
@@ -344,7 +344,7 @@ def test_a_folder_above_that_is_no_utf_8_costs_nothing(
     place = tmp_path / os.fsdecode(b"caf\xe9")
     place.mkdir()
     monkeypatch.chdir(place)
-    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: Here())
+    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: Here())
     assert main([*SMALL, "--architectures", "fast"]) == 0
     assert show([str(OUTPUT)]) == 0
     assert "<html" in (OUTPUT / "report.html").read_text()
@@ -426,7 +426,7 @@ def test_every_command_reads_a_folder_alike(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, meant: str
 ) -> None:
     here = Here()
-    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: here)
+    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: here)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     words = [*SMALL[2:6], "--architectures", "fast", "--seeds", "1", f"--output-dir={given}"]
     assert main(words) == 0

@@ -16,8 +16,8 @@ from metta.analysis.results import read_results
 from metta.base.errors import InputError, InUseError, RunError
 from metta.lab import bucket
 from metta.lab.bucket import NOTE, OWNER, Bucket, is_bucket, local_folder
-from metta.lab.decide import Rules
-from metta.lab.dispatch import local
+from metta.lab.decide import RetryPolicy
+from metta.lab.executors import local
 from tests.lab.stand_ins import Bench, Here
 
 RUN = "x.vit.level_1_basic.s0"
@@ -158,8 +158,8 @@ def test_an_experiment_in_a_bucket(
     words += ["--seeds-per-level", "1", "--local", "--max-parallel", "1", "--results-root", "memory://b"]
     output = Path("train_dir/memory/b/x")
     here = Here(output / "benchmark_results.json")
-    monkeypatch.setattr(local, "LocalDispatcher", lambda slots, gpus: here)
-    monkeypatch.setattr(Rules, "pause", lambda self, attempts: 0.0)
+    monkeypatch.setattr(local, "LocalExecutor", lambda slots, gpus: here)
+    monkeypatch.setattr(RetryPolicy, "pause", lambda self, attempts: 0.0)
     assert main(words) == 0
     assert {f"{RUN}/status.json", f"{RUN}/evaluation.json", "benchmark_results.json"} <= names(store)
     assert not any(name.endswith((OWNER, NOTE)) for name in names(store))

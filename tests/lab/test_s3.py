@@ -12,8 +12,8 @@ from metta.analysis.results import read_results
 from metta.base.errors import InUseError
 from metta.lab import bucket
 from metta.lab.bucket import NOTE, OWNER, Bucket
-from metta.lab.decide import Rules
-from metta.lab.dispatch import local
+from metta.lab.decide import RetryPolicy
+from metta.lab.executors import local
 from tests.lab.stand_ins import Bench, Here
 
 pytest.importorskip("s3fs", reason="s3fs is not installed: uv sync --group s3 --group moto")
@@ -114,8 +114,8 @@ def test_an_experiment(store: Any, bench: Bench, monkeypatch: pytest.MonkeyPatch
     words += ["--seeds-per-level", "1", "--local", "--max-parallel", "1", "--results-root", ADDRESS]
     output = Path("train_dir/s3/benchmarks/results/x")
     here = Here(output / "benchmark_results.json")
-    monkeypatch.setattr(local, "LocalDispatcher", lambda slots, gpus: here)
-    monkeypatch.setattr(Rules, "pause", lambda self, attempts: 0.0)
+    monkeypatch.setattr(local, "LocalExecutor", lambda slots, gpus: here)
+    monkeypatch.setattr(RetryPolicy, "pause", lambda self, attempts: 0.0)
     assert main(words) == 0
     assert {f"{RUN}/status.json", f"{RUN}/evaluation.json", "benchmark_results.json"} <= names(store)
     assert not any(name.endswith((OWNER, NOTE)) for name in names(store))

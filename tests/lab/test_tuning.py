@@ -38,7 +38,7 @@ def jobs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
         return {name: environment_result(hearts, evaluation.worlds) for name in environments}
 
     monkeypatch.setattr(sys.modules["metta.rl.evaluate"], "evaluate", evaluate)
-    monkeypatch.setattr(tuning, "LocalDispatcher", lambda slots: found)
+    monkeypatch.setattr(tuning, "LocalExecutor", lambda slots: found)
     return found
 
 

@@ -28,8 +28,8 @@ from metta.base.errors import InputError
 from metta.base.flags import Parser
 from metta.lab.benchmark import Benchmark
 from metta.lab.bucket import Bucket, is_bucket
-from metta.lab.decide import Rank, Rules
-from metta.lab.dispatch.launcher import LAUNCHERS, BaseLauncher, launcher
+from metta.lab.decide import Rank, RetryPolicy
+from metta.lab.executors.launcher import LAUNCHERS, BaseLauncher, launcher
 from metta.lab.forecast import forecast, measured_speeds
 from metta.lab.plan import id_part, plan
 from metta.lab.study import Study
@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         metavar="S",
         help="seconds without a sign of life after which a run is ended and tried again "
-        f"(default: {Rules.silence_seconds:g}; with SkyPilot 1800)",
+        f"(default: {RetryPolicy.silence_seconds:g}; with SkyPilot 1800)",
     )
     add("--skip-training", action="store_true", help="only evaluate the checkpoints that are there")
     add_replays(parser)
@@ -194,7 +194,7 @@ def build_study(
         runs,
         planned_references(levels, output, settings, threads),
         Benchmark(given.timesteps, command, given.replays),
-        Rules(retries=given.retries, silence_seconds=given.heartbeat_timeout or place.silence_seconds),
+        RetryPolicy(retries=given.retries, silence_seconds=given.heartbeat_timeout or place.silence_seconds),
         slots,
         bucket,
     )

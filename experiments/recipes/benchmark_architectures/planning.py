@@ -15,10 +15,10 @@ from metta.base.errors import InputError
 from metta.cli.main import resolve
 from metta.lab.benchmark import REPLAYS
 from metta.lab.bucket import Bucket
-from metta.lab.dispatch.contract import command_text
+from metta.lab.evaluation_key import RULES
+from metta.lab.executors.contract import command_text
 from metta.lab.identity import KnownRuns
 from metta.lab.plan import RunSpec
-from metta.lab.rules import RULES
 from metta.lab.run import RunFolder
 from metta.lab.tasks import PlannedReference, PlannedRun
 from metta.lab.training import TrainJob

@@ -35,11 +35,11 @@ from metta.base.flags import Parser
 from metta.base.markers import between_markers
 from metta.base.provenance import REPOSITORY
 from metta.lab.core import core_mark
-from metta.lab.dispatch.contract import command_text
+from metta.lab.evaluation_key import marks_by_environment
+from metta.lab.executors.contract import command_text
 from metta.lab.plan import RunSpec
 from metta.lab.publishing import Expected, Published, check, offered_records, published_run, unfinished
 from metta.lab.records import with_scores
-from metta.lab.rules import marks_by_environment
 
 if TYPE_CHECKING:
     from metta.analysis.scoreboard import Group

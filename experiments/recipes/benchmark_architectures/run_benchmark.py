@@ -26,8 +26,8 @@ from metta.base.endings import report_errors
 from metta.base.flags import Parser
 from metta.base.provenance import cores
 from metta.lab.benchmark import Benchmark
-from metta.lab.decide import Rules
-from metta.lab.dispatch.local import LocalDispatcher
+from metta.lab.decide import RetryPolicy
+from metta.lab.executors.local import LocalExecutor
 from metta.lab.plan import id_part, plan
 from metta.lab.study import Study
 
@@ -80,7 +80,7 @@ def _benchmark(words: list[str]) -> int:
     if given.dry_run:
         print_commands(study.runs)
         return 0
-    return study.execute(LocalDispatcher(study.parallel))
+    return study.execute(LocalExecutor(study.parallel))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -147,7 +147,7 @@ def build_study(given: argparse.Namespace, command: str) -> Study:
     check_published(run.job.config for run in runs)
     references = planned_references(levels, output, settings, threads)
     results = Benchmark(extent.max_timesteps, command, given.replays)
-    return Study(output, runs, references, results, Rules(retries=0), extent.parallel)
+    return Study(output, runs, references, results, RetryPolicy(retries=0), extent.parallel)
 
 
 if __name__ == "__main__":

@@ -31,8 +31,8 @@ from metta.base.errors import InputError
 from metta.base.files import make_folder, write_atomically
 from metta.base.flags import Parser
 from metta.base.provenance import code_version, cores
-from metta.lab.decide import Rules
-from metta.lab.dispatch.local import LocalDispatcher
+from metta.lab.decide import RetryPolicy
+from metta.lab.executors.local import LocalExecutor
 from metta.lab.plan import id_part, plan
 from metta.lab.records import reference_results, with_scores
 from metta.lab.study import Study
@@ -55,7 +55,7 @@ def _tuning(words: list[str]) -> int:
     if given.dry_run:
         print_commands(study.runs)
         return 0
-    return study.execute(LocalDispatcher(study.parallel))
+    return study.execute(LocalExecutor(study.parallel))
 
 
 def _without_folders(words: list[str]) -> list[str]:
@@ -135,7 +135,7 @@ def build_study(given: argparse.Namespace, command: str) -> Study:
         heading=_heading(given, command, levels, seeds, len(trials)),
     )
     references = planned_references(levels, output, common, threads)
-    return Study(output, runs, references, table, Rules(retries=0), given.parallel)
+    return Study(output, runs, references, table, RetryPolicy(retries=0), given.parallel)
 
 
 def grid(texts: Sequence[str]) -> list[Settings]:

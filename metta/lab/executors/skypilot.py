@@ -20,9 +20,9 @@ from typing import Any
 from metta.base.endings import IN_USE, INPUT_ERROR, RUN_ERROR
 from metta.base.errors import InputError
 from metta.base.provenance import REPOSITORY
-from metta.lab.dispatch.contract import Command, Ended, NotNowError, command_text
-from metta.lab.dispatch.launcher import BaseLauncher
-from metta.lab.dispatch.local import LocalDispatcher
+from metta.lab.executors.contract import Command, Ended, NotNowError, command_text
+from metta.lab.executors.launcher import BaseLauncher
+from metta.lab.executors.local import LocalExecutor
 
 NO_BUCKET = (
     "--launcher skypilot needs --results-root in a bucket that all machines reach, such as s3://bucket/folder; for "
@@ -131,7 +131,7 @@ class _Job:
     cancelled: bool = False
 
 
-class SkyPilotDispatcher:
+class SkyPilotExecutor:
     """Submits commands as managed jobs."""
 
     def __init__(self, slots: int, address: str, cpus: int, resources: Mapping[str, Any]) -> None:
@@ -151,7 +151,7 @@ class SkyPilotDispatcher:
         self._address = address
         self._cpus = cpus
         self._resources = dict(resources)
-        self._near = LocalDispatcher(1)
+        self._near = LocalExecutor(1)
         self._jobs: dict[str, _Job] = {}
         self._asked_at = float("-inf")
         self._warned = False
@@ -371,12 +371,12 @@ class Launcher(BaseLauncher):
             return [f"# no SkyPilot tasks: {error}"]
         return [f"#| {line}" for task in tasks for line in ["---", *task.splitlines()]]
 
-    def executor(self, slots: int, output: Path, address: str | None) -> SkyPilotDispatcher:
+    def executor(self, slots: int, output: Path, address: str | None) -> SkyPilotExecutor:
         """Managed jobs. Raises `InputError` if SkyPilot, its server, infrastructure or a bucket is missing."""
         check_available()
         if address is None:
             raise InputError(NO_BUCKET)
-        return SkyPilotDispatcher(slots, address, self.cpus_per_job, self.resources())
+        return SkyPilotExecutor(slots, address, self.cpus_per_job, self.resources())
 
 
 def _may_pass(error: BaseException | None) -> bool:

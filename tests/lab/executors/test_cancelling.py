@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from metta.lab.dispatch import skypilot, slurm
-from metta.lab.dispatch.contract import Command, Dispatcher, Ended, NotNowError
-from metta.lab.dispatch.skypilot import SkyPilotDispatcher
-from metta.lab.dispatch.slurm import SlurmDispatcher
+from metta.lab.executors import skypilot, slurm
+from metta.lab.executors.contract import Command, Ended, Executor, NotNowError
+from metta.lab.executors.skypilot import SkyPilotExecutor
+from metta.lab.executors.slurm import SlurmExecutor
 
 COMMANDS = [Command(f"r{number}", ("a.b.train",), Path("log.txt"), 1) for number in (1, 2, 3)]
 
@@ -44,8 +44,8 @@ class Place:
         return [(i, name, "CANCELLED" if i in self.cancelled else "RUNNING") for i, name in enumerate(self.names, 1)]
 
 
-def with_slurm(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Dispatcher:
-    class Executor:
+def with_slurm(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Executor:
+    class Submitter:
         def __init__(self, *_: Any, **__: Any) -> None:
             self.name = ""
 
@@ -62,15 +62,15 @@ def with_slurm(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         return "\n".join(f"{id}|{state}|None|{name}|{tmp_path}" for id, name, state in place.states())
 
     submitit = ModuleType("submitit")
-    submitit.SlurmExecutor = Executor  # type: ignore[attr-defined]
+    submitit.SlurmExecutor = Submitter  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "submitit", submitit)
     monkeypatch.setattr(slurm, "check_available", lambda: None)
     monkeypatch.setattr(slurm, "_ask", ask)
     monkeypatch.setattr(slurm, "SECONDS_BETWEEN_QUESTIONS", 0.0)
-    return SlurmDispatcher(4, tmp_path, 1, {})
+    return SlurmExecutor(4, tmp_path, 1, {})
 
 
-def with_skypilot(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Dispatcher:
+def with_skypilot(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Executor:
     def records(**_: Any) -> list[Any]:
         return [
             SimpleNamespace(job_id=id, job_name=name, status=SimpleNamespace(value=state), failure_reason=None)
@@ -89,21 +89,21 @@ def with_skypilot(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     )
     monkeypatch.setattr(skypilot, "library", lambda: sky)
     monkeypatch.setattr(skypilot, "SECONDS_BETWEEN_QUESTIONS", 0.0)
-    return SkyPilotDispatcher(4, "s3://b/x", 1, {})
+    return SkyPilotExecutor(4, "s3://b/x", 1, {})
 
 
 PLACES = pytest.mark.parametrize("open_place", [with_slurm, with_skypilot])
-Opener = Callable[[Place, pytest.MonkeyPatch, Path], Dispatcher]
+Opener = Callable[[Place, pytest.MonkeyPatch, Path], Executor]
 
 
-def started(dispatcher: Dispatcher, place: Place) -> None:
+def started(executor: Executor, place: Place) -> None:
     """Start the commands, one after the other so that their numbers are known, and wait until they run."""
     for number, command in enumerate(COMMANDS, 1):
-        dispatcher.start(command)
+        executor.start(command)
         while len(place.names) < number:
             time.sleep(0.001)
-    while dispatcher.queued():
-        assert dispatcher.poll() == []
+    while executor.queued():
+        assert executor.poll() == []
 
 
 @PLACES
@@ -111,17 +111,17 @@ def test_a_job_is_cancelled_although_the_first_requests_fail(
     open_place: Opener, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     place = Place()
-    dispatcher = open_place(place, monkeypatch, tmp_path)
-    started(dispatcher, place)
+    executor = open_place(place, monkeypatch, tmp_path)
+    started(executor, place)
     place.faults = 3
-    dispatcher.end("r2")
+    executor.end("r2")
     ended: list[Ended] = []
     for _ in range(6):
-        ended += dispatcher.poll()
+        ended += executor.poll()
     assert [end.command.name for end in ended] == ["r2"]
     assert "it was cancelled" in str(ended[0].fault)
     assert place.cancelled == {2}
-    dispatcher.close()
+    executor.close()
 
 
 @PLACES
@@ -129,13 +129,13 @@ def test_all_jobs_are_cancelled_at_the_end_although_the_first_requests_fail(
     open_place: Opener, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = Place()
-    dispatcher = open_place(place, monkeypatch, tmp_path)
-    started(dispatcher, place)
+    executor = open_place(place, monkeypatch, tmp_path)
+    started(executor, place)
     place.faults = 4
-    dispatcher.close()
+    executor.close()
     assert place.cancelled == {1, 2, 3}
     assert capsys.readouterr().err.count("\n") <= 1  # SkyPilot's silence is mentioned once
-    assert dispatcher.poll() == []
+    assert executor.poll() == []
 
 
 @PLACES
@@ -143,12 +143,12 @@ def test_jobs_that_could_not_be_cancelled_are_named(
     open_place: Opener, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = Place()
-    dispatcher = open_place(place, monkeypatch, tmp_path)
-    started(dispatcher, place)
+    executor = open_place(place, monkeypatch, tmp_path)
+    started(executor, place)
     monkeypatch.setattr(slurm, "SECONDS_TO_STOP", 0.2)
     monkeypatch.setattr(skypilot, "SECONDS_TO_STOP", 0.2)
     place.faults = 1_000_000
-    dispatcher.close()
+    executor.close()
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("warning: ")
     assert "1 2 3" in said.replace(",", "")
@@ -162,9 +162,9 @@ def test_what_runs_far_away_is_ended_although_the_end_of_what_runs_near_is_inter
         raise KeyboardInterrupt
 
     place = Place()
-    monkeypatch.setattr(skypilot, "LocalDispatcher", lambda slots: SimpleNamespace(close=interrupt, poll=list))
-    dispatcher = with_skypilot(place, monkeypatch, tmp_path)
-    started(dispatcher, place)
+    monkeypatch.setattr(skypilot, "LocalExecutor", lambda slots: SimpleNamespace(close=interrupt, poll=list))
+    executor = with_skypilot(place, monkeypatch, tmp_path)
+    started(executor, place)
     with pytest.raises(KeyboardInterrupt):
-        dispatcher.close()
+        executor.close()
     assert place.cancelled == {1, 2, 3}

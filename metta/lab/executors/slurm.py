@@ -17,9 +17,9 @@ from typing import Any
 
 from metta.base.endings import INPUT_ERROR, RUN_ERROR
 from metta.base.errors import InputError, RunError
-from metta.lab.dispatch.contract import Command, Ended, NotNowError
-from metta.lab.dispatch.launcher import BaseLauncher
-from metta.lab.dispatch.remote_command import RemoteCommand, exit_status
+from metta.lab.executors.contract import Command, Ended, NotNowError
+from metta.lab.executors.launcher import BaseLauncher
+from metta.lab.executors.remote_command import RemoteCommand, exit_status
 
 WAITING = {
     *("PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"),
@@ -67,10 +67,10 @@ class _Job:
     cancelled: bool = False
     """Slurm has taken the request to cancel it."""
     refused: str | None = None
-    """Why it was cancelled by this dispatcher, if it could never have started."""
+    """Why it was cancelled by this executor, if it could never have started."""
 
 
-class SlurmDispatcher:
+class SlurmExecutor:
     """Submits commands to Slurm."""
 
     def __init__(self, slots: int, folder: Path, cpus: int, resources: Mapping[str, Any]) -> None:
@@ -257,9 +257,9 @@ class Launcher(BaseLauncher):
             raise InputError(f"--resource time={found['time']} must be a whole number of minutes, at least 1.")
         return found
 
-    def executor(self, slots: int, output: Path, address: str | None) -> SlurmDispatcher:
+    def executor(self, slots: int, output: Path, address: str | None) -> SlurmExecutor:
         """Jobs in the queue. Raises `InputError` if submitit or Slurm is missing."""
-        return SlurmDispatcher(slots, output, self.cpus_per_job, self.resources())
+        return SlurmExecutor(slots, output, self.cpus_per_job, self.resources())
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from metta.base.errors import InputError
-from metta.lab.decide import Rules
-from metta.lab.dispatch.contract import Command, Dispatcher
+from metta.lab.decide import RetryPolicy
+from metta.lab.executors.contract import Command, Executor
 
 LAUNCHERS = ("local", "skypilot", "slurm")
 
@@ -25,7 +25,7 @@ class BaseLauncher(ABC):
     words: Sequence[str]
     """What --resource asks for, as KEY=VALUE."""
 
-    silence_seconds: ClassVar[float] = Rules.silence_seconds
+    silence_seconds: ClassVar[float] = RetryPolicy.silence_seconds
     """After so long without a sign of life a run is taken to be dead, unless a flag says otherwise."""
     elsewhere: ClassVar[bool] = False
     """Jobs write into the bucket from other machines, and what they write is to be fetched."""
@@ -66,7 +66,7 @@ class BaseLauncher(ABC):
         return []
 
     @abstractmethod
-    def executor(self, slots: int, output: Path, address: str | None) -> Dispatcher:
+    def executor(self, slots: int, output: Path, address: str | None) -> Executor:
         """Where the jobs of a study run.
 
         Args:
@@ -81,6 +81,6 @@ class BaseLauncher(ABC):
 
 def launcher(name: str, *given: Any) -> BaseLauncher:
     """The launcher of this name, one of `LAUNCHERS`, with the fields of `BaseLauncher`. Raises `InputError`."""
-    found = importlib.import_module(f"metta.lab.dispatch.{name}").Launcher(*given)
+    found = importlib.import_module(f"metta.lab.executors.{name}").Launcher(*given)
     assert isinstance(found, BaseLauncher)
     return found

@@ -74,7 +74,7 @@ class Ended:
         return self.status == IN_USE
 
 
-class Dispatcher(Protocol):
+class Executor(Protocol):
     """A place where jobs run. Names of commands are unique among those that run."""
 
     @property

@@ -14,9 +14,9 @@ from typing import IO, Any
 from metta.base.errors import InputError
 from metta.base.files import disk_faults
 from metta.base.provenance import REPOSITORY, cores
-from metta.lab.dispatch.contract import Command, Ended
-from metta.lab.dispatch.environment import job_environment
-from metta.lab.dispatch.launcher import BaseLauncher
+from metta.lab.executors.contract import Command, Ended
+from metta.lab.executors.environment import job_environment
+from metta.lab.executors.launcher import BaseLauncher
 
 SECONDS_TO_STOP = 60.0
 """Time that jobs have to finish and save their update after being asked to stop."""
@@ -30,7 +30,7 @@ class _Running:
     kill_at: float | None = None
 
 
-class LocalDispatcher:
+class LocalExecutor:
     """Starts commands as subprocesses. They notice when this process is killed, and stop by themselves."""
 
     def __init__(self, slots: int, gpus: Sequence[str] = ()) -> None:
@@ -125,9 +125,9 @@ class Launcher(BaseLauncher):
         what = f"{len(gpus)} GPUs" if gpus else f"{cores()} cores"
         return f"{slots} jobs at a time, because this machine has {what}."
 
-    def executor(self, slots: int, output: Path, address: str | None) -> LocalDispatcher:
+    def executor(self, slots: int, output: Path, address: str | None) -> LocalExecutor:
         """Subprocesses."""
-        return LocalDispatcher(slots, visible_gpus())
+        return LocalExecutor(slots, visible_gpus())
 
 
 def visible_gpus() -> list[str]:

@@ -11,9 +11,9 @@ from metta.base.endings import STOPPED
 from metta.base.errors import InputError
 from metta.cli.main import resolve
 from metta.lab import run
-from metta.lab.dispatch import local
-from metta.lab.dispatch.contract import Command, Ended, command_text, tail
-from metta.lab.dispatch.local import LocalDispatcher, visible_gpus
+from metta.lab.executors import local
+from metta.lab.executors.contract import Command, Ended, command_text, tail
+from metta.lab.executors.local import LocalExecutor, visible_gpus
 from tests.lab.stand_ins import Bench
 
 SCRIPT = """
@@ -52,11 +52,11 @@ def command(tmp_path: Path, doing: str, number: int = 0, threads: int = 1) -> Co
     return Command(f"{doing}{number}", (doing,), tmp_path / "logs" / f"{doing}{number}.txt", threads)
 
 
-def wait(dispatcher: LocalDispatcher, count: int) -> dict[str, Ended]:
+def wait(executor: LocalExecutor, count: int) -> dict[str, Ended]:
     """The next `count` jobs that end, by name."""
     ended: dict[str, Ended] = {}
     while len(ended) < count:
-        ended |= {each.command.name: each for each in dispatcher.poll()}
+        ended |= {each.command.name: each for each in executor.poll()}
         time.sleep(0.02)
     return ended
 
@@ -69,11 +69,11 @@ def started(each: Command) -> int:
 
 
 def test_every_fault_is_a_sentence(tmp_path: Path) -> None:
-    dispatcher = LocalDispatcher(9)
+    executor = LocalExecutor(9)
     doings = ("fail", "wrong", "crash", "busy", "killed", "work")
     for doing in doings:
-        dispatcher.start(command(tmp_path, doing))
-    ended = wait(dispatcher, len(doings))
+        executor.start(command(tmp_path, doing))
+    ended = wait(executor, len(doings))
     assert ended["fail0"].fault == "the loss became NaN."
     assert ended["wrong0"].fault == "unknown key."
     assert ended["crash0"].fault == "ended with exit status 3; its last line is: out of memory"
@@ -86,37 +86,37 @@ def test_every_fault_is_a_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("doing", ["sleep", "stubborn"])
 def test_closing_leaves_no_process(tmp_path: Path, doing: str) -> None:
-    dispatcher = LocalDispatcher(2)
+    executor = LocalExecutor(2)
     jobs = [command(tmp_path, doing, number) for number in range(2)]
     for each in jobs:
-        dispatcher.start(each)
+        executor.start(each)
     processes = [started(each) for each in jobs]
-    dispatcher.close()
+    executor.close()
     for process in processes:
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)
-    assert dispatcher.poll() == []
+    assert executor.poll() == []
 
 
 @pytest.mark.parametrize("doing", ["sleep", "stubborn"])
 def test_a_job_can_be_ended(tmp_path: Path, doing: str) -> None:
-    dispatcher = LocalDispatcher(2)
+    executor = LocalExecutor(2)
     job = command(tmp_path, doing)
-    dispatcher.start(job)
+    executor.start(job)
     started(job)
-    dispatcher.end(job.name)
-    assert wait(dispatcher, 1)[job.name].status in (-15, -9)
+    executor.end(job.name)
+    assert wait(executor, 1)[job.name].status in (-15, -9)
 
 
 def test_gpus_are_shared_out(tmp_path: Path) -> None:
-    dispatcher = LocalDispatcher(4, gpus=("3", "7"))
+    executor = LocalExecutor(4, gpus=("3", "7"))
     for number in range(4):
-        dispatcher.start(command(tmp_path, "sleep", number))
+        executor.start(command(tmp_path, "sleep", number))
     seen = []
     for number in range(4):
         started(command(tmp_path, "sleep", number))
         seen.append(tail(tmp_path / "logs" / f"sleep{number}.txt")[0].split()[-1])
-    dispatcher.close()
+    executor.close()
     assert seen == ["3", "7", "3", "7"]
 
 
@@ -129,7 +129,7 @@ def test_hidden_gpus_are_left_alone(monkeypatch: pytest.MonkeyPatch, value: str,
 def test_a_log_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "logs").write_text("")
     with pytest.raises(InputError, match="cannot write"):
-        LocalDispatcher(1).start(command(tmp_path, "work"))
+        LocalExecutor(1).start(command(tmp_path, "work"))
 
 
 def test_commands_know_whom_not_to_outlive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bench: Bench) -> None:
