@@ -5,10 +5,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from experiments.recipes.benchmark_architectures.environments import make_env, parallel_env, register_envs
     from metta.analysis.frames import load_curves, load_results
     from metta.rl.acting import load_policy
 
-__all__ = ["load_curves", "load_policy", "load_results"]
+__all__ = ["load_curves", "load_policy", "load_results", "make_env", "parallel_env", "register_envs"]
 
 # GNU OpenMP threads busy-wait by default; with anything else running on the same cores that makes torch 20 to 50
 # times slower. The variable is read when torch is first imported, and `metta` is always imported before it.
@@ -18,6 +19,9 @@ _HOMES = {
     "load_curves": "metta.analysis.frames",
     "load_policy": "metta.rl.acting",
     "load_results": "metta.analysis.frames",
+    "make_env": "experiments.recipes.benchmark_architectures.environments",
+    "parallel_env": "experiments.recipes.benchmark_architectures.environments",
+    "register_envs": "experiments.recipes.benchmark_architectures.environments",
 }
 
 
