@@ -16,7 +16,7 @@ from metta.base.errors import InputError
 from metta.base.files import make_folder, write_json
 from metta.base.flags import Parser
 from metta.base.provenance import provenance
-from metta.lab.run import RunFolder
+from metta.lab.run_folder import RunFolder
 from metta.rl.config import RunConfig
 from metta.rl.resolved_player import ResolvedPlayer, choose, with_players
 

@@ -7,18 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from metta.base.endings import STOPPED
 from metta.base.provenance import cores, now
 from metta.lab.archive import read_archive, run_record, write_archive
 from metta.lab.executors.contract import Command, Ended
 from metta.lab.executors.local import LocalExecutor
-from metta.lab.run import Heartbeat
+from metta.lab.run import Run
+from metta.lab.run_folder import Heartbeat
 from metta.lab.tasks import PlannedRun
-
-if TYPE_CHECKING:
-    from metta.rl.metrics import Progress
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_ARCHIVES = 20.0
@@ -271,31 +269,15 @@ def train_run(planned: PlannedRun, check: Callable[[], None], say: Callable[[str
         check: called after every update; what it raises ends the run, which saves the update first.
         say: gets warnings.
     """
-    from metta.rl.trainer import train
-
-    config, folder = planned.job.config, planned.folder
-    configuration = config.model_dump(mode="json")
-    folder.check_same(configuration)
-    folder.record_start(configuration)
-    with Heartbeat(folder, config.trainer.total_timesteps, say) as heartbeat:
-
-        def on_update(progress: "Progress") -> None:
-            heartbeat.update(
-                write=False,
-                timesteps=progress.timesteps,
-                steps_per_second=progress.steps_per_second,
-                training_seconds=round(progress.seconds, 3),
-                warm_up_seconds=round(progress.warm_up_seconds, 3),
-            )
-            check()
-
+    run = Run(planned.job.config, planned.folder)
+    run.check_and_record_start()
+    with Heartbeat(run.folder, run.config.trainer.total_timesteps, say) as heartbeat:
         try:
-            train(config, folder.path, on_update)
+            run.train(heartbeat, lambda progress: check())
         except BaseException as error:
             stopped = isinstance(error, _TimeIsUp)
             heartbeat.update(state="stopped" if stopped else "failed", error=None if stopped else repr(error))
             raise
-        heartbeat.update(trained=True, seconds_left=0.0)
         heartbeat.update(state="trained")
 
 

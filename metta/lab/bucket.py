@@ -28,6 +28,7 @@ from typing import Any, TypeVar
 from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import InputError, InUseError, RunError
 from metta.base.files import read_json, reason, write_json
+from metta.base.run_files import CONFIGURATION, EVALUATION, LOG, MANIFEST, METRICS, STATUS
 
 T = TypeVar("T")
 
@@ -38,9 +39,9 @@ OWNER = ".owner.json"
 SECONDS_BETWEEN_SENDINGS = 15.0
 PAUSES = (1.0, 4.0, 16.0)
 """Seconds between the tries of a request that fails."""
-LAST = ("status.json", "evaluation.json")
+LAST = (STATUS, EVALUATION)
 """Sent after everything else: they say that the rest is there."""
-RECORDS = ("config.json", "status.json", "evaluation.json", "metrics.jsonl", "log.txt")
+RECORDS = (CONFIGURATION, STATUS, EVALUATION, METRICS, LOG)
 """What a controller reads of a run."""
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
@@ -297,7 +298,7 @@ def _order(name: str) -> tuple[int, bool, str]:
     """Checkpoints first, each one's manifest at its end; what says that work is done last."""
     first = 0 if name.startswith(f"{CHECKPOINTS_FOLDER}/") else 2 if name.endswith(LAST) else 1
     folder, _, file = name.rpartition("/")
-    return first, False if first else file == "manifest.json", f"{folder}/{file}"
+    return first, False if first else file == MANIFEST, f"{folder}/{file}"
 
 
 def _mark(info: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from metta.base.provenance import machine, now, provenance
 from metta.base.stopping import ending_with_the_runner
 from metta.lab.bucket import Bucket, is_bucket
 from metta.lab.evaluation_key import RULES, differ, mark_of, marks_by_environment, rules_in
-from metta.lab.run import RunFolder
+from metta.lab.run_folder import RunFolder
 from metta.rl.resolved_player import PlayerConfig, ResolvedPlayer, choose, fixed_by_path, with_players
 
 
@@ -66,7 +66,11 @@ class EvaluateJob(Job):
         output = self._output()
         if output is not None:
             make_folder(output.parent)
-        record = evaluate_into(output, self.config, lambda sentence: print(sentence, flush=True))
+        config = self.config
+        record = evaluate_into(
+            *(output, config, lambda: choose(config.policy_uri, config.architecture)),
+            lambda sentence: print(sentence, flush=True),
+        )
         for sentence in result_sentences(record):
             print(sentence)
         if output is not None:
@@ -91,14 +95,14 @@ class EvaluateJob(Job):
         return run.path / f"{name}.json"
 
 
-def evaluate_into(output: Path | None, config: EvaluateConfig, say: Callable[[str], None]) -> dict[str, Any]:
-    """Evaluate and write the record to `output`; `say` is told what is done while it is.
+def evaluate_into(
+    output: Path | None, config: EvaluateConfig, find: Callable[[], ResolvedPlayer], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Evaluate whom `find` finds and write the record to `output`; `say` is told what is done while it is.
 
     It says whose results, on which level, results per environment, acting latency and provenance.
     """
-    return with_players(
-        lambda: [choose(config.policy_uri, config.architecture)], lambda who: _evaluate(output, config, who[0], say)
-    )
+    return with_players(lambda: [find()], lambda who: _evaluate(output, config, who[0], say))
 
 
 def _evaluate(

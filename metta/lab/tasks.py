@@ -21,7 +21,7 @@ from metta.lab.evaluation import results_in
 from metta.lab.evaluation_key import differ
 from metta.lab.executors.contract import Command
 from metta.lab.plan import RunSpec
-from metta.lab.run import RunFolder
+from metta.lab.run_folder import RunFolder
 from metta.lab.training import TrainJob
 
 SECONDS_BETWEEN_FETCHES = 15.0

@@ -14,6 +14,7 @@ from metta.analysis.summary import aligned_table
 from metta.base.errors import InputError
 from metta.base.files import make_folder, read_json, write_json
 from metta.base.provenance import now, provenance
+from metta.base.run_files import POLICY_WEIGHTS
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.resolved_player import choose
 from metta.sim.config import SimConfig
@@ -58,7 +59,7 @@ def entrants(words: Sequence[str]) -> list[Entrant]:
             result.append(Entrant(name or chosen.name, chosen.player, chosen.name))
             continue
         run = chosen.player.resolve().parent.parent.name
-        weights = hashlib.sha256((chosen.player / "policy.safetensors").read_bytes()).hexdigest()[:16]
+        weights = hashlib.sha256((chosen.player / POLICY_WEIGHTS).read_bytes()).hexdigest()[:16]
         own = name or (chosen.name if architectures.count(chosen.name) == 1 else run)
         result.append(Entrant(own, chosen.player, weights))
     names = [entrant.name for entrant in result]

@@ -10,6 +10,7 @@ from metta.base.addresses import BEST, NEWEST, PLAYERS, CheckpointAddress, check
 from metta.base.config import Config
 from metta.base.errors import InputError
 from metta.base.files import read_json
+from metta.base.run_files import BEST_RECORD, POLICY_RECORD
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.sim.config import SimConfig
 
@@ -109,10 +110,15 @@ def choose(policy_uri: str, architecture: str | None = None) -> ResolvedPlayer:
     """
     if policy_uri in PLAYERS:
         return ResolvedPlayer(policy_uri, policy_uri, 0)
+    return resolve_checkpoint(checkpoint_address(policy_uri), architecture)
+
+
+def resolve_checkpoint(address: CheckpointAddress, architecture: str | None = None) -> ResolvedPlayer:
+    """The player whose checkpoint an address means. Errors as `choose`."""
     while True:
-        player = find_checkpoint(checkpoint_address(policy_uri))
+        player = find_checkpoint(address)
         try:
-            record = read_json(player / "policy.json")
+            record = read_json(player / POLICY_RECORD)
             break
         except InputError:
             if player.exists():
@@ -134,12 +140,12 @@ def find_checkpoint(address: CheckpointAddress) -> Path:
         return known[-1]
     name = address.name
     if name == BEST:
-        if not (address.folder / "best.json").exists():
+        if not (address.folder / BEST_RECORD).exists():
             raise InputError(
                 f"{address.folder} has no best checkpoint yet: none was evaluated in training (trainer.curve_points); "
                 "use newest."
             )
-        name = str(read_json(address.folder / "best.json").get("checkpoint"))
+        name = str(read_json(address.folder / BEST_RECORD).get("checkpoint"))
     for path in known:
         if path.name == name:
             return path

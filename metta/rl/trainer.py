@@ -17,6 +17,7 @@ from metta.agent.checkpoint import policy_record, policy_tensors
 from metta.agent.policy import Policy
 from metta.agent.state import leaves, with_leaves
 from metta.base.errors import InputError
+from metta.base.run_files import METRICS
 from metta.base.seeding import derive_seed
 from metta.rl.average import WeightAverage
 from metta.rl.checkpoint import (
@@ -88,7 +89,7 @@ def train(
         if checkpoint is not None:
             remove_newer(folder / "checkpoints", checkpoint)
             _restore(training, checkpoint)
-        metrics_file = MetricsFile(folder / "metrics.jsonl", last_update=training.updates)
+        metrics_file = MetricsFile(folder / METRICS, last_update=training.updates)
         if checkpoint is None:
             _save(training, folder, {})
 

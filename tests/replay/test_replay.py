@@ -15,7 +15,6 @@ import torch
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES, LEVEL
 from experiments.recipes.benchmark_architectures.level_3_medium import LEVEL as LEVEL_3
-from metta.agent.build import build_policy
 from metta.agent.checkpoint import policy_record, policy_tensors
 from metta.agent.policies.fast import FastConfig
 from metta.base.addresses import PLAYERS
@@ -96,7 +95,7 @@ def test_attacks_are_recorded() -> None:
 
 
 def test_a_decision_says_what_the_policy_thought() -> None:
-    player = PolicyPlayer(build_policy(FastConfig(), spec_of(BASIC), seed=0), BASIC, torch.device("cpu"))
+    player = PolicyPlayer(FastConfig().build(spec_of(BASIC), seed=0), BASIC, torch.device("cpu"))
     env = VectorEnv(BASIC, num_worlds=1, seed=3)
     env.reset()
     state = player.initial_state(1)

@@ -19,7 +19,7 @@ from metta.lab.evaluation_key import RULES
 from metta.lab.executors.contract import command_text
 from metta.lab.identity import KnownRuns
 from metta.lab.plan import RunSpec
-from metta.lab.run import RunFolder
+from metta.lab.run_folder import RunFolder
 from metta.lab.tasks import PlannedReference, PlannedRun
 from metta.lab.training import TrainJob
 

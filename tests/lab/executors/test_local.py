@@ -10,7 +10,7 @@ from metta.base import stopping
 from metta.base.endings import STOPPED
 from metta.base.errors import InputError
 from metta.cli.main import resolve
-from metta.lab import run
+from metta.lab import run_folder as run
 from metta.lab.executors import local
 from metta.lab.executors.contract import Command, Ended, command_text, tail
 from metta.lab.executors.local import LocalExecutor, visible_gpus
