@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from pydantic import Field
+
 from metta.base.addresses import local_path
+from metta.base.errors import InputError
 from metta.base.files import make_folder, write_atomically
 from metta.base.job import Job
 from metta.base.patience import patience
@@ -18,8 +21,13 @@ class ReplayConfig(EpisodeConfig):
     """One replay, resolved."""
 
     output: str | None = None
-    """The page; none: replay.<checkpoint>.<level>.<environment>.<episode>.html in the run's folder; for reference
-    players ./train_dir/replays/<player>.<level>.<environment>.<episode>.html."""
+    """The page, or, where the name ends in .svg, an animated picture of some steps; none:
+    replay.<checkpoint>.<level>.<environment>.<episode>.html in the run's folder; for reference players
+    ./train_dir/replays/<player>.<level>.<environment>.<episode>.html."""
+    first_step: int = Field(default=0, ge=0)
+    """First step of an animated picture."""
+    steps: int = Field(default=150, ge=1)
+    """Steps of an animated picture."""
 
 
 class Written(NamedTuple):
@@ -68,9 +76,12 @@ def _write(config: ReplayConfig, chosen: ResolvedPlayer) -> Written:
     output = _output(config, chosen.player)
     make_folder(output.parent)
 
+    from metta.replay.animation import animated_picture
     from metta.replay.page import replay_page
     from metta.replay.recording import record
 
+    if config.first_step >= sim.max_steps:
+        raise InputError(f"first_step={config.first_step}: the episode has steps 0 to {sim.max_steps - 1}.")
     recording = record(chosen.player, sim, config.evaluation, config.system, config.episode)
     hearts = recording.result["hearts"]
     mean = sum(hearts) / len(hearts)
@@ -86,7 +97,10 @@ def _write(config: ReplayConfig, chosen: ResolvedPlayer) -> Written:
         ("written", now()),
     ]
     title = f"{chosen.name} on {config.level}, {config.environment}, episode {config.episode}"
-    page = replay_page(recording, chosen.name, facts, title, sim)
+    if output.suffix == ".svg":
+        page = animated_picture(recording, title, config.first_step, config.steps)
+    else:
+        page = replay_page(recording, chosen.name, facts, title, sim)
     write_atomically(output, page)
     return Written(output, title, mean, len(recording.agents), recording.result["map_hash"], len(page))
 
