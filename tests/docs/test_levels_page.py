@@ -3,6 +3,7 @@
 import pytest
 
 from experiments.recipes.benchmark_architectures.level_1_basic import LEVEL
+from experiments.recipes.benchmark_architectures.levels import LEVELS
 from metta.base.addresses import PLAYERS
 from metta.base.errors import InputError
 from metta.base.files import read_json
