@@ -52,10 +52,8 @@ class PlannedRun:
     note: str = ""
     """Something to say before its name, such as the trial."""
     _fetched_at: float = field(default_factory=time.monotonic, init=False)  # a study fetches everything at its start
-    _before: tuple[int, int] | None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        self._before = self._stamp()
+    _before: list[tuple[int, int] | None] = field(default_factory=list, init=False)
+    """The stamp at the first look, after a study has fetched what is there."""
 
     @cached_property
     def folder(self) -> RunFolder:
@@ -84,7 +82,8 @@ class PlannedRun:
             if not active and not self.has_checkpoint():
                 where = self.evaluate_words[1].removeprefix("policy_uri=")
                 raise InputError(f"there is no checkpoint in {where} to evaluate (--skip-training).")
-            return Look(None if self._stamp() not in (None, self._before) else Rank.EVALUATE)
+            self._before = self._before or [self._stamp()]
+            return Look(None if self._stamp() not in (None, *self._before) else Rank.EVALUATE)
         folder = self.folder
         held = False if active else holder(folder.lock_file) is not None
         status = folder.status()

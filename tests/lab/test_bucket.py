@@ -178,6 +178,11 @@ def test_an_experiment_in_a_bucket(
     assert f"{RUN}/evaluation.json" in names(store)
     runs = read_results(output / "benchmark_results.json").runs
     assert [(run.training.status, run.evaluation.status) for run in runs] == [("success", "success")] * 2
+    Path("third").mkdir()
+    monkeypatch.chdir("third")  # a machine that has nothing yet
+    here.done.clear()
+    assert main([*words, "--skip-training"]) == 0
+    assert len(here.done) == 2
 
 
 @pytest.mark.parametrize(
