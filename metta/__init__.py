@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from experiments.recipes.benchmark_architectures.environments import make_env, parallel_env, register_envs
+    from experiments.environments import make_env, parallel_env, register_envs
     from metta.analysis.frames import load_curves, load_results
     from metta.rl.acting import load_policy
 
@@ -19,9 +19,9 @@ _HOMES = {
     "load_curves": "metta.analysis.frames",
     "load_policy": "metta.rl.acting",
     "load_results": "metta.analysis.frames",
-    "make_env": "experiments.recipes.benchmark_architectures.environments",
-    "parallel_env": "experiments.recipes.benchmark_architectures.environments",
-    "register_envs": "experiments.recipes.benchmark_architectures.environments",
+    "make_env": "experiments.environments",
+    "parallel_env": "experiments.environments",
+    "register_envs": "experiments.environments",
 }
 
 
