@@ -16,7 +16,7 @@ from metta.sim.config import SimConfig
 from metta.sim.constants import NUM_ACTIONS
 
 if TYPE_CHECKING:
-    from metta.sim.cuda_env import CudaVectorEnv
+    from metta.sim.cuda.env import CudaVectorEnv
 
 DRAWN_STEPS = 16
 SEED = 0
@@ -46,7 +46,7 @@ def wait() -> None:
 
 def measure(config: SimConfig, num_worlds: int, steps: int, repeats: int) -> dict[str, float]:
     """One line of the table."""
-    from metta.sim.cuda_env import DEVICE, CudaVectorEnv
+    from metta.sim.cuda.env import DEVICE, CudaVectorEnv
 
     env = CudaVectorEnv(config, num_worlds=num_worlds, seed=SEED, desynchronise=True)
     started = time.perf_counter()

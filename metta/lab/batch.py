@@ -14,9 +14,9 @@ from metta.base.provenance import cores, now
 from metta.lab.archive import read_archive, run_record, write_archive
 from metta.lab.executors.contract import Command, Ended
 from metta.lab.executors.local import LocalExecutor
+from metta.lab.planned import PlannedRun
 from metta.lab.run import Run
 from metta.lab.run_folder import Heartbeat
-from metta.lab.tasks import PlannedRun
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_ARCHIVES = 20.0

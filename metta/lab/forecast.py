@@ -12,8 +12,8 @@ from metta.base.files import read_json
 from metta.base.provenance import machine
 from metta.base.run_files import STATUS
 from metta.lab.log import duration_text
+from metta.lab.planned import PlannedRun
 from metta.lab.run_folder import RunFolder
-from metta.lab.tasks import PlannedRun
 
 START_SECONDS = 5.0
 """Time a job takes to start: interpreter, torch, compiled kernels from the cache."""

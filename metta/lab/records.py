@@ -19,7 +19,7 @@ from metta.base.provenance import provenance
 from metta.lab.evaluation import results_in
 from metta.lab.executors.contract import command_text
 from metta.lab.identity import training_mark
-from metta.lab.tasks import PlannedReference, PlannedRun
+from metta.lab.planned import PlannedReference, PlannedRun
 
 References = Mapping[str, Mapping[str, Mapping[str, EnvironmentResult]]]
 """Results of the reference players: level -> player -> environment."""

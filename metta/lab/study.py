@@ -19,8 +19,8 @@ from metta.lab.decide import Rank, RetryPolicy
 from metta.lab.display import Display
 from metta.lab.executors.contract import Executor
 from metta.lab.log import duration_text
+from metta.lab.planned import PlannedReference, PlannedRun
 from metta.lab.records import run_record
-from metta.lab.tasks import PlannedReference, PlannedRun
 
 ATTEMPTS_NAME = "attempts.json"
 

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from metta.agent.checkpoint import rebuild_policy
 from metta.agent.policy import Policy
 from metta.agent.state import State
 from metta.base.addresses import checkpoint_address
 from metta.base.errors import InputError
-from metta.rl.checkpoint import read_policy_files
+from metta.rl import checkpoint
 from metta.rl.resolved_player import find_checkpoint
 from metta.rl.sampling import sample_actions
 
@@ -80,5 +79,4 @@ def load_policy(address: str | Path, seed: int = 0) -> ActingPolicy:
     Raises:
         InputError: nothing is there, or it is damaged.
     """
-    checkpoint = find_checkpoint(checkpoint_address(str(address)))
-    return ActingPolicy(rebuild_policy(*read_policy_files(checkpoint), str(checkpoint)).policy, seed)
+    return ActingPolicy(checkpoint.load_policy(find_checkpoint(checkpoint_address(str(address)))), seed)

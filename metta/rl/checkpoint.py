@@ -122,16 +122,19 @@ def read_trainer_files(checkpoint: Path) -> tuple[dict[str, Tensor], dict[str, A
     return _read(checkpoint, "trainer")
 
 
-def load_policy(checkpoint: Path, spec: EnvironmentSpec) -> "Policy":
+def load_policy(checkpoint: Path, spec: EnvironmentSpec | None = None) -> "Policy":
     """The policy of a checkpoint, rebuilt from its files alone, on the CPU.
 
     Raises:
-        InputError: the checkpoint is missing or damaged, or was trained for other actions or observations than `spec`.
+        InputError: the checkpoint is missing or damaged, or was trained for other actions or observations than `spec`,
+            if that is given.
     """
     from metta.agent.checkpoint import rebuild_policy
 
     tensors, record = read_policy_files(checkpoint)
     policy = rebuild_policy(tensors, record, str(checkpoint)).policy
+    if spec is None:
+        return policy
     own = policy.spec.model_copy(update={name: getattr(spec, name) for name in CHOICES})
     if own != spec:
         different = [name for name in type(spec).model_fields if getattr(own, name) != getattr(spec, name)]

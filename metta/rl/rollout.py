@@ -20,7 +20,7 @@ from metta.rl.sampling import sample_actions
 from metta.rl.shards import Shards, split
 
 if TYPE_CHECKING:
-    from metta.sim.cuda_env import CudaVectorEnv
+    from metta.sim.cuda.env import CudaVectorEnv
     from metta.sim.vector_env import VectorEnv
 
 STREAMS_AT_ONCE = 16

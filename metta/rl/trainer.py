@@ -47,7 +47,7 @@ from metta.sim.episodes import EpisodeRecord
 from metta.sim.vector_env import Buffers, VectorEnv
 
 if TYPE_CHECKING:
-    from metta.sim.cuda_env import CudaVectorEnv
+    from metta.sim.cuda.env import CudaVectorEnv
 
 Env = TypeVar("Env", "VectorEnv", "CudaVectorEnv")
 
@@ -209,7 +209,7 @@ def device_worlds(
         num_streams = config.num_worlds * config.sim.num_agents
         buffers = pinned(Buffers.allocate(num_streams, config.sim.num_observation_tokens))
         return _started_worlds(partial(VectorEnv, buffers=buffers), config, curriculum)
-    from metta.sim.cuda_env import CudaVectorEnv
+    from metta.sim.cuda.env import CudaVectorEnv
 
     return _started_worlds(CudaVectorEnv, config, curriculum)
 

@@ -322,7 +322,7 @@ class VectorEnv:
         return sorted(drained, key=lambda record: (record.finished_at, record.world))
 
     def on_cpu(self) -> "VectorEnv":
-        """Itself; worlds on a GPU are copied here for looking at them (see cuda_env.py)."""
+        """Itself; worlds on a GPU are copied here for looking at them (see cuda/env.py)."""
         return self
 
     def state_dict(self) -> dict[str, NDArray[Any]]:

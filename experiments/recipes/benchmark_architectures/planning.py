@@ -19,8 +19,8 @@ from metta.lab.evaluation_key import RULES
 from metta.lab.executors.contract import command_text
 from metta.lab.identity import KnownRuns
 from metta.lab.plan import RunSpec
+from metta.lab.planned import PlannedReference, PlannedRun
 from metta.lab.run_folder import RunFolder
-from metta.lab.tasks import PlannedReference, PlannedRun
 from metta.lab.training import TrainJob
 
 

@@ -34,9 +34,9 @@ from metta.base.provenance import code_version, cores
 from metta.lab.decide import RetryPolicy
 from metta.lab.executors.local import LocalExecutor
 from metta.lab.plan import id_part, plan
+from metta.lab.planned import PlannedRun
 from metta.lab.records import reference_results, with_scores
 from metta.lab.study import Study
-from metta.lab.tasks import PlannedRun
 
 MARKDOWN_NAME = "tuning.md"
 CSV_NAME = "tuning.csv"
@@ -128,7 +128,7 @@ def build_study(given: argparse.Namespace, command: str) -> Study:
         trial_of |= {run.name: number for run in own}
         runs += own
     check_tuning(run.job.config for run in runs)
-    table = Table(
+    table = TuningTable(
         evidence=local_path(given.evidence) if given.evidence else None,
         trial_of=trial_of,
         settings=trials,
@@ -194,7 +194,7 @@ def _heading(given: argparse.Namespace, command: str, levels: Sequence[str], see
 
 
 @dataclass
-class Table:
+class TuningTable:
     """Ranks the trials of a study: its reducer."""
 
     evidence: Path | None

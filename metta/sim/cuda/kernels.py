@@ -11,7 +11,7 @@ import numpy as np
 from numba import cuda
 
 from metta.sim.compiled import inner
-from metta.sim.cuda_functions import kernel
+from metta.sim.cuda.functions import kernel
 from metta.sim.episodes import NUM_COUNTERS
 from metta.sim.observations import completion_value, observe_agent
 from metta.sim.rewards import pay_change

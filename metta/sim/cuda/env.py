@@ -1,6 +1,6 @@
 """Many worlds on a GPU: what `VectorEnv` does, with worlds, observations and the starts of episodes on the device.
 
-The rules are those of the CPU, compiled once more (cuda_functions.py, cuda_kernels.py); every number is the same. What
+The rules are those of the CPU, compiled once more (functions.py, kernels.py); every number is the same. What
 a step shows are tensors that are already where a policy computes. A step waits for nothing: finished episodes stay on
 the device until somebody asks for them.
 W worlds, A agents in a world, N = W * A agent streams (world-major), M tokens of an observation.
@@ -22,8 +22,8 @@ from torch import Tensor
 
 from metta.base.errors import RunError
 from metta.sim.config import SimConfig
-from metta.sim.cuda_functions import SIMULATED
-from metta.sim.cuda_kernels import Ended, Shown, Starts, change_worlds, show_start, show_step, start_ended
+from metta.sim.cuda.functions import SIMULATED
+from metta.sim.cuda.kernels import Ended, Shown, Starts, change_worlds, show_start, show_step, start_ended
 from metta.sim.episodes import NUM_COUNTERS, EpisodeRecord
 from metta.sim.vector_env import NO_MAP, Buffers, VectorEnv
 from metta.sim.world_arrays import CLOCK_COLUMNS, ENTITY_COLUMNS, STEP, Worlds
