@@ -4,21 +4,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+from metta.analysis.blocks import Block, Cell, Section, Table, Text
 from metta.analysis.gather import Gathered
 from metta.analysis.results import folder_from
-from metta.analysis.sections.blocks import Block, paragraph
-from metta.analysis.table import Cell, Table
 
 
-def provenance(benchmark: Gathered, home: Path) -> list[Block]:
+def section(benchmark: Gathered, home: Path) -> Section:
     """Results files, as they are seen from the page's folder `home`, settings and commands."""
     blocks: list[Block] = []
     codes = {run.files.code for run in benchmark.runs.values() if run.files.code}
     if len(codes) > 1:
         blocks.append(
-            paragraph(
+            Text(
                 f"These runs were made by {len(codes)} different versions of the source; results may not compare.",
-                class_="note",
+                note=True,
             )
         )
     for number, (source, results) in enumerate(benchmark.sources.items(), start=1):
@@ -30,7 +29,7 @@ def provenance(benchmark: Gathered, home: Path) -> list[Block]:
             ["agent-steps per run", f"{results.max_timesteps:,}"],
         ]
         rows += [[name, text] for name, text in flat(results.provenance)]
-        blocks.append(Table(f"provenance_{number}", f"Results file {number}", ["what", "value"], rows))
+        blocks.append(Table(f"provenance_{number}", f"Results file {number}", ["what", "value"], rows, folded=True))
     blocks.append(_settings(benchmark))
     blocks.append(
         Table(
@@ -41,10 +40,10 @@ def provenance(benchmark: Gathered, home: Path) -> list[Block]:
                 [run.record.training.run_name, run.record.training.duration_seconds, run.record.training.command]
                 for run in benchmark.runs.values()
             ],
-            open=False,
+            folded=True,
         )
     )
-    return blocks
+    return Section("provenance", "Settings and provenance", blocks)
 
 
 SHARED_SETTINGS = ("trainer", "evaluation", "system")
@@ -67,13 +66,13 @@ def _settings(benchmark: Gathered) -> Block:
                 own.setdefault(f"{name} ({of})", {})[text] = None
     found |= {name: values for name, values in own.items() if len(values) > 1}
     if not found:
-        return paragraph("No run folder with a configuration was found.")
+        return Text("No run folder with a configuration was found.")
     return Table(
         "settings",
         "Settings of the runs (all values, where runs differ)",
         ["setting", "value"],
         [[name, " | ".join(values)] for name, values in found.items()],
-        open=False,
+        folded=True,
     )
 
 

@@ -4,11 +4,9 @@ The floor is the blind player's score and the ceiling the scripted player's, eac
 between them: there, differences say who was luckier, or who stopped first at what the arena holds.
 """
 
-from collections.abc import Mapping
 from statistics import fmean
 
 from metta.analysis.gather import Gathered
-from metta.analysis.results import EnvironmentResult
 from metta.base.addresses import BLIND, SCRIPTED
 
 FLOOR, CEILING = "floor", "ceiling"
@@ -24,19 +22,13 @@ def extremes_of(benchmark: Gathered) -> dict[str, str]:
     found = {}
     for level in benchmark.levels:
         runs = [benchmark.of(name, level) for name in benchmark.architectures]
-        means = [fmean(_hearts(run.record.evaluation.results) for run in own) for own in runs if own]
-        players = benchmark.references.get(level, {})
-        if not means or not players.get(BLIND) or not players.get(SCRIPTED):
+        means = [fmean(map(benchmark.hearts, own)) for own in runs if own]
+        low, high = (benchmark.hearts_of_player(player, level) for player in (BLIND, SCRIPTED))
+        if not means or low is None or high is None:
             continue
-        low, high = _hearts(players[BLIND]), _hearts(players[SCRIPTED])
         margin = MARGIN * (high - low)
         if max(means) <= low + margin:
             found[level] = FLOOR
         elif min(means) >= high - margin:
             found[level] = CEILING
     return found
-
-
-def _hearts(results: Mapping[str, EnvironmentResult]) -> float:
-    """Per agent, mean over evaluation environments."""
-    return fmean(result.hearts_per_agent for result in results.values())
