@@ -190,7 +190,7 @@ def _imitation_summary(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _imitation_table(results: Mapping[str, Any]) -> list[str]:
-    from metta.analysis.ranks import rank_correlation
+    from scipy.stats import spearmanr
 
     found, benchmark = results["imitation"], results.get("benchmark", {})
     ppo = benchmark.get("hearts", {}).get(found["level"], {}).get(found["environment"], {})
@@ -217,8 +217,9 @@ def _imitation_table(results: Mapping[str, Any]) -> list[str]:
     if both:
         with_ppo = [ppo[row["architecture"]] for row in both]
         for name, measure, sign in (("hearts", "hearts_per_agent", 1), ("nats of own states", "own_states", -1)):
-            found_rank = rank_correlation([sign * row[measure]["mean"] for row in both], with_ppo)
-            if found_rank is not None:
+            values = [sign * row[measure]["mean"] for row in both]
+            if len(set(values)) > 1 and len(set(with_ppo)) > 1:
+                found_rank = spearmanr(values, with_ppo).statistic
                 lines += [
                     "",
                     f"Rank correlation of {name} with PPO's hearts: {found_rank:+.2f} ({len(both)} architectures).",

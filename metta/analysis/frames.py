@@ -38,7 +38,11 @@ def load_results(*paths: str | Path) -> pandas.DataFrame:
     Raises:
         InputError: a file is missing or damaged, or they do not belong together; the sentence names file and field.
     """
-    gathered = gather([Path(path) for path in paths])
+    return results_frame(gather([Path(path) for path in paths]))
+
+
+def results_frame(gathered: Gathered) -> pandas.DataFrame:
+    """`load_results` of results that have been read."""
     rows = [row for run in gathered.evaluated for row in _results_of(run)] + _references(gathered)
     frame = pandas.DataFrame(rows, columns=list(RESULT_COLUMNS))
     whole = dict.fromkeys(("seed", "episodes", "timesteps", "parameters"), "Int64")

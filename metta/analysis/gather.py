@@ -8,6 +8,8 @@ import numpy as np
 
 from metta.analysis.aggregates import Matrix
 from metta.analysis.file_memory import FileMemory
+from metta.analysis.intervals import Estimate, estimate
+from metta.analysis.metrics import HEARTS, SCORE, Metric
 from metta.analysis.results import (
     Alike,
     BenchmarkResults,
@@ -15,13 +17,13 @@ from metta.analysis.results import (
     Key,
     RunRecord,
     find_folder,
+    lowest_score,
     read_results,
     results_file,
 )
 from metta.analysis.run_files import RunFiles, read_run_files
+from metta.base.addresses import PLAYERS, RANDOM
 from metta.base.errors import InputError
-
-SCORE, HEARTS = "score", "hearts per agent"
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,13 @@ class Gathered:
     """Level -> reference player -> evaluation environment -> result."""
     planned: list[Key]
     """Every run of the plan, each once."""
-    measure: str
+    measure: Metric
     """What the matrices hold: `SCORE`, or `HEARTS` where a scripted player is missing."""
+
+    @property
+    def untuned(self) -> list[str]:
+        """Architectures whose learning rate was not tuned."""
+        return [name for name in self.architectures if any(name in own.untuned for own in self.sources.values())]
 
     @property
     def missing(self) -> list[Key]:
@@ -114,7 +121,24 @@ class Gathered:
         results = run.record.evaluation.results.values()
         if self.measure == SCORE:
             return float(np.mean([result.normalised_score for result in results]))
-        return float(np.mean([result.hearts_per_agent for result in results]))
+        return self.hearts(run)
+
+    def hearts(self, run: Run) -> float:
+        """The run's hearts per agent, mean over its evaluation environments."""
+        return float(np.mean([result.hearts_per_agent for result in run.record.evaluation.results.values()]))
+
+    def hearts_over_seeds(self, architecture: str, level: str) -> Estimate | None:
+        """Hearts per agent of an architecture on a level; None without a run."""
+        own = self.of(architecture, level)
+        return estimate([self.hearts(run) for run in own], HEARTS.lowest) if own else None
+
+    def lowest(self, level: str) -> float:
+        """The value of a run without a heart on a level: less is not possible."""
+        if self.measure != SCORE:
+            return HEARTS.lowest
+        players = self.references.get(level, {})
+        found = [lowest_score(environment, players) for environment in players.get(RANDOM, {})]
+        return float(np.mean(found)) if found else SCORE.lowest
 
     def value_of_player(self, player: str, level: str) -> float | None:
         """A reference player's score or hearts on a level, as `value`; None where it has no result."""
@@ -127,6 +151,13 @@ class Gathered:
         """A reference player's hearts per agent on a level, mean over environments; None where it has no result."""
         results = self.references.get(level, {}).get(player, {}).values()
         return float(np.mean([result.hearts_per_agent for result in results])) if results else None
+
+    def players(self, levels: Sequence[str], hearts: bool = False) -> dict[str, float]:
+        """Reference player -> value, or hearts, mean over levels; those that have one on all of them, worst first."""
+        of = self.hearts_of_player if hearts else self.value_of_player
+        found = {player: [of(player, level) for level in levels] for player in PLAYERS}
+        known = {player: [value for value in values if value is not None] for player, values in found.items()}
+        return {player: float(np.mean(own)) for player, own in known.items() if own and len(own) == len(levels)}
 
     def matrix(self, architecture: str, levels: Sequence[str]) -> Matrix:
         """[S, L] values of an architecture's runs, NaN where a run has none."""

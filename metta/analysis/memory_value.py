@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from metta.analysis.bootstrap import RESAMPLES, percentile_interval
-from metta.analysis.intervals import CONFIDENCE, Interval, mean_interval, t_quantile
+from metta.analysis.intervals import CONFIDENCE, FEWEST, Interval, mean_interval, t_quantile
 
 KEPT = 0.95
 """Share of the hearts that the memory horizon keeps."""
@@ -38,11 +38,11 @@ def kept(disturbed: Sequence[float], untouched: Sequence[float]) -> Interval | N
     if below.mean() <= 0:
         return None
     ratio = float(above.mean() / below.mean())
-    if len(below) < 2:
+    if len(below) < FEWEST:
         return Interval(ratio, None, None)
     error = (above - ratio * below).std(ddof=1) / (np.sqrt(len(below)) * below.mean())
     half = float(t_quantile(0.5 + CONFIDENCE / 2, len(below) - 1) * error)
-    return Interval(ratio, ratio - half, ratio + half)
+    return Interval(ratio, max(0.0, ratio - half), ratio + half)
 
 
 def horizon(emptied: Mapping[int, Sequence[float]], untouched: Sequence[float], seed: int = 0) -> Horizon | None:

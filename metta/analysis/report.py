@@ -1,7 +1,7 @@
 """Write the report of a benchmark: `uv run python -m metta.analysis.report RESULTS... [--output report.html]`.
 
 RESULTS are results files, or folders that hold one. Written are one page that needs nothing else, and beside it a
-folder of the same name with every table as CSV and Markdown and every figure as SVG.
+folder of the same name with every table as CSV, with `--figures` every figure as SVG and PNG, too.
 """
 
 import sys
@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metta.analysis.command import results_parser
+from metta.analysis.figures import png, svg
 from metta.analysis.file_memory import FileMemory
 from metta.analysis.findings import find
-from metta.analysis.gather import combine, gather
-from metta.analysis.page import Report, report
+from metta.analysis.frames import results_frame
+from metta.analysis.gather import Gathered, combine, gather
+from metta.analysis.page import Report, page
 from metta.analysis.results import REPORT_NAME, BenchmarkResults
-from metta.analysis.svg import standalone
+from metta.analysis.topics import all_sections, cost, learning, levels, result
 from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
@@ -34,22 +36,40 @@ def refresh_report(results_file: Path, results: BenchmarkResults, memory: FileMe
     """
     try:
         benchmark = combine({results_file: results}, memory)
-        _write(report(benchmark, find(benchmark), results_file.parent), results_file.parent / REPORT_NAME)
+        _write(report(benchmark, results_file.parent), benchmark, results_file.parent / REPORT_NAME)
     except InputError as error:
         return str(error)
     return None
 
 
-def _write(made: Report, output: Path) -> Path:
+def report(benchmark: Gathered, home: Path) -> Report:
+    """The page with its tables and figures; `home` is the folder it will lie in."""
+    found = find(benchmark)
+    sections = all_sections(benchmark, found, home)
+    headline = result.headline(benchmark, found)
+    return page(benchmark, result.title(benchmark), headline, result.status(benchmark), sections)
+
+
+def published_figures(benchmark: Gathered) -> dict[str, str]:
+    """Name -> SVG of the figures that stand by themselves: curves and hearts by level, ladder, efficiency, cost."""
+    found = find(benchmark)
+    made = [
+        *(figure for level in benchmark.levels for figure in levels.figures(benchmark, level)),
+        *(result.figures(benchmark, found) if len(found.compared_levels) > 1 else []),
+        *learning.efficiency_figures(benchmark, learning.learning_of(benchmark)),
+        *cost.figures(benchmark, found),
+    ]
+    return {figure.name: svg(figure.spec) for figure in made}
+
+
+def _write(made: Report, benchmark: Gathered, output: Path) -> Path:
     folder = output.with_suffix("")
     make_folder(folder)
     for table in made.tables:
         write_atomically(folder / f"{table.name}.csv", table.csv())
-        write_atomically(folder / f"{table.name}.md", table.markdown())
-    for figure in made.figures:
-        write_atomically(folder / f"{figure.name}.svg", standalone(figure.svg))
+    write_atomically(folder / "runs.csv", results_frame(benchmark).to_csv(index=False, lineterminator="\n"))
     write_atomically(output, made.html)
-    return output
+    return folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,14 +80,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _report(arguments: Sequence[str] | None) -> int:
     parser = results_parser(prog="python -m metta.analysis.report", description="Write the report of a benchmark.")
     parser.add_argument("--output", type=local_path, metavar="FILE", help="the page (default: report.html there)")
+    parser.add_argument("--figures", action="store_true", help="write every figure as SVG and PNG, too")
     given = parser.parse_args(arguments)
     benchmark = gather(given.results)
     output = given.output or next(iter(benchmark.sources)).parent / REPORT_NAME
     if not output.suffix or output.is_dir():
         raise InputError(f"--output {output} must be the name of a page, like report.html.")
     make_folder(output.parent)
-    _write(report(benchmark, find(benchmark, given.seed), output.parent), output)
-    print(f"Report: {output} (tables and figures in {output.with_suffix('')})")
+    made = report(benchmark, output.parent)
+    folder = _write(made, benchmark, output)
+    for figure in made.figures if given.figures else []:
+        write_atomically(folder / f"{figure.name}.svg", svg(figure.spec))
+        write_atomically(folder / f"{figure.name}.png", png(figure.spec))
+    print(f"Report: {output} (tables{' and figures' if given.figures else ''} in {folder})")
     return 0
 
 

@@ -1,6 +1,7 @@
 """`benchmark_results.json`: the record of a benchmark, versioned, read and written as a whole (docs/interface.md)."""
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -181,6 +182,8 @@ class BenchmarkResults(Config):
     planned: list[Key]
     """Architecture, level and seed of every run of every call."""
     command: Text
+    untuned: list[Name] = Field(default_factory=list)
+    """Architectures whose learning rate is not one that was tuned for them."""
     references: dict[Name, dict[Name, dict[Name, EnvironmentResult]]]
     """Results of the reference players by level, player and evaluation environment."""
     runs: list[RunRecord]
@@ -302,6 +305,14 @@ def scored(
     if score is not None and abs(score) > LARGEST:  # the two are equal but for rounding
         score = None
     return result.model_copy(update={"normalised_score": score})
+
+
+def lowest_score(environment: str, references: Mapping[str, Mapping[str, EnvironmentResult]]) -> float:
+    """The score of a policy without a heart, the lowest one; -inf where it is not known. Arguments as of `scored`."""
+    low, high = (references.get(player, {}).get(environment) for player in (RANDOM, SCRIPTED))
+    if low is None or high is None or high.hearts_per_agent <= low.hearts_per_agent:
+        return -math.inf
+    return -low.hearts_per_agent / (high.hearts_per_agent - low.hearts_per_agent)
 
 
 def read_results(path: Path) -> BenchmarkResults:

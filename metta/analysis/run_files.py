@@ -15,16 +15,10 @@ import numpy as np
 
 from metta.analysis.file_memory import FileMemory
 from metta.analysis.learning import Curve
+from metta.analysis.metrics import CURRICULUM, CURVES
 from metta.analysis.published import PublishedRun, read_published
 from metta.base.errors import InputError
 from metta.base.files import read_json, reason
-
-REWARD = "rollout/reward_per_step"
-HEARTS = "held_out/hearts_per_agent"
-CURVES = {REWARD: "shaped reward per agent-step", HEARTS: "hearts per agent and held-out episode"}
-"""Metrics that are drawn as learning curves, and their unit. Hearts are known where a run was evaluated in training."""
-CURRICULUM = "curriculum/"
-"""Begin of the names of a curriculum's metrics."""
 
 Content = TypeVar("Content")
 

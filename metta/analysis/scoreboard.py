@@ -1,17 +1,16 @@
 """The published runs in Markdown: the scoreboard of README.md, and the pages of docs/results.md; pure."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from metta.analysis.findings import Findings
+from metta.analysis.findings import Findings, cost_of
 from metta.analysis.gather import Gathered
-from metta.analysis.intervals import mean_interval
+from metta.analysis.metrics import HEARTS
 from metta.analysis.published import PublishedRun
-from metta.analysis.results import EnvironmentResult
-from metta.analysis.sections.overall import verdict_sentences
-from metta.analysis.summary import aligned_table, interval_text
+from metta.analysis.summary import aligned_table
+from metta.analysis.topics.result import verdict_sentences
 from metta.base.addresses import BLIND, PLAYERS, REFLEX
 
 NOTHING = "No run is published yet: `published/README.md` says how to add some."
@@ -41,7 +40,7 @@ def _scoreboard(group: Group) -> str:
         [name, *(_hearts_cell(benchmark, name, level) for level in levels), _share_text(shares[name])] for name in order
     ]
     for player in PLAYERS:
-        cells = [_number(_player(benchmark, player, level)) for level in levels]
+        cells = [_number(benchmark.hearts_of_player(player, level)) for level in levels]
         rows.append([f"*{player}*", *cells, {BLIND: "0 %", REFLEX: "100 %"}.get(player, "")])
     head = ["architecture", *levels, "of the way from blind to reflex"]
     done, planned = len(benchmark.evaluated), len(benchmark.planned)
@@ -83,16 +82,16 @@ def _level(group: Group, level: str) -> list[str]:
     tiers = found.level_tiers.get(level, [])
     rows = []
     for name in benchmark.architectures:
-        hearts = [_hearts(run.record.evaluation.results) for run in benchmark.of(name, level)]
+        hearts = benchmark.hearts_over_seeds(name, level)
         if hearts:
-            share = _share(benchmark, level, fmean(hearts))
+            share = _share_text(_share(benchmark, level, hearts.mean))
             places = "".join(f" {place}" for place, tier in enumerate(tiers, start=1) if name in tier).strip()
-            cells = [name, str(len(hearts)), interval_text(mean_interval(hearts)), _share_text(share), places or "-"]
-            rows.append((fmean(hearts), cells))
+            count = str(len(hearts.values))
+            rows.append((hearts.mean, [name, count, hearts.text(HEARTS.digits), share, places or "-"]))
     for player in PLAYERS:
-        value = _player(benchmark, player, level)
+        value = benchmark.hearts_of_player(player, level)
         if value is not None:
-            rows.append((value, [f"*{player}*", "", f"{value:.3f}", _share_text(_share(benchmark, level, value)), ""]))
+            rows.append((value, [f"*{player}*", "", _number(value), _share_text(_share(benchmark, level, value)), ""]))
     rows.sort(key=lambda row: -row[0])
     head = ["", "seeds", "hearts per agent", "of the way from blind to reflex", "tiers"]
     verdicts = found.level_verdicts.get(level, [])
@@ -104,13 +103,9 @@ def _level(group: Group, level: str) -> list[str]:
 def _cost(benchmark: Gathered) -> str:
     rows = []
     for name in benchmark.architectures:
-        runs = [run for level in benchmark.levels for run in benchmark.of(name, level)]
-        seconds = [run.record.training.duration_seconds or 0.0 for run in runs]
-        latencies = [run.files.evaluated.latency for run in runs if run.files.evaluated.latency is not None]
-        parameters = max((run.files.parameters or 0 for run in runs), default=0)
-        if runs:
-            latency = f"{fmean(latencies):.2f} ms" if latencies else "-"
-            rows.append([name, f"{parameters:,}" if parameters else "-", f"{fmean(seconds):,.0f} s", latency])
+        cost = cost_of([run for level in benchmark.levels for run in benchmark.of(name, level)])
+        cells = [(cost.parameters, ",.0f", ""), (cost.seconds, ",.0f", " s"), (cost.latency, ".2f", " ms")]
+        rows.append([name, *("-" if value is None else f"{value:{form}}{unit}" for value, form, unit in cells)])
     return "\n".join(aligned_table(["architecture", "parameters", "training of a run", "one action"], rows))
 
 
@@ -139,19 +134,9 @@ def _repetitions(pairs: Sequence[tuple[PublishedRun, PublishedRun]]) -> list[str
     return ["## The same run again", text, "\n".join(aligned_table(head, rows))]
 
 
-def _hearts(results: Mapping[str, EnvironmentResult]) -> float:
-    """Per agent, mean over evaluation environments."""
-    return fmean(result.hearts_per_agent for result in results.values())
-
-
-def _player(benchmark: Gathered, player: str, level: str) -> float | None:
-    found = benchmark.references.get(level, {}).get(player)
-    return _hearts(found) if found else None
-
-
 def _share(benchmark: Gathered, level: str, hearts: float) -> float | None:
     """How much of the way from the blind to the reflex player hearts are."""
-    low, high = (_player(benchmark, player, level) for player in (BLIND, REFLEX))
+    low, high = (benchmark.hearts_of_player(player, level) for player in (BLIND, REFLEX))
     return None if low is None or high is None or high <= low else (hearts - low) / (high - low)
 
 
@@ -159,16 +144,16 @@ def _mean_share(benchmark: Gathered, name: str) -> float | None:
     """Mean over the levels that an architecture has runs on."""
     shares = []
     for level in benchmark.levels:
-        hearts = [_hearts(run.record.evaluation.results) for run in benchmark.of(name, level)]
-        share = _share(benchmark, level, fmean(hearts)) if hearts else None
+        hearts = benchmark.hearts_over_seeds(name, level)
+        share = _share(benchmark, level, hearts.mean) if hearts else None
         if share is not None:
             shares.append(share)
     return fmean(shares) if shares else None
 
 
 def _hearts_cell(benchmark: Gathered, name: str, level: str) -> str:
-    hearts = [_hearts(run.record.evaluation.results) for run in benchmark.of(name, level)]
-    return f"{fmean(hearts):.2f} ({len(hearts)})" if hearts else "-"
+    hearts = benchmark.hearts_over_seeds(name, level)
+    return f"{hearts.mean:.{HEARTS.digits}f} ({len(hearts.values)})" if hearts else "-"
 
 
 def _share_text(share: float | None) -> str:

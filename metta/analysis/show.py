@@ -6,10 +6,12 @@ RESULTS are results files, or folders that hold one; nothing is written. The sam
 import sys
 from collections.abc import Sequence
 
+from metta.analysis.blocks import Cell, text_of
 from metta.analysis.command import results_parser
 from metta.analysis.findings import Findings, find
 from metta.analysis.gather import Gathered, gather
-from metta.analysis.sections.overall import (
+from metta.analysis.summary import aligned_table, terminal_width, wrapped
+from metta.analysis.topics.result import (
     best_first,
     measure_words,
     standings_table,
@@ -17,8 +19,6 @@ from metta.analysis.sections.overall import (
     title,
     verdict_sentences,
 )
-from metta.analysis.summary import aligned_table, terminal_width, wrapped
-from metta.analysis.table import Cell, shown
 from metta.base.endings import report_errors
 
 
@@ -33,21 +33,18 @@ def overview(benchmark: Gathered, found: Findings, width: int | None = None) -> 
     lines = [title(benchmark), status(benchmark), ""]
     lines += [f"- {sentence}" for sentence in verdict_sentences(benchmark, found)]
     lines += ["", measure_words(found)]
-    if found.standings:
-        table = standings_table(found)
-        lines += ["", f"{table.title}:", "", *_aligned(table.header, table.rows, width)]
-    if found.means:
-        rows: list[list[Cell]] = [
-            [
-                name,
-                *(
-                    found.means[name, level].mean if (name, level) in found.means else None
-                    for level in benchmark.levels
-                ),
-            ]
+    digits = found.measure.digits
+    if found.compared:
+        table = standings_table(benchmark, found)
+        rows = [[cell.text for cell in row] for row in table.shown()]
+        lines += ["", f"{table.title}:", "", *_aligned([column.title for column in table.columns], rows, width)]
+    if found.means and len(benchmark.levels) > 1:
+        cells: list[list[Cell]] = [
+            [name, *(found.means.get((name, level)) for level in benchmark.levels)]
             for name in best_first(benchmark, found)
         ]
-        lines += ["", f"Each level, {found.measure}, mean over seeds:", ""]
+        rows = [[text_of(cell, digits) for cell in row] for row in cells]
+        lines += ["", f"Each level, {found.measure.name}, mean over seeds:", ""]
         lines += _aligned(["architecture", *benchmark.levels], rows, width)
     if benchmark.failed:
         lines += ["", "Failed runs:", ""]
@@ -55,9 +52,9 @@ def overview(benchmark: Gathered, found: Findings, width: int | None = None) -> 
     return "\n".join(wrapped([_printable(line) for line in lines], width))
 
 
-def _aligned(header: Sequence[str], rows: Sequence[Sequence[Cell]], width: int | None) -> list[str]:
+def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
     return aligned_table(
-        [_printable(text) for text in header], [[_printable(shown(cell)) for cell in row] for row in rows], width
+        [_printable(text) for text in header], [[_printable(cell) for cell in row] for row in rows], width
     )
 
 
@@ -77,7 +74,7 @@ def _show(arguments: Sequence[str] | None) -> int:
     )
     given = parser.parse_args(arguments)
     benchmark = gather(given.results)
-    print(overview(benchmark, find(benchmark, given.seed), terminal_width()))
+    print(overview(benchmark, find(benchmark), terminal_width()))
     return 0
 
 

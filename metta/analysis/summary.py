@@ -5,12 +5,13 @@ import io
 import shutil
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from metta.analysis.intervals import Interval, mean_interval
-from metta.analysis.results import BenchmarkResults, EnvironmentResult, RunRecord
+from metta.analysis.intervals import Estimate, estimate, mean_interval
+from metta.analysis.metrics import HEARTS, REWARD, SCORE
+from metta.analysis.results import BenchmarkResults, EnvironmentResult, RunRecord, lowest_score
 from metta.base.addresses import BLIND, PLAYERS
 
 MARKDOWN_NAME = "benchmark_results.md"
@@ -26,10 +27,10 @@ class Row(NamedTuple):
     seeds: int
     timesteps: float | None
     """Agent-steps that the policies were trained for, mean over seeds."""
-    hearts: Interval
-    score: Interval | None
+    hearts: Estimate
+    score: Estimate | None
     """Hearts on the scale from random (0) to scripted (1); None where the two have not played these episodes."""
-    reward: Interval
+    reward: Estimate
     training_seconds: float | None
     verdict: str
 
@@ -48,11 +49,17 @@ def summary_rows(results: BenchmarkResults) -> list[Row]:
         environments = dict.fromkeys([*blind, *(name for run in runs for name in run.evaluation.results)])
         for environment in environments:
             found = [
-                _architecture_row(architecture, level, environment, whole, blind.get(environment))
+                _architecture_row(architecture, level, environment, whole, references)
                 for architecture in results.architectures
             ]
+            found = [
+                row._replace(verdict=f"{row.verdict}; not tuned")
+                if row and row.architecture in results.untuned
+                else row
+                for row in found
+            ]
             broken = [
-                _architecture_row(architecture, level, environment, others, None)
+                _architecture_row(architecture, level, environment, others, references)
                 for architecture in results.architectures
             ]
             rows += sorted((row for row in found if row is not None), key=lambda row: -row.hearts.mean)
@@ -70,12 +77,17 @@ def summary_rows(results: BenchmarkResults) -> list[Row]:
 
 
 def _architecture_row(
-    architecture: str, level: str, environment: str, runs: Sequence[RunRecord], blind: EnvironmentResult | None
+    architecture: str,
+    level: str,
+    environment: str,
+    runs: Sequence[RunRecord],
+    references: Mapping[str, Mapping[str, EnvironmentResult]],
 ) -> Row | None:
     own = [run for run in runs if run.training.architecture == architecture and environment in run.evaluation.results]
     if not own:
         return None
     evaluated = [run.evaluation.results[environment] for run in own]
+    blind = references.get(BLIND, {}).get(environment)
     seconds = [run.training.duration_seconds for run in own if run.training.duration_seconds is not None]
     return Row(
         architecture,
@@ -83,17 +95,17 @@ def _architecture_row(
         environment,
         len(own),
         fmean(run.training.timesteps or 0 for run in own),
-        mean_interval([result.hearts_per_agent for result in evaluated]),
-        _score(evaluated),
-        mean_interval([result.reward for result in evaluated]),
+        estimate([result.hearts_per_agent for result in evaluated], HEARTS.lowest),
+        _score(evaluated, lowest_score(environment, references)),
+        estimate([result.reward for result in evaluated]),
         sum(seconds) / len(seconds) if seconds else None,
         verdict(evaluated, blind) if blind else "no reference",
     )
 
 
-def _score(results: Sequence[EnvironmentResult]) -> Interval | None:
+def _score(results: Sequence[EnvironmentResult], lowest: float) -> Estimate | None:
     scores = [result.normalised_score for result in results if result.normalised_score is not None]
-    return mean_interval(scores) if len(scores) == len(results) else None
+    return estimate(scores, lowest) if len(scores) == len(results) else None
 
 
 def _reference_row(player: str, level: str, environment: str, result: EnvironmentResult) -> Row:
@@ -103,9 +115,9 @@ def _reference_row(player: str, level: str, environment: str, result: Environmen
         environment,
         0,
         None,
-        mean_interval(result.hearts_of_episodes),
-        _score([result]),
-        Interval(result.reward, None, None),
+        estimate([result.hearts_per_agent]),
+        _score([result], SCORE.lowest),
+        estimate([result.reward]),
         None,
         PLAYERS[player],
     )
@@ -178,9 +190,9 @@ def summary_markdown(results: BenchmarkResults, width: int | None = None) -> str
             row.level,
             row.environment,
             str(row.seeds) if row.seeds else "-",
-            interval_text(row.hearts),
-            "-" if row.score is None else interval_text(row.score),
-            interval_text(row.reward),
+            row.hearts.text(HEARTS.digits),
+            "-" if row.score is None else row.score.text(SCORE.digits),
+            row.reward.text(REWARD.digits),
             "-" if row.training_seconds is None else f"{row.training_seconds:.0f} s",
             row.verdict,
         ]
@@ -193,21 +205,13 @@ def summary_markdown(results: BenchmarkResults, width: int | None = None) -> str
     ]
     foot = [
         "",
-        "Means over seeds with 95 % intervals in brackets (Student's t over seeds; for reference players over "
-        "episodes). "
-        "Score: hearts per agent on the scale from random (0) to scripted (1); above blind: more than any player that "
-        "sees nothing. "
+        "Means over seeds with 95 % intervals in square brackets (Student's t over seeds); below three seeds the seeds "
+        "one by one. Score: hearts per agent on the scale from random (0) to scripted (1); above blind: more than any "
+        "player that sees nothing. Not tuned: its learning rate was not chosen for it, unlike those of the others. "
         "Training: mean seconds per run.",
     ]
     lines = [*head, *_tables(header, cells, width), *foot, *(["", "Failed runs:", "", *failed] if failed else [])]
     return "\n".join(wrapped(lines, width))
-
-
-def interval_text(interval: Interval) -> str:
-    """`0.42 [0.30, 0.54]`, or the mean alone."""
-    if interval.low is None or interval.high is None:
-        return f"{interval.mean:.3f}"
-    return f"{interval.mean:.3f} [{interval.low:.3f}, {interval.high:.3f}]"
 
 
 def _tables(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
@@ -287,6 +291,13 @@ def summary_csv(results: BenchmarkResults) -> str:
     )
     for row in summary_rows(results):
         writer.writerow(
-            [*row[:5], *row.hearts, *(row.score or (None,) * 3), *row.reward, row.training_seconds, row.verdict]
+            [
+                *row[:5],
+                *row.hearts[:3],
+                *(row.score or (None,) * 3)[:3],
+                *row.reward[:3],
+                row.training_seconds,
+                row.verdict,
+            ]
         )
     return text.getvalue()

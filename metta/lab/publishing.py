@@ -49,7 +49,8 @@ def offered_records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         raise InputError(f"{folder} holds neither run folders nor an archive of runs (.tar.gz).")
     for archive in archives:
         for name, record in read_archive(archive).items():
-            yield f"{archive}: {name}", record
+            if record.get("status"):  # others of the plan were never begun
+                yield f"{archive}: {name}", record
     for path in runs:
         yield str(path), run_record(RunFolder(path))
 

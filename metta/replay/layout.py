@@ -8,7 +8,7 @@ from types import ModuleType
 
 from metta import replay
 from metta.analysis.markup import Child, Markup, document, element
-from metta.analysis.svg import DARK_PALETTE, LIGHT_PALETTE
+from metta.analysis.palette import DARK_PALETTE, LIGHT_PALETTE
 
 SPEEDS = ("1", "4", "10", "30", "60")
 """Steps per second to choose from."""

@@ -7,7 +7,7 @@ import pytest
 
 from metta.analysis.findings import find
 from metta.analysis.gather import gather
-from metta.analysis.sections.overall import verdict_sentences
+from metta.analysis.topics.result import verdict_sentences
 from tests.analysis.wide import LEVELS, write_benchmark
 
 TWO = ("vit", "fast")
@@ -33,7 +33,7 @@ def test_who_is_at_the_floor_or_the_ceiling_is_not_ranked(
     assert any(f"{LEVELS[0]} ranks nobody" in text for text in sentences) == (extreme is not None)
     assert any("Nobody is ranked" in text for text in sentences) == (extreme is not None)
     assert bool(found.level_verdicts) == bool(found.verdicts) == (extreme is None)
-    assert [standing.architecture for standing in found.standings] == ["vit", "fast"]
+    assert found.compared == ["vit", "fast"]
 
 
 def test_other_levels_still_rank(tmp_path: Path) -> None:

@@ -209,6 +209,20 @@ def test_rows_best_first_with_the_floor_last() -> None:
     assert rows[1].hearts.low is None
 
 
+def test_an_architecture_that_was_not_tuned_is_marked() -> None:
+    some = results().model_copy(update={"untuned": ["vit"]})
+    verdicts = {row.architecture: row.verdict for row in summary_rows(some)}
+    assert verdicts["vit"].endswith("; not tuned")
+    assert "not tuned" not in verdicts["fast"]
+    assert "; not tuned |" in summary_markdown(some)
+
+
+def test_two_seeds_stand_one_by_one() -> None:
+    text = summary_markdown(results())
+    assert "2.06 (2.05, 2.08)" in text
+    assert "[" not in next(line for line in text.splitlines() if line.startswith("| fast"))
+
+
 def test_markdown_and_csv() -> None:
     text = summary_markdown(results())
     assert "3 of 4 runs evaluated so far." in text
@@ -225,7 +239,8 @@ def test_markdown_and_csv() -> None:
 @pytest.mark.parametrize(
     ("seeds", "words"),
     [
-        ([[2.0, 2.2, 2.1, 2.0], [2.0, 2.1, 2.1, 2.1]], "above blind (95 % intervals apart)"),
+        ([[2.0, 2.2, 2.1, 2.0], [2.0, 2.1, 2.1, 2.1], [2.1] * 4], "above blind (95 % intervals apart)"),
+        ([[2.0, 2.2, 2.1, 2.0], [2.0, 2.1, 2.1, 2.1]], "above blind in each of 2 seeds"),
         ([[2.0, 2.2, 2.1, 2.0], [1.0, 1.2, 1.1, 1.0]], "above blind in each of 2 seeds"),
         ([[2.0, 2.2, 2.1, 2.0]], "above blind in each of 1 seed"),
         ([[2.0, 2.2, 2.1, 2.0], [0.0, 0.1, 0.2, 0.1]], "not distinguishable from blind with 2 seeds"),
@@ -238,7 +253,10 @@ def test_verdicts(seeds: list[list[float]], words: str) -> None:
 
 def test_below_blind() -> None:
     floor = evaluated([1.0, 1.1, 1.2, 1.1])
-    assert verdict([evaluated([0.0, 0.1]), evaluated([0.1, 0.0])], floor) == "below blind (95 % intervals apart)"
+    assert (
+        verdict([evaluated([0.0, 0.1]), evaluated([0.1, 0.0]), evaluated([0.1, 0.1])], floor)
+        == "below blind (95 % intervals apart)"
+    )
 
 
 def test_episodes_on_other_maps_are_not_paired() -> None:

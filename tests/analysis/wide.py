@@ -80,6 +80,13 @@ def write_benchmark(
         }
         for level in levels
     }
+    references = {
+        level: {
+            player: {name: scored(own, name, players) for name, own in found.items()}
+            for player, found in players.items()
+        }
+        for level, players in references.items()
+    }
     runs = []
     for rank, architecture in enumerate(architectures):
         for place, level in enumerate(levels):

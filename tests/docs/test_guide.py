@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from metta.analysis.bootstrap import COVERAGE
 from metta.base.provenance import REPOSITORY
 from tests.analysis.wide import LEVELS, write_benchmark
 from tests.docs.test_commands import SHORT_EVALUATION, SHORT_TRAINING, run
@@ -72,8 +71,3 @@ def test_what_the_commands_left(workplace: Path) -> None:
         assert (workplace / "train_dir" / name).stat().st_size > 0
     assert list((workplace / "train_dir" / "quick" / RUN).glob("replay.*.html"))
     assert len(list((workplace / "train_dir" / "replays").glob("*.html"))) == 2
-
-
-def test_the_coverage_is_that_of_the_table() -> None:
-    assert f"{COVERAGE[3, 5]:.0%} of them".replace("%", " %") in GUIDE
-    assert f"{COVERAGE[3, 1]:.0%} on one".replace("%", " %") in GUIDE

@@ -24,7 +24,7 @@ def further_runs(
         first_seed: of every architecture on every level.
         most: seeds that an architecture may have on a level.
     """
-    from metta.analysis.findings.extremes import extremes_of
+    from metta.analysis.extremes import extremes_of
     from metta.analysis.gather import combine
     from metta.analysis.sequential import further_seeds
 

@@ -1,0 +1,109 @@
+"""What is lost from level to level, and whether harder levels tell architectures apart better."""
+
+from collections.abc import Sequence
+from statistics import stdev
+from typing import NamedTuple
+
+import numpy as np
+
+from metta.analysis.blocks import Block, Column, Section, Table
+from metta.analysis.figures import Axis, Figure, dots
+from metta.analysis.findings import Findings
+from metta.analysis.gather import Gathered
+from metta.analysis.intervals import Interval, change_interval
+from metta.analysis.verdicts import pooled_deviation
+
+STEPS = (
+    (
+        "shaping",
+        "level_1",
+        "level_3",
+        "Sensitivity to reward shaping: level 1 to level 3",
+        "Level 3 pays a fifth to a third of level 1's reward for the intermediate items, on a larger map with empty "
+        "converters. Far to the left: lives on shaped reward. Near zero: learns without it, or had nothing to lose on "
+        "level 1.",
+    ),
+    (
+        "exploration",
+        "level_3",
+        "level_4",
+        "Exploration gap: level 3 to level 4",
+        "Level 4 has the same map and rules as level 3 but almost no reward on the way to a heart (and 24 agents "
+        "instead of 20). What is lost here is lost to exploration: hearts have to be found by trying.",
+    ),
+)
+"""Name, easier level, harder level, title, what to read."""
+
+
+class Growth(NamedTuple):
+    """How far architectures are apart on a level."""
+
+    level: str
+    spread: float
+    """Standard deviation between the architectures' means."""
+    reach: float
+    """Best mean minus worst mean."""
+    noise: float | None
+    """Standard deviation between seeds, pooled over architectures."""
+
+
+def section(benchmark: Gathered, found: Findings) -> Section | None:
+    """Of two levels or more."""
+    blocks: list[Block] = []
+    for name, easier, harder, title, caption in STEPS:
+        rows = steps_of(benchmark, easier, harder)
+        if rows:
+            blocks.append(
+                Figure(
+                    name,
+                    title,
+                    dots(benchmark.architectures, rows, Axis(f"change of {found.measure.name}"), zero=True),
+                    f"{caption} Lines are 95 % t intervals (Welch); where one crosses zero, the change may be chance.",
+                )
+            )
+    growth = growth_of(benchmark, found)
+    if len(growth) > 1:
+        blocks.append(growth_table(growth, found))
+    return Section("ladder", "Up the ladder", blocks) if len(benchmark.levels) > 1 and blocks else None
+
+
+def _level(benchmark: Gathered, prefix: str) -> str | None:
+    """The level whose name begins with `prefix`, e.g. level_3 -> level_3_medium."""
+    return next((level for level in benchmark.levels if level.startswith(f"{prefix}_") or level == prefix), None)
+
+
+def steps_of(benchmark: Gathered, easier: str, harder: str) -> dict[str, Interval]:
+    """Architecture -> change of its value, the greatest gain first; a level is named by the begin of its name."""
+    start, end = _level(benchmark, easier), _level(benchmark, harder)
+    if start is None or end is None:
+        return {}
+    found = {}
+    for name in benchmark.architectures:
+        before, after = ([benchmark.value(run) for run in benchmark.of(name, level)] for level in (start, end))
+        if before and after:
+            found[name] = change_interval(before, after)
+    return dict(sorted(found.items(), key=lambda item: -item[1].mean))
+
+
+def growth_of(benchmark: Gathered, found: Findings) -> list[Growth]:
+    """Of every level with two architectures or more."""
+    rows = []
+    for level in benchmark.levels:
+        names = [name for name in benchmark.architectures if (name, level) in found.means]
+        means = [found.means[name, level].mean for name in names]
+        if len(means) > 1:
+            noise = pooled_deviation([benchmark.matrix(name, [level]) for name in names])
+            rows.append(Growth(level, stdev(means), float(np.ptp(means)), noise))
+    return rows
+
+
+def growth_table(rows: Sequence[Growth], found: Findings) -> Table:
+    """Architectures against seeds."""
+    digits = found.measure.digits
+    return Table(
+        "growth",
+        f"How far architectures and seeds are apart, standard deviations of {found.measure.name}: where the first is "
+        "not much more than the second, the level does not separate architectures at this budget",
+        ["level", *(Column(text, digits) for text in ("architectures", "seeds", "best minus worst"))],
+        [[row.level, row.spread, row.noise, row.reach] for row in rows],
+    )
