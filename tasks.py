@@ -102,8 +102,8 @@ def gpu(arguments: list[str]) -> None:
 def docs(arguments: list[str]) -> None:
     """Rewrite the generated pages of docs/ from the code; `--check` only says whether they are up to date."""
     run("run", "python", "-m", "metta.cli.reference", *arguments)
-    run("run", "python", "-m", "experiments.recipes.benchmark_architectures.levels_page", *arguments)
-    run("run", "python", "-m", "experiments.recipes.benchmark_architectures.memory_page", *arguments)
+    run("run", "python", "-m", "tools.levels_page", *arguments)
+    run("run", "python", "-m", "tools.memory_page", *arguments)
 
 
 def publish(arguments: list[str]) -> None:

@@ -5,10 +5,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from experiments.environments import make_env, parallel_env, register_envs
     from metta.analysis.frames import load_curves, load_results
-    from metta.lab.acting import load_policy
+    from metta.rl.acting import load_policy
 
-__all__ = ["load_curves", "load_policy", "load_results"]
+__all__ = ["load_curves", "load_policy", "load_results", "make_env", "parallel_env", "register_envs"]
 
 # GNU OpenMP threads busy-wait by default; with anything else running on the same cores that makes torch 20 to 50
 # times slower. The variable is read when torch is first imported, and `metta` is always imported before it.
@@ -16,8 +17,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 _HOMES = {
     "load_curves": "metta.analysis.frames",
-    "load_policy": "metta.lab.acting",
+    "load_policy": "metta.rl.acting",
     "load_results": "metta.analysis.frames",
+    "make_env": "experiments.environments",
+    "parallel_env": "experiments.environments",
+    "register_envs": "experiments.environments",
 }
 
 

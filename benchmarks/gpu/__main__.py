@@ -23,8 +23,8 @@ from benchmarks.gpu.extent import FULL, MINIATURE, SHARES
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.flags import Parser
-from metta.lab.provenance import REPOSITORY, code_version, cores
-from metta.lab.stopping import interruptible
+from metta.base.provenance import REPOSITORY, code_version, cores
+from metta.base.stopping import interruptible
 from metta.sim.devices import check_cuda
 
 if TYPE_CHECKING:

@@ -21,13 +21,13 @@ from benchmarks.gpu.simulator import level_config
 from benchmarks.gpu.simulator import measure as measure_simulator
 from experiments.recipes.benchmark_architectures.batch import read_plan
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from experiments.recipes.benchmark_architectures.planning import PACKAGE
+from experiments.recipes.benchmark_architectures.levels import PACKAGE
+from metta.base.provenance import REPOSITORY, cores, machine, provenance
 from metta.cli.main import resolve
 from metta.lab.archive import read_archive
 from metta.lab.batch import Batch, Place
-from metta.lab.dispatch.contract import Command
-from metta.lab.dispatch.local import LocalDispatcher
-from metta.lab.provenance import REPOSITORY, cores, machine, provenance
+from metta.lab.executors.contract import Command
+from metta.lab.executors.local import LocalExecutor
 from metta.lab.training import TrainJob
 from metta.rl.config import RunConfig
 from metta.sim.conformance import case_paths, load_case, replay
@@ -55,7 +55,7 @@ class Session:
     cpu_jobs: int
     briefs: dict[tuple[str, str], Brief] = field(default_factory=dict)
     """By architecture and variant."""
-    aside: LocalDispatcher = field(default_factory=lambda: LocalDispatcher(len(ARCHITECTURES)))
+    aside: LocalExecutor = field(default_factory=lambda: LocalExecutor(len(ARCHITECTURES)))
     """Where kernels for the processor are compiled, while the GPU is looked at."""
 
 

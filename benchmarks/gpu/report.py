@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from metta.base.files import write_atomically
-from metta.lab.provenance import code_version
+from metta.base.provenance import code_version
 
 
 @dataclass

@@ -7,17 +7,16 @@ N = W * A agent streams.
 
 import statistics
 import time
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 import torch
 
-from experiments.recipes.benchmark_architectures.planning import LEVELS, PACKAGE
+from experiments.recipes.benchmark_architectures.levels import LEVELS
 from metta.sim.config import SimConfig
 from metta.sim.constants import NUM_ACTIONS
 
 if TYPE_CHECKING:
-    from metta.sim.cuda_env import CudaVectorEnv
+    from metta.sim.cuda.env import CudaVectorEnv
 
 DRAWN_STEPS = 16
 SEED = 0
@@ -25,7 +24,7 @@ SEED = 0
 
 def level_config(level: int) -> SimConfig:
     """The configuration of a level's training environment."""
-    config: SimConfig = import_module(f"{PACKAGE}.{LEVELS[level - 1]}").LEVEL.make_env()
+    config: SimConfig = list(LEVELS.values())[level - 1].make_env()
     return config
 
 
@@ -47,7 +46,7 @@ def wait() -> None:
 
 def measure(config: SimConfig, num_worlds: int, steps: int, repeats: int) -> dict[str, float]:
     """One line of the table."""
-    from metta.sim.cuda_env import DEVICE, CudaVectorEnv
+    from metta.sim.cuda.env import DEVICE, CudaVectorEnv
 
     env = CudaVectorEnv(config, num_worlds=num_worlds, seed=SEED, desynchronise=True)
     started = time.perf_counter()

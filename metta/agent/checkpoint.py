@@ -17,8 +17,9 @@ from metta.agent.policy import Policy
 from metta.agent.spec import EnvironmentSpec
 from metta.base.errors import InputError
 from metta.base.files import disk_faults, read_json, write_json
+from metta.base.run_files import POLICY_RECORD, POLICY_WEIGHTS
 
-WEIGHTS, RECORD = "policy.safetensors", "policy.json"
+WEIGHTS, RECORD = POLICY_WEIGHTS, POLICY_RECORD
 
 
 class SavedPolicy(NamedTuple):

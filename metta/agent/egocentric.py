@@ -47,11 +47,26 @@ def turn_back(logits: Tensor, observations: Tensor, spec: EnvironmentSpec) -> Te
 
 def orientations(observations: Tensor, spec: EnvironmentSpec) -> Tensor:
     """int64 [...] in 0..3: the value of the first orientation in the window's centre; 0 if there is none."""
+    if at_hand(observations):
+        return _orientations_with_a_loop(observations, spec)
+    return _orientations_with_tensor_operations(observations, spec)
+
+
+def _orientations_with_tensor_operations(observations: Tensor, spec: EnvironmentSpec) -> Tensor:
     location, feature, value = observations.unbind(-1)
     own = (location == centre_of(spec)) & (feature == ORIENTATION_FEATURE)
     first = own.to(torch.uint8).argmax(-1, keepdim=True)
     found = value.gather(-1, first) * own.gather(-1, first)
     return (found * (found < len(STEPS))).squeeze(-1).long()
+
+
+def _orientations_with_a_loop(observations: Tensor, spec: EnvironmentSpec) -> Tensor:
+    from metta.agent.egocentric_kernels import find_orientations
+
+    flat_nM3 = observations.reshape(-1, *observations.shape[-2:])
+    result_n = torch.empty(len(flat_nM3), dtype=torch.int64)
+    find_orientations(flat_nM3.numpy(), centre_of(spec), ORIENTATION_FEATURE, len(STEPS), result_n.numpy())
+    return result_n.view(observations.shape[:-2])
 
 
 def _with_a_loop(observations_nM3: Tensor, spec: EnvironmentSpec) -> Tensor:
@@ -77,7 +92,7 @@ def _with_a_loop(observations_nM3: Tensor, spec: EnvironmentSpec) -> Tensor:
 def with_tensor_operations(observations_nM3: Tensor, spec: EnvironmentSpec) -> Tensor:
     """The same for any device."""
     device = observations_nM3.device
-    facing_n1 = orientations(observations_nM3, spec).unsqueeze(1)
+    facing_n1 = _orientations_with_tensor_operations(observations_nM3, spec).unsqueeze(1)
     location, feature, value = observations_nM3.unbind(-1)
     kind = (feature == ORIENTATION_FEATURE) & (location != centre_of(spec))
     if spec.front_view:

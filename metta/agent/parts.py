@@ -5,6 +5,7 @@ takes any kind that has been defined, also one of the user's own: subclass the b
 own, and importing that module is all the registration there is.
 """
 
+import importlib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -32,6 +33,10 @@ class Part(Config):
     kinds: ClassVar[dict[str, type["Part"]]]
     """Every kind of this family that has been defined so far."""
 
+    built_by: ClassVar[str] = ""
+    """`module:Class` that is made of this configuration and of sizes; imported when it is built, because configurations
+    are free of torch. A part of one's own may have a `build` of its own instead."""
+
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
         if "family" in vars(cls):
@@ -47,6 +52,12 @@ class Part(Config):
                 f"{known.__module__}.{known.__qualname__}; give it a `kind` of its own"
             )
         cls.kinds[kind] = cls
+
+    def _built(self, *sizes: Any) -> Any:
+        if not self.built_by:
+            raise NotImplementedError
+        module, _, name = self.built_by.partition(":")
+        return getattr(importlib.import_module(module), name)(self, *sizes)
 
     @model_serializer
     def _every_field(self) -> dict[str, Any]:
@@ -82,7 +93,8 @@ class EncoderConfig(Part):
 
     def build(self, spec: EnvironmentSpec) -> "nn.Module":
         """The module, initialised from torch's global CPU generator (`PolicyConfig.build` seeds and restores it)."""
-        raise NotImplementedError
+        module: nn.Module = self._built(spec)
+        return module
 
 
 class MemoryConfig(Part):
@@ -101,7 +113,8 @@ class MemoryConfig(Part):
 
     def build(self, input_width: int) -> "nn.Module":
         """The module, initialised from torch's global CPU generator (`PolicyConfig.build` seeds and restores it)."""
-        raise NotImplementedError
+        module: nn.Module = self._built(input_width)
+        return module
 
 
 class AuxiliaryConfig(Part):
@@ -111,4 +124,5 @@ class AuxiliaryConfig(Part):
 
     def build(self, perception_width: int, memory_width: int) -> "Auxiliary":
         """The module, initialised from torch's global CPU generator (`PolicyConfig.build` seeds and restores it)."""
-        raise NotImplementedError
+        module: Auxiliary = self._built(perception_width, memory_width)
+        return module

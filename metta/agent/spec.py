@@ -10,7 +10,7 @@ from metta.base.config import Config
 
 FRONT_GAIN = 4.0
 """Values and feature embeddings of the front view start so much larger than the same elsewhere: what decides most is
-then learned first (docs/log.md)."""
+then learned first (docs/diary.md)."""
 
 
 MOVES = ("move_north", "move_south", "move_west", "move_east")

@@ -1,4 +1,4 @@
-"""The table of a search over settings: trials ranked, the one to freeze, and what that costs each architecture; pure.
+"""The table of a search over settings: trials ranked, and the ones to freeze; pure.
 
 A trial's score is the mean over architectures of an architecture's score, which is the mean over its runs and their
 evaluation environments of the normalised score (hearts per agent on the scale from random, 0, to scripted, 1). On one
@@ -15,12 +15,6 @@ from metta.analysis.results import EnvironmentResult, RunRecord
 from metta.analysis.summary import aligned_table
 
 RULE = (
-    "Frozen is the trial with the highest score among those whose runs all succeeded, for every architecture alike; "
-    "of equal ones that with the lowest number. A trial's score is the mean over architectures of the mean normalised "
-    "score of its runs."
-)
-
-OWN_RULE = (
     "Frozen for each architecture is the trial with its highest score among those whose runs all succeeded; of equal "
     "ones that with the lowest number. An architecture's score is the mean normalised score of its runs."
 )
@@ -79,28 +73,22 @@ def ranked(trials: Sequence[Trial]) -> list[Trial]:
     )
 
 
-def frozen(trials: Sequence[Trial]) -> Trial | None:
-    """The trial whose settings are frozen by `RULE`; None while no trial has a score."""
-    return next(iter(ranked(trials)), None)
-
-
 def own_best(trials: Sequence[Trial], architecture: str) -> Trial:
-    """The trial that `OWN_RULE` freezes for an architecture; at least one trial must have a score."""
+    """The trial that `RULE` freezes for an architecture; at least one trial must have a score."""
     return max(ranked(trials), key=lambda trial: (trial.score(architecture), -trial.number))
 
 
-def tuning_markdown(trials: Sequence[Trial], heading: Sequence[str], own: bool = False) -> str:
-    """The page: what was searched, the ranking, the rule and its choice, each architecture's own best, faults.
+def tuning_markdown(trials: Sequence[Trial], heading: Sequence[str]) -> str:
+    """The page: what was searched, the ranking, the rule and its choices, faults.
 
     Args:
         trials: all of the search.
         heading: paragraphs for the head of the page.
-        own: whether each architecture has its own best frozen, instead of one trial for all.
     """
     order = ranked(trials)
-    parts = [*heading, OWN_RULE if own else RULE]
+    parts = [*heading, RULE]
     if order:
-        parts += [_ranking(order), *([_own_choices(order)] if own else [_choice(order[0]), _own_best(order)])]
+        parts += [_ranking(order), _own_choices(order)]
     faults = [f"- trial {trial.number}: {trial.fault}" for trial in trials if trial.fault is not None]
     if faults:
         parts += ["Trials without a score:", "\n".join(faults)]
@@ -121,20 +109,6 @@ def _ranking(order: Sequence[Trial]) -> str:
         for rank, trial in enumerate(order, start=1)
     ]
     return "\n".join(aligned_table(head, rows))
-
-
-def _choice(best: Trial) -> str:
-    words = " ".join(f"trainer.{key}={value_text(value)}" for key, value in best.settings.items())
-    return f"Frozen: trial {best.number}\n\n    {words}"
-
-
-def _own_best(order: Sequence[Trial]) -> str:
-    rows = []
-    for name in order[0].architectures:
-        own = own_best(order, name)
-        rows.append([name, str(own.number), f"{own.hearts(name):.3f}", f"{order[0].hearts(name):.3f}"])
-    table = aligned_table(["architecture", "own best trial", "its hearts", "hearts in the frozen one"], rows)
-    return "What one setting for all costs each architecture:\n\n" + "\n".join(table)
 
 
 def _own_choices(order: Sequence[Trial]) -> str:

@@ -15,10 +15,10 @@ from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import make_folder, write_json
 from metta.base.flags import Parser
-from metta.lab.player import Chosen, choose, with_players
-from metta.lab.provenance import provenance
-from metta.lab.run import RunFolder
+from metta.base.provenance import provenance
+from metta.lab.run_folder import RunFolder
 from metta.rl.config import RunConfig
+from metta.rl.resolved_player import ResolvedPlayer, choose, with_players
 
 
 def compare_maps(address: str, output: Path | None = None) -> tuple[dict[str, Any], Path]:
@@ -30,7 +30,7 @@ def compare_maps(address: str, output: Path | None = None) -> tuple[dict[str, An
     return with_players(lambda: [choose(address)], lambda who: _compare(who[0], output))
 
 
-def _compare(chosen: Chosen, output: Path | None) -> tuple[dict[str, Any], Path]:
+def _compare(chosen: ResolvedPlayer, output: Path | None) -> tuple[dict[str, Any], Path]:
     from metta.rl.generalisation import generalisation
 
     checkpoint = chosen.player

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 from metta.base.config import Config
 from metta.base.endings import INPUT_ERROR, report_errors
 from metta.base.errors import InputError
+from metta.base.job import Job
 from metta.cli.recipes import Recipe, all_recipes, find_recipe, plain_data
 from metta.cli.values import KnownKey, change, known_keys, read_settings, unknown_key_sentence
-from metta.lab.job import Job
 
 USAGE = """usage: uv run ./tools/run.py PATH [key=value ...] [--dry-run]
 
-  PATH              dotted path of a recipe function, e.g.
+  PATH              dotted path of a recipe function, or its end, e.g. level_1_basic.train for
                     experiments.recipes.benchmark_architectures.level_1_basic.train
   key=value         a parameter of the function or a dotted path into the run's configuration,
                     e.g. seed=3 trainer.total_timesteps=500000
@@ -51,9 +52,9 @@ def _command(arguments: list[str]) -> int:
 
 def _list() -> int:
     recipes = all_recipes()
-    width = max(len(recipe.path) for recipe in recipes)
     for recipe in recipes:
-        print(f"{recipe.path:{width}}  {recipe.summary}")
+        print(recipe.path)
+        print(_wrapped(recipe.summary, 4))
     return 0
 
 
@@ -87,7 +88,7 @@ def resolve(words: Sequence[str]) -> Job:
 
 
 def _help(recipe: Recipe) -> int:
-    print(f"{recipe.path}\n\n{recipe.summary}\n")
+    print(f"{recipe.path}\n\n{_wrapped(recipe.summary, 0)}\n")
     own = recipe.known_keys()
     print("Parameters:")
     _print_keys(own)
@@ -111,8 +112,15 @@ def _example_job(recipe: Recipe) -> Job | None:
     return result if isinstance(result, Job) else None
 
 
+def _wrapped(text: str, indent: int) -> str:
+    """Text in lines of at most 80 columns; a single word may be longer."""
+    space = " " * indent
+    return textwrap.fill(
+        text, 80, initial_indent=space, subsequent_indent=space, break_long_words=False, break_on_hyphens=False
+    )
+
+
 def _print_keys(entries: Sequence[KnownKey]) -> None:
     for entry in entries:
-        print(f"  {entry.key} = {entry.default}    ({entry.type})")
-        if entry.meaning:
-            print(f"      {entry.meaning}")
+        print(f"  {entry.key} = {entry.default}")
+        print(_wrapped(f"({entry.type}) {entry.meaning}", 6))

@@ -12,8 +12,8 @@ from typing import Any
 
 from metta.base.config import Config
 from metta.base.errors import InputError
+from metta.base.job import Job
 from metta.cli.values import KnownKey, Setting, read_argument, type_text, value_text
-from metta.lab.job import Job
 
 RECIPES_PACKAGE = "experiments.recipes"
 
@@ -80,12 +80,22 @@ def parameter_meanings(documentation: str) -> dict[str, str]:
 
 
 def find_recipe(path: str) -> Recipe:
-    """The recipe at a dotted path. Raises `InputError` naming the nearest one for any other path."""
+    """The recipe at a dotted path, or at the only one that ends in it, as level_1_basic.train.
+
+    Raises:
+        InputError: there is none, and which is nearest, or several end in it.
+    """
     module_name = path.rpartition(".")[0]
     recipes = {recipe.path: recipe for recipe in module_recipes(module_name)}
     if path in recipes:
         return recipes[path]
-    known = [recipe.path for recipe in all_recipes()]
+    everything = {recipe.path: recipe for recipe in all_recipes()}
+    known = list(everything)
+    ends = [each for each in known if each.endswith(f".{path}")]
+    if len(ends) == 1:
+        return everything[ends[0]]
+    if ends:
+        raise InputError(f"{path!r} ends {len(ends)} recipes; name one of them in full: {', '.join(ends)}.")
     near = get_close_matches(path, known, n=1, cutoff=0.0)
     raise InputError(f"there is no recipe {path!r}; did you mean {near[0]!r}? tools/run.py --list shows all.")
 

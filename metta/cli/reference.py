@@ -8,10 +8,10 @@ from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import write_atomically
 from metta.base.flags import Parser
+from metta.base.provenance import REPOSITORY
 from metta.cli.main import resolve
 from metta.cli.recipes import find_recipe
 from metta.cli.values import KnownKey, known_keys
-from metta.lab.provenance import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "settings.md"
 TRAIN = "experiments.recipes.benchmark_architectures.level_1_basic.train"

@@ -10,9 +10,10 @@ from typing import Any
 
 from metta.base.errors import InputError
 from metta.base.files import read_json, write_atomically
+from metta.base.run_files import METRICS
+from metta.lab.evaluation_key import marks_by_environment
 from metta.lab.identity import training_mark
-from metta.lab.rules import marks_by_environment
-from metta.lab.run import RunFolder
+from metta.lab.run_folder import RunFolder
 
 CURVE_POINTS = 40
 CURVE_METRICS = (
@@ -51,7 +52,7 @@ def run_record(folder: RunFolder) -> dict[str, Any]:
         },
         "starts": started["starts"],
         "status": status.model_dump(mode="json") if status else None,
-        "curve": _curve(folder.path / "metrics.jsonl"),
+        "curve": _curve(folder.path / METRICS),
         "evaluation": _evaluation(evaluation) if evaluation else None,
     }
 

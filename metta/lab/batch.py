@@ -7,18 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from metta.base.endings import STOPPED
+from metta.base.provenance import cores, now
 from metta.lab.archive import read_archive, run_record, write_archive
-from metta.lab.dispatch.contract import Command, Ended
-from metta.lab.dispatch.local import LocalDispatcher
-from metta.lab.provenance import cores, now
-from metta.lab.run import Heartbeat
-from metta.lab.tasks import PlannedRun
-
-if TYPE_CHECKING:
-    from metta.rl.metrics import Progress
+from metta.lab.executors.contract import Command, Ended
+from metta.lab.executors.local import LocalExecutor
+from metta.lab.planned import PlannedRun
+from metta.lab.run import Run
+from metta.lab.run_folder import Heartbeat
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_ARCHIVES = 20.0
@@ -92,7 +90,7 @@ class Batch:
         self.runs, self._archive, self._deadline, self._say, self._clock = runs, archive, deadline, say, clock
         self._at_once, self._cpu_jobs = at_once, cpu_jobs
         self._evaluators = max(1, cores() - cpu_jobs - 1)
-        self._dispatcher = LocalDispatcher(cpu_jobs + self._evaluators)
+        self._executor = LocalExecutor(cpu_jobs + self._evaluators)
         self._known_rates = dict(rates or {})
         self._evaluation_seconds: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -119,7 +117,7 @@ class Batch:
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         finally:
             self._stop.set()
-            self._dispatcher.close()
+            self._executor.close()
             for worker in workers:
                 worker.join()
             self._mark_unfinished()
@@ -215,11 +213,11 @@ class Batch:
 
     def _dispatch(self, run: BatchRun, words: tuple[str, ...]) -> None:
         log = run.planned.job.train_dir / "logs" / f"{run.name}.txt"
-        self._dispatcher.start(Command(run.name, words, log, threads=1))
+        self._executor.start(Command(run.name, words, log, threads=1))
 
     def _poll(self) -> None:
         by_name = {run.name: run for run in self.runs}
-        for ended in self._dispatcher.poll():
+        for ended in self._executor.poll():
             self._note(by_name[ended.command.name], ended)
 
     def _note(self, run: BatchRun, ended: Ended) -> None:
@@ -271,31 +269,15 @@ def train_run(planned: PlannedRun, check: Callable[[], None], say: Callable[[str
         check: called after every update; what it raises ends the run, which saves the update first.
         say: gets warnings.
     """
-    from metta.rl.trainer import train
-
-    config, folder = planned.job.config, planned.folder
-    configuration = config.model_dump(mode="json")
-    folder.check_same(configuration)
-    folder.record_start(configuration)
-    with Heartbeat(folder, config.trainer.total_timesteps, say) as heartbeat:
-
-        def on_update(progress: "Progress") -> None:
-            heartbeat.update(
-                write=False,
-                timesteps=progress.timesteps,
-                steps_per_second=progress.steps_per_second,
-                training_seconds=round(progress.seconds, 3),
-                warm_up_seconds=round(progress.warm_up_seconds, 3),
-            )
-            check()
-
+    run = Run(planned.job.config, planned.folder)
+    run.check_and_record_start()
+    with Heartbeat(run.folder, run.config.trainer.total_timesteps, say) as heartbeat:
         try:
-            train(config, folder.path, on_update)
+            run.train(heartbeat, lambda progress: check())
         except BaseException as error:
             stopped = isinstance(error, _TimeIsUp)
             heartbeat.update(state="stopped" if stopped else "failed", error=None if stopped else repr(error))
             raise
-        heartbeat.update(trained=True, seconds_left=0.0)
         heartbeat.update(state="trained")
 
 

@@ -2,14 +2,12 @@
 
     train_dir/s3/<bucket>/<path>/<run>/     the local folder of s3://<bucket>/<path>/<run>
     <run>/.bucket.json                      what was last sent or fetched: size, time and the store's own mark, per file
-    <run>/.lease.json (in the bucket only)  who works on the run, with a beat that changes
+    .owner.json (in the bucket only)        who controls the experiment
 
-Who starts to work on a run takes its lease, then fetches what others did since, or sends what an interrupted process
-could not send. Files are sent in an order that keeps the bucket whole: checkpoints, then metrics, then what says that
-work is done; an object appears in a store at once or not at all. Times of other machines are never compared: a lease is
-stale when its beat stays the same while the one who wants it looks on. A thread of the holder lets it beat, whatever
-else takes long; a holder that was silent for too long all the same (a machine that slept, a store out of reach) finds
-another's lease there, or none, and stops without touching it.
+Who starts to work on a run fetches what others did since, or sends what an interrupted process could not send. Files
+are sent in an order that keeps the bucket whole: checkpoints, then metrics, then what says that work is done; an object
+appears in a store at once or not at all. That a run is worked on once at a time is what the engine guarantees that
+starts its job; an experiment has one controller, whose name stands in the bucket while it works.
 """
 
 import json
@@ -30,21 +28,20 @@ from typing import Any, TypeVar
 from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import InputError, InUseError, RunError
 from metta.base.files import read_json, reason, write_json
-from metta.lab.stopping import stop_this_process
+from metta.base.run_files import CONFIGURATION, EVALUATION, LOG, MANIFEST, METRICS, STATUS
 
 T = TypeVar("T")
 
 PACKAGES = {"s3": "`uv sync --group s3`", "gs": "`uv pip install gcsfs`", "az": "`uv pip install adlfs`"}
 """What to install for a scheme, where fsspec itself does not say."""
 NOTE = ".bucket.json"
-LEASE = ".lease.json"
+OWNER = ".owner.json"
 SECONDS_BETWEEN_SENDINGS = 15.0
-SECONDS_UNTIL_STALE = 60.0
 PAUSES = (1.0, 4.0, 16.0)
 """Seconds between the tries of a request that fails."""
-LAST = ("status.json", "evaluation.json")
+LAST = (STATUS, EVALUATION)
 """Sent after everything else: they say that the rest is there."""
-RECORDS = ("config.json", "status.json", "evaluation.json", "metrics.jsonl", "log.txt")
+RECORDS = (CONFIGURATION, STATUS, EVALUATION, METRICS, LOG)
 """What a controller reads of a run."""
 
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
@@ -161,63 +158,60 @@ class Bucket:
         return bool(there) and there != {name: entry["there"] for name, entry in note.items()}
 
     @contextmanager
-    def leased(self, what: str) -> Iterator[Callable[[], None]]:
-        """Work alone on the folder; a thread gives the sign of life.
-
-        Call what it gives from time to time, and before sending: it gives a sign, too, and raises `InUseError` once
-        the lease is lost, and `RunError` if the store does not answer.
+    def owned(self, what: str) -> Iterator[None]:
+        """Be the only controller of the experiment; `what` names it in messages.
 
         Raises:
-            InUseError: somebody else does.
+            InUseError: another one is, or was until its machine vanished.
             InputError: there is no such bucket.
             RunError: the store does not answer.
         """
-        lease = _Lease(self, what)
-        lease.take()
+        owner = {"id": uuid.uuid4().hex, "pid": os.getpid(), "host": socket.gethostname()}
+        before = self._owner()
+        if before is not None and not _has_died(before):
+            raise InUseError(
+                f"{what} is in use by process {before.get('pid')} on {before.get('host')}; wait or stop it, or remove "
+                f"{self.address}/{OWNER} if that machine is gone."
+            )
+        self._tried(partial(self._put_there, OWNER, json.dumps(owner).encode()))
+        if self._owner() != owner:
+            raise InUseError(f"{what} was taken by another process at the same time; wait or stop it.")
         try:
-            yield lease.beat
+            yield
         finally:
-            lease.give_back()
+            with suppress(FileNotFoundError, RunError):
+                if self._owner() == owner:
+                    self._tried(partial(self._fs.rm_file, f"{self._root}/{OWNER}"))
 
     @contextmanager
-    def worked_in(self, what: str, warn: Callable[[str], None]) -> Iterator[None]:
+    def worked_in(self, warn: Callable[[str], None]) -> Iterator[None]:
         """Have the newest state in the local folder, and send it regularly and at the end.
 
         Raises:
-            InUseError: somebody else works on it, or has taken it over; then nothing more is sent, and this process is
-                asked to stop.
             RunError: the store does not answer at the start or at the end; what is local stays.
         """
-        with self.leased(what) as beat:
-            if self.changed_there():
-                self.fetch()
-            ended = threading.Event()
+        if self.changed_there():
+            self.fetch()
+        ended = threading.Event()
 
-            def follow() -> None:
-                warned = False
-                while not ended.wait(SECONDS_BETWEEN_SENDINGS):
-                    try:
-                        beat()
-                        self.send()
-                    except InUseError as error:
-                        if not ended.is_set():  # else it stops already, and raises that itself
-                            warn(str(error))
-                            stop_this_process()
-                        return
-                    except RunError as error:
-                        if not warned:
-                            warn(f"{error} The run goes on; it is sent later.")
-                        warned = True
+        def follow() -> None:
+            warned = False
+            while not ended.wait(SECONDS_BETWEEN_SENDINGS):
+                try:
+                    self.send()
+                except RunError as error:
+                    if not warned:
+                        warn(f"{error} The run goes on; it is sent later.")
+                    warned = True
 
-            thread = threading.Thread(target=follow, name="bucket", daemon=True)
-            thread.start()
-            try:
-                yield
-            finally:
-                ended.set()
-                thread.join()
-                beat()  # nothing is sent over what another has done since
-                self.send()
+        thread = threading.Thread(target=follow, name="bucket", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+            self.send()
 
     def _names_here(self) -> list[str]:
         found = [path for path in self.folder.rglob("*") if path.is_file()]
@@ -245,10 +239,10 @@ class Bucket:
         marks = {path.removeprefix(root): _mark(info) for path, info in self._tried(ask).items()}
         return {name: mark for name, mark in marks.items() if not any(p.startswith(".") for p in name.split("/"))}
 
-    def _lease(self) -> dict[str, Any] | None:
+    def _owner(self) -> dict[str, Any] | None:
         def ask() -> dict[str, Any] | None:
             try:
-                value = json.loads(self._fs.cat_file(f"{self._root}/{LEASE}"))
+                value = json.loads(self._fs.cat_file(f"{self._root}/{OWNER}"))
             except FileNotFoundError:
                 return None
             return value if isinstance(value, dict) else {}
@@ -300,82 +294,11 @@ class Bucket:
         raise AssertionError
 
 
-class _Lease:
-    """Says in the bucket who works on a folder, and goes on saying so from a thread."""
-
-    def __init__(self, bucket: Bucket, what: str) -> None:
-        self._bucket = bucket
-        self._what = what
-        self._mine = {"owner": uuid.uuid4().hex, "pid": os.getpid(), "host": socket.gethostname()}
-        self._beats = 0
-        self._lost: str | None = None
-        self._one_at_a_time = threading.Lock()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._go_on, name="lease", daemon=True)
-
-    def take(self) -> None:
-        """Take it, if nobody has it or its holder has died. Raises as `Bucket.leased`."""
-        what = self._what
-        before = self._bucket._lease()
-        deadline = time.monotonic() + SECONDS_UNTIL_STALE
-        while before is not None and not _has_died(before) and time.monotonic() < deadline:
-            time.sleep(min(1.0, SECONDS_UNTIL_STALE / 10))
-            now = self._bucket._lease()
-            if now is not None and now != before:
-                raise InUseError(f"{what} is in use by process {now.get('pid')} on {now.get('host')}; wait or stop it.")
-            before = now
-        self._put()
-        if not self._is_mine(self._bucket._lease()):
-            raise InUseError(f"{what} was taken by another process at the same time; wait or stop it.")
-        self._thread.start()
-
-    def beat(self) -> None:
-        """Give a sign of life. Raises `InUseError` once the lease is lost, `RunError` if the store does not answer."""
-        with self._one_at_a_time:
-            self._check()
-            self._put()
-
-    def give_back(self) -> None:
-        """Remove the lease, unless it is another's by now."""
-        self._ended.set()
-        self._thread.join()
-        with suppress(FileNotFoundError, InUseError, RunError):
-            self._check()
-            self._bucket._tried(lambda: self._bucket._fs.rm_file(f"{self._bucket._root}/{LEASE}"))
-
-    def _go_on(self) -> None:
-        while self._lost is None and not self._ended.wait(SECONDS_UNTIL_STALE / 4):
-            with suppress(InputError, RunError):  # told to who calls `beat`
-                self.beat()
-
-    def _put(self) -> None:
-        self._beats += 1
-        data = json.dumps({**self._mine, "beat": self._beats}).encode()
-        self._bucket._tried(lambda: self._bucket._put_there(LEASE, data))
-
-    def _check(self) -> None:
-        """Raise `InUseError` if the lease is lost; then it stays so."""
-        if self._lost is None:
-            found = self._bucket._lease()
-            if found is None:  # whoever took it over may have come to the end
-                self._lost = f"the lease of {self._what} is gone: it was taken over or removed; this process stops."
-            elif not self._is_mine(found):
-                self._lost = (
-                    f"{self._what} was taken over by process {found.get('pid')} on {found.get('host')}, because this "
-                    "one gave no sign of life for a while; this one stops."
-                )
-        if self._lost is not None:
-            raise InUseError(self._lost)
-
-    def _is_mine(self, lease: dict[str, Any] | None) -> bool:
-        return lease is not None and lease.get("owner") == self._mine["owner"]
-
-
 def _order(name: str) -> tuple[int, bool, str]:
     """Checkpoints first, each one's manifest at its end; what says that work is done last."""
     first = 0 if name.startswith(f"{CHECKPOINTS_FOLDER}/") else 2 if name.endswith(LAST) else 1
     folder, _, file = name.rpartition("/")
-    return first, False if first else file == "manifest.json", f"{folder}/{file}"
+    return first, False if first else file == MANIFEST, f"{folder}/{file}"
 
 
 def _mark(info: dict[str, Any]) -> str:
@@ -388,16 +311,16 @@ def _mark(info: dict[str, Any]) -> str:
     return str(info.get("size"))
 
 
-def _has_died(lease: dict[str, Any]) -> bool:
-    """Whether the holder was a process of this machine that is gone."""
-    if lease.get("host") != socket.gethostname() or not isinstance(lease.get("pid"), int):
+def _has_died(owner: dict[str, Any]) -> bool:
+    """Whether it was a process of this machine that is gone."""
+    if owner.get("host") != socket.gethostname() or not isinstance(owner.get("pid"), int):
         return False
     try:
-        os.kill(lease["pid"], 0)
+        os.kill(owner["pid"], 0)
     except ProcessLookupError:
         return True
     except PermissionError:
-        return False
+        pass
     return False
 
 

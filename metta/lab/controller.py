@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from metta.base.errors import InputError, RunError
+from metta.base.stopping import interruptible
 from metta.lab.attempts import Attempts, Failure
-from metta.lab.decide import Item, Rank, Rules, Start, after_failure, decide
-from metta.lab.dispatch.contract import Command, Dispatcher, Ended, NotNowError
-from metta.lab.stopping import interruptible
+from metta.lab.decide import Rank, RetryPolicy, Start, TaskState, after_failure, decide
+from metta.lab.executors.contract import Command, Ended, Executor, NotNowError
 
 POLL_SECONDS = 0.1
 LOOK_SECONDS = 2.0
@@ -71,7 +71,7 @@ class _Memory:
     """What is remembered of one task."""
 
     task: Task
-    item: Item
+    state: TaskState
     beat: object = None
     looked_at: float = 0.0
     killed: bool = False
@@ -83,8 +83,8 @@ class Controller:
     def __init__(
         self,
         tasks: Sequence[Task],
-        dispatcher: Dispatcher,
-        rules: Rules,
+        executor: Executor,
+        policy: RetryPolicy,
         listener: Listener,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
@@ -96,14 +96,14 @@ class Controller:
         """
         self._attempts = attempts or Attempts(None)
         self._failures: dict[str, Failure] = {}
-        self._dispatcher = dispatcher
-        self._rules = rules
+        self._executor = executor
+        self._policy = policy
         self._listener = listener
         self._clock = clock
         self._sleep = sleep
-        self._memories = [_Memory(task, Item(rank=Rank.TRAIN)) for task in tasks]
+        self._memories = [_Memory(task, TaskState(rank=Rank.TRAIN)) for task in tasks]
         self._places = {task.name: place for place, task in enumerate(tasks)}
-        self._items = [memory.item for memory in self._memories]
+        self._states = [memory.state for memory in self._memories]
         self._watched: set[int] = set()
         """Places of the tasks that somebody works on."""
 
@@ -124,36 +124,36 @@ class Controller:
                 self._attempts.write({})
             finally:
                 ending.told()
-                self._dispatcher.close()
+                self._executor.close()
 
     def _tick(self) -> bool:
         """One round: who ended, who lives, what to do; returns whether all is settled."""
-        ended = self._dispatcher.poll()
+        ended = self._executor.poll()
         for each in ended:
             self._job_ended(self._places[each.command.name], each)
         now = self._clock()
-        for name in self._dispatcher.queued():
+        for name in self._executor.queued():
             place = self._places[name]
             if self._memories[place].task.gives_signs:
                 # A job that waits for a machine is not silent; its time begins when it does.
-                self._put(place, replace(self._memories[place].item, alive_at=now))
+                self._put(place, replace(self._memories[place].state, alive_at=now))
         for place in list(self._watched):
             if now - self._memories[place].looked_at >= LOOK_SECONDS:
                 self._watch(place)
-        decision = decide(self._items, self._dispatcher.slots, self._clock(), self._rules)
+        decision = decide(self._states, self._executor.slots, self._clock(), self._policy)
         for action in decision.actions:
             if isinstance(action, Start):
                 self._start(action.index)
             else:
                 self._end(action.index)
-        self._listener.waiting([self._memories[p].task for p in sorted(self._watched) if self._items[p].active])
+        self._listener.waiting([self._memories[p].task for p in sorted(self._watched) if self._states[p].active])
         if not decision.settled and not decision.actions:
             self._sleep(POLL_SECONDS)
         return decision.settled
 
-    def _put(self, place: int, item: Item) -> None:
-        self._memories[place].item = self._items[place] = item
-        if item.active or item.held:
+    def _put(self, place: int, state: TaskState) -> None:
+        self._memories[place].state = self._states[place] = state
+        if state.active or state.held:
             self._watched.add(place)
         else:
             self._watched.discard(place)
@@ -168,20 +168,25 @@ class Controller:
         try:
             look = memory.task.look(active=False)
         except (InputError, RunError) as error:
-            self._put(place, replace(memory.item, held=False, alive_at=None, permanent=True))
+            self._put(place, replace(memory.state, held=False, alive_at=None, permanent=True))
             self._listener.ended(memory.task, str(error), settled=True)
             return None
         held = look.held and look.rank is not None
-        alive_at = memory.item.alive_at
+        alive_at = memory.state.alive_at
         if not held:
             alive_at = None
         elif look.beat != memory.beat or alive_at is None:
             alive_at = now
         memory.beat = look.beat
-        item = replace(
-            memory.item, rank=look.rank, held=held, ending=held and memory.item.ending, alive_at=alive_at, active=False
+        state = replace(
+            memory.state,
+            rank=look.rank,
+            held=held,
+            ending=held and memory.state.ending,
+            alive_at=alive_at,
+            active=False,
         )
-        self._put(place, item)
+        self._put(place, state)
         if look.rank is None:
             self._listener.ended(memory.task, None, settled=True)
         return look
@@ -189,7 +194,7 @@ class Controller:
     def _watch(self, place: int) -> None:
         """Look for a sign of life of whoever works on a task."""
         memory = self._memories[place]
-        if not memory.item.active:
+        if not memory.state.active:
             self._look(place)
             return
         now = memory.looked_at = self._clock()
@@ -199,51 +204,51 @@ class Controller:
             return  # judged when the job ends
         if beat != memory.beat and memory.task.gives_signs:
             memory.beat = beat
-            self._put(place, replace(memory.item, alive_at=now))
+            self._put(place, replace(memory.state, alive_at=now))
 
     def _recall(self) -> None:
         """Go on counting where an earlier controller was interrupted."""
         for name, failure in self._attempts.read().items():
             place = self._places.get(name)
-            if place is None or self._items[place].rank is None or self._items[place].permanent:
+            if place is None or self._states[place].rank is None or self._states[place].permanent:
                 continue
             self._failures[name] = failure
             memory = self._memories[place]
-            self._put(place, replace(memory.item, attempts=failure.attempts, permanent=failure.permanent))
-            if memory.item.has_failed(self._rules):
+            self._put(place, replace(memory.state, attempts=failure.attempts, permanent=failure.permanent))
+            if memory.state.has_failed(self._policy):
                 self._listener.ended(memory.task, failure.fault, settled=True)
 
     def _adopt(self) -> None:
         """Go on with the jobs of an earlier controller."""
         commands = [
-            memory.task.command(memory.item.rank)
+            memory.task.command(memory.state.rank)
             for memory in self._memories
-            if memory.item.rank is not None and not memory.item.has_failed(self._rules)
+            if memory.state.rank is not None and not memory.state.has_failed(self._policy)
         ]
-        for name in self._dispatcher.adopt(commands):
+        for name in self._executor.adopt(commands):
             place = self._places[name]
             memory = self._memories[place]
-            assert memory.item.rank is not None
+            assert memory.state.rank is not None
             self._now_active(place)
-            self._listener.started(memory.task, memory.item.rank)
+            self._listener.started(memory.task, memory.state.rank)
 
     def _now_active(self, place: int) -> None:
         memory = self._memories[place]
         alive_at = self._clock() if memory.task.gives_signs else None
         memory.killed = False
-        self._put(place, replace(memory.item, active=True, held=False, ending=False, alive_at=alive_at))
+        self._put(place, replace(memory.state, active=True, held=False, ending=False, alive_at=alive_at))
 
     def _start(self, place: int) -> None:
         memory = self._memories[place]
-        before = memory.item.rank
+        before = memory.state.rank
         # The folder is the truth, and somebody else may have worked in it since the last look.
         look = self._look(place)
         if look is None or look.rank is None or look.held or look.rank != before:
             return
         try:
-            self._dispatcher.start(memory.task.command(look.rank))
+            self._executor.start(memory.task.command(look.rank))
         except NotNowError:
-            self._put(place, replace(memory.item, retry_at=self._clock() + self._rules.retry_seconds))
+            self._put(place, replace(memory.state, retry_at=self._clock() + self._policy.retry_seconds))
             return
         except (InputError, RunError) as error:
             self._failed(place, str(error), isinstance(error, InputError))
@@ -254,23 +259,23 @@ class Controller:
     def _end(self, place: int) -> None:
         memory = self._memories[place]
         memory.killed = True
-        self._put(place, replace(memory.item, ending=True))
-        if memory.item.active:
-            self._dispatcher.end(memory.task.name)
+        self._put(place, replace(memory.state, ending=True))
+        if memory.state.active:
+            self._executor.end(memory.task.name)
             return
         try:
             memory.task.end_holder()
         except RunError as error:
-            self._put(place, replace(memory.item, held=False, permanent=True))
+            self._put(place, replace(memory.state, held=False, permanent=True))
             self._listener.ended(memory.task, str(error), settled=True)
 
     def _job_ended(self, place: int, ended: Ended) -> None:
         memory = self._memories[place]
-        before = memory.item.rank
-        self._put(place, replace(memory.item, active=False, ending=False, alive_at=None))
+        before = memory.state.rank
+        self._put(place, replace(memory.state, active=False, ending=False, alive_at=None))
         if ended.in_use:
             # Whoever holds it may just be ending; that is no failure of the run.
-            self._put(place, replace(memory.item, retry_at=self._clock() + LOOK_SECONDS))
+            self._put(place, replace(memory.state, retry_at=self._clock() + LOOK_SECONDS))
             return
         look = self._look(place)
         if look is None or look.rank is None:
@@ -282,12 +287,12 @@ class Controller:
         if fault is None:
             fault = f"ended without a result; its log is {ended.command.log_file}."
         elif memory.killed:
-            fault = f"gave no sign of life for {self._rules.silence_seconds:.0f} seconds and was ended."
+            fault = f"gave no sign of life for {self._policy.silence_seconds:.0f} seconds and was ended."
         self._failed(place, fault, ended.permanent and not memory.killed)
 
     def _failed(self, place: int, fault: str, permanent: bool) -> None:
         memory = self._memories[place]
-        self._put(place, after_failure(memory.item, permanent, self._clock(), self._rules))
-        self._failures[memory.task.name] = Failure(memory.item.attempts, permanent, fault)
+        self._put(place, after_failure(memory.state, permanent, self._clock(), self._policy))
+        self._failures[memory.task.name] = Failure(memory.state.attempts, permanent, fault)
         self._attempts.write(self._failures)
-        self._listener.ended(memory.task, fault, memory.item.has_failed(self._rules))
+        self._listener.ended(memory.task, fault, memory.state.has_failed(self._policy))

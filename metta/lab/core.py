@@ -3,17 +3,15 @@
 import functools
 import hashlib
 import subprocess
+from fnmatch import fnmatch
 
 from metta.base.errors import InputError
-from metta.lab.provenance import REPOSITORY
+from metta.base.provenance import REPOSITORY
 
-RECIPES = "experiments/recipes/benchmark_architectures"
-CORE = (
-    *("metta/sim", "metta/agent", "metta/rl"),
-    *(f"{RECIPES}/{name}.py" for name in ("level", "learning_rates")),
-    *(f"{RECIPES}/level_{name}.py" for name in ("1_basic", "2_easy", "3_medium", "4_hard", "5_expert")),
-)
-"""Files and folders of the core, from the root of the repository."""
+RECIPES = "experiments/recipes/benchmark_architectures/"
+CORE = ("metta/sim", "metta/agent", "metta/rl", RECIPES)
+"""Folders of the core, from the root of the repository; of the recipes only the following."""
+RECIPES_OF_THE_CORE = ("level.py", "level_*.py", "learning_rates.py")
 
 
 @functools.cache
@@ -23,4 +21,9 @@ def core_mark(commit: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0 or not done.stdout:
         raise InputError(f"commit {commit!r} is not in this repository: fetch it, so that its core can be compared.")
-    return hashlib.blake2b(done.stdout.encode(), digest_size=8).hexdigest()
+    lines = [line for line in done.stdout.splitlines() if _is_of_the_core(line.rpartition("\t")[2])]
+    return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
+
+
+def _is_of_the_core(path: str) -> bool:
+    return not path.startswith(RECIPES) or any(fnmatch(path[len(RECIPES) :], name) for name in RECIPES_OF_THE_CORE)

@@ -19,7 +19,7 @@ class Rank(IntEnum):
 
 
 @dataclass(frozen=True)
-class Rules:
+class RetryPolicy:
     """How much is tried, and how long is waited."""
 
     retries: int = 2
@@ -36,7 +36,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class TaskState:
     """Where one task stands."""
 
     rank: Rank | None
@@ -56,9 +56,9 @@ class Item:
     permanent: bool = False
     """It failed for a reason that trying again does not mend."""
 
-    def has_failed(self, rules: Rules) -> bool:
+    def has_failed(self, policy: RetryPolicy) -> bool:
         """Whether it is given up."""
-        return self.permanent or self.attempts > rules.retries
+        return self.permanent or self.attempts > policy.retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,35 +84,35 @@ class Decision:
     """Every task is done or given up, and no job is left."""
 
 
-def decide(items: Sequence[Item], slots: int, now: float, rules: Rules) -> Decision:
+def decide(states: Sequence[TaskState], slots: int, now: float, policy: RetryPolicy) -> Decision:
     """Start what may start, lowest rank first and in the order of the list; end what is dead.
 
     Args:
-        items: where every task stands.
+        states: where every task stands.
         slots: jobs that may run at once.
         now: the time.
-        rules: tries and times.
+        policy: tries and times.
     """
     ends: list[Start | End] = []
     ready: list[list[int]] = [[] for _ in Rank]
     active, settled = 0, True
-    for index, item in enumerate(items):
-        active += item.active
-        if item.active or (item.held and item.rank is not None and not item.has_failed(rules)):
+    for index, state in enumerate(states):
+        active += state.active
+        if state.active or (state.held and state.rank is not None and not state.has_failed(policy)):
             settled = False
-            silent = item.alive_at is not None and now - item.alive_at > rules.silence_seconds
-            if silent and not item.ending:
+            silent = state.alive_at is not None and now - state.alive_at > policy.silence_seconds
+            if silent and not state.ending:
                 ends.append(End(index))
-        elif item.rank is not None and not item.has_failed(rules):
+        elif state.rank is not None and not state.has_failed(policy):
             settled = False
-            if now >= item.retry_at:
-                ready[item.rank].append(index)
+            if now >= state.retry_at:
+                ready[state.rank].append(index)
     free = max(0, slots - active)
     starts = [Start(index) for index in islice(chain.from_iterable(ready), free)]
     return Decision((*ends, *starts), settled)
 
 
-def after_failure(item: Item, permanent: bool, now: float, rules: Rules) -> Item:
-    """`item` after an attempt that failed."""
-    attempts = item.attempts + 1
-    return replace(item, attempts=attempts, retry_at=now + rules.pause(attempts), permanent=permanent)
+def after_failure(state: TaskState, permanent: bool, now: float, policy: RetryPolicy) -> TaskState:
+    """`state` after an attempt that failed."""
+    attempts = state.attempts + 1
+    return replace(state, attempts=attempts, retry_at=now + policy.pause(attempts), permanent=permanent)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from metta.base.errors import InputError, RunError
-from metta.lab.dispatch.contract import tail
+from metta.base.run_files import METRICS
+from metta.lab.executors.contract import tail
 from metta.lab.log import duration_text
-from metta.lab.run import RunFolder
+from metta.lab.run_folder import RunFolder
 
 SECONDS_BETWEEN_DRAWINGS = 1.0
 
@@ -77,7 +78,7 @@ def cells(folder: RunFolder | None) -> list[str]:
 
 
 def _newest_hearts(folder: RunFolder) -> str:
-    for line in reversed(tail(folder.path / "metrics.jsonl")):
+    for line in reversed(tail(folder.path / METRICS)):
         try:
             return f"{json.loads(line)['episode/hearts_per_agent']:.2f}"
         except (ValueError, KeyError, TypeError):

@@ -10,14 +10,14 @@ from metta.analysis.results import EnvironmentResult, environment_result
 from metta.base.addresses import CHECKPOINTS_FOLDER, NEWEST, PLAYERS, checkpoint_address, local_path
 from metta.base.errors import InputError
 from metta.base.files import make_folder, read_json, write_json
+from metta.base.job import Job
+from metta.base.patience import patience
+from metta.base.provenance import machine, now, provenance
+from metta.base.stopping import ending_with_the_runner
 from metta.lab.bucket import Bucket, is_bucket
-from metta.lab.job import Job
-from metta.lab.log import patience
-from metta.lab.player import Chosen, PlayerConfig, choose, fixed_by_path, with_players
-from metta.lab.provenance import machine, now, provenance
-from metta.lab.rules import RULES, differ, mark_of, marks_by_environment, rules_in
-from metta.lab.run import RunFolder
-from metta.lab.stopping import ending_with_the_runner
+from metta.lab.evaluation_key import RULES, differ, mark_of, marks_by_environment, rules_in
+from metta.lab.run_folder import RunFolder
+from metta.rl.resolved_player import PlayerConfig, ResolvedPlayer, choose, fixed_by_path, with_players
 
 
 class EvaluateConfig(PlayerConfig):
@@ -46,8 +46,7 @@ class EvaluateJob(Job):
         A run in a bucket is fetched first, and the results are sent there.
 
         Raises:
-            InputError: the checkpoint is missing, damaged or of another architecture, the output cannot be written, or
-                somebody works on the run in the bucket.
+            InputError: the checkpoint is missing, damaged or of another architecture, or the output cannot be written.
             RunError: the bucket does not answer.
         """
         with ending_with_the_runner():
@@ -60,14 +59,18 @@ class EvaluateJob(Job):
                 raise InputError(f"policy_uri={uri!r}: write it as s3://bucket/folder/run/{CHECKPOINTS_FOLDER}.")
             place = Bucket.open(run)
             here = f"{place.folder / CHECKPOINTS_FOLDER}{f':{name}' if name else ''}"
-            with place.worked_in(f"run {place.folder.name!r}", lambda said: print(f"warning: {said}", flush=True)):
+            with place.worked_in(lambda said: print(f"warning: {said}", flush=True)):
                 return self.with_config(self.config.model_copy(update={"policy_uri": here}))._execute()
 
     def _execute(self) -> int:
         output = self._output()
         if output is not None:
             make_folder(output.parent)
-        record = evaluate_into(output, self.config, lambda sentence: print(sentence, flush=True))
+        config = self.config
+        record = evaluate_into(
+            *(output, config, lambda: choose(config.policy_uri, config.architecture)),
+            lambda sentence: print(sentence, flush=True),
+        )
         for sentence in result_sentences(record):
             print(sentence)
         if output is not None:
@@ -92,18 +95,18 @@ class EvaluateJob(Job):
         return run.path / f"{name}.json"
 
 
-def evaluate_into(output: Path | None, config: EvaluateConfig, say: Callable[[str], None]) -> dict[str, Any]:
-    """Evaluate and write the record to `output`; `say` is told what is done while it is.
+def evaluate_into(
+    output: Path | None, config: EvaluateConfig, find: Callable[[], ResolvedPlayer], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Evaluate whom `find` finds and write the record to `output`; `say` is told what is done while it is.
 
     It says whose results, on which level, results per environment, acting latency and provenance.
     """
-    return with_players(
-        lambda: [choose(config.policy_uri, config.architecture)], lambda who: _evaluate(output, config, who[0], say)
-    )
+    return with_players(lambda: [find()], lambda who: _evaluate(output, config, who[0], say))
 
 
 def _evaluate(
-    output: Path | None, config: EvaluateConfig, chosen: Chosen, say: Callable[[str], None]
+    output: Path | None, config: EvaluateConfig, chosen: ResolvedPlayer, say: Callable[[str], None]
 ) -> dict[str, Any]:
     start_time, before = now(), time.monotonic()
     environments = config.evaluation_environments
@@ -148,7 +151,7 @@ def results_in(file: Path) -> dict[str, EnvironmentResult]:
         raise InputError(f"{file} is damaged: {type(error).__name__} {error}.") from None
 
 
-def _known_latency(output: Path | None, chosen: Chosen, config: EvaluateConfig) -> dict[str, Any] | None:
+def _known_latency(output: Path | None, chosen: ResolvedPlayer, config: EvaluateConfig) -> dict[str, Any] | None:
     """Of an earlier evaluation in `output`, where it may be kept."""
     if output is None or config.latency == "again":
         return None
@@ -161,7 +164,7 @@ def _known_latency(output: Path | None, chosen: Chosen, config: EvaluateConfig) 
         return None  # nothing there, or damaged: it is written anew
 
 
-def _latency(chosen: Chosen, config: EvaluateConfig) -> dict[str, Any] | None:
+def _latency(chosen: ResolvedPlayer, config: EvaluateConfig) -> dict[str, Any] | None:
     """Of a policy on the first evaluation environment; reference players have none."""
     if not isinstance(chosen.player, Path):
         return None

@@ -9,10 +9,11 @@ from statistics import fmean
 
 from metta.base.errors import InputError
 from metta.base.files import read_json
+from metta.base.provenance import machine
+from metta.base.run_files import STATUS
 from metta.lab.log import duration_text
-from metta.lab.provenance import machine
-from metta.lab.run import RunFolder
-from metta.lab.tasks import PlannedRun
+from metta.lab.planned import PlannedRun
+from metta.lab.run_folder import RunFolder
 
 START_SECONDS = 5.0
 """Time a job takes to start: interpreter, torch, compiled kernels from the cache."""
@@ -41,7 +42,7 @@ def measured_speeds(root: Path, threads: int) -> Speeds:
         threads: only runs with this `system.threads` count.
     """
     found: dict[tuple[str, str], list[Speed]] = defaultdict(list)
-    for file in [*root.glob("*/status.json"), *root.glob("*/*/status.json")]:
+    for file in [*root.glob(f"*/{STATUS}"), *root.glob(f"*/*/{STATUS}")]:
         measured = _measured(RunFolder(file.parent), threads)
         if measured is not None:
             architecture, level, speed = measured

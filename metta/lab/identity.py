@@ -12,7 +12,8 @@ from typing import Any
 from metta.analysis.results import FILE_NAME, Key, find_folder, read_results
 from metta.base.addresses import check_run_name
 from metta.base.errors import InputError
-from metta.lab.run import RunFolder, difference_of_settings
+from metta.base.run_files import CONFIGURATION
+from metta.lab.run_folder import RunFolder, difference_of_settings
 
 TRAINING = ("policy", "sim", "trainer", "curriculum")
 """Parts of a configuration that training depends on and that seeds share; where it runs does not tell seeds apart."""
@@ -61,7 +62,7 @@ class KnownRuns:
         if file.exists():
             for record in read_results(file).runs:
                 yield RunFolder(find_folder(file, record.training.run_name, record.training.run_folder))
-        for path in sorted(self._output.glob("*/config.json")):
+        for path in sorted(self._output.glob(f"*/{CONFIGURATION}")):
             yield RunFolder(path.parent)
 
     @property

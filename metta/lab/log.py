@@ -3,15 +3,13 @@
 import os
 import shutil
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metta.base.files import reason
-from metta.lab.provenance import now
+from metta.base.provenance import now
 
 if TYPE_CHECKING:
     from metta.rl.metrics import Progress
@@ -19,27 +17,6 @@ if TYPE_CHECKING:
 LOGGED_SHARES = 10
 """The progress is logged this many times per run."""
 SECONDS_BETWEEN_DRAWINGS = 0.25
-
-
-SECONDS_OF_SILENCE = 2.0
-TAKES_LONG = "Loading and compiling; the first time on a machine this takes some minutes, later ones seconds."
-
-
-@contextmanager
-def patience(say: Callable[[str], None]) -> Iterator[Callable[[], None]]:
-    """Say what takes so long if it does, until what this gives is called or the end."""
-
-    def tell() -> None:
-        with suppress(OSError):  # the reader of the output may have gone
-            say(TAKES_LONG)
-
-    timer = threading.Timer(SECONDS_OF_SILENCE, tell)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield timer.cancel
-    finally:
-        timer.cancel()
 
 
 class RunLog:

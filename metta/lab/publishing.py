@@ -12,8 +12,9 @@ from metta.analysis.published import PublishedRun, read_published
 from metta.analysis.results import environment_result
 from metta.base.errors import InputError
 from metta.base.files import make_folder, write_json
+from metta.base.run_files import CONFIGURATION
 from metta.lab.archive import read_archive, run_record
-from metta.lab.run import RunFolder
+from metta.lab.run_folder import RunFolder
 
 RUNS, REPETITIONS = "runs", "repetitions"
 
@@ -43,7 +44,7 @@ def offered_records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         InputError: there is nothing of the kind, or something is damaged.
     """
     archives = [folder] if folder.is_file() else sorted(folder.glob("*.tar.gz"))
-    runs = sorted(file.parent for file in folder.glob("*/config.json"))
+    runs = sorted(file.parent for file in folder.glob(f"*/{CONFIGURATION}"))
     if not archives and not runs:
         raise InputError(f"{folder} holds neither run folders nor an archive of runs (.tar.gz).")
     for archive in archives:

@@ -15,24 +15,23 @@ from metta.analysis.results import (
 )
 from metta.base.errors import InputError
 from metta.base.files import read_json
-from metta.lab.dispatch.contract import command_text
+from metta.base.provenance import provenance
 from metta.lab.evaluation import results_in
+from metta.lab.executors.contract import command_text
 from metta.lab.identity import training_mark
-from metta.lab.provenance import provenance
-from metta.lab.tasks import PlannedReference, PlannedRun
+from metta.lab.planned import PlannedReference, PlannedRun
 
 References = Mapping[str, Mapping[str, Mapping[str, EnvironmentResult]]]
 """Results of the reference players: level -> player -> environment."""
 
 
-def run_record(run: PlannedRun, home: Path, total: int, trained_here: bool, fault: str | None) -> RunRecord:
+def run_record(run: PlannedRun, home: Path, total: int, fault: str | None) -> RunRecord:
     """What the run's folder says about how it went.
 
     Args:
         run: the run.
         home: folder of the results.
         total: number of runs in the plan.
-        trained_here: False if training was skipped on request.
         fault: why it was given up, or None.
     """
     folder = run.folder
@@ -41,10 +40,9 @@ def run_record(run: PlannedRun, home: Path, total: int, trained_here: bool, faul
     except InputError as error:
         status, fault = None, str(error)
     trained = status is not None and status.trained
-    if not trained_here:
+    if not run.train:
         # What could be evaluated has a checkpoint, which may lie in a bucket only.
         trained = trained or fault is None or any(folder.checkpoints.glob("*"))
-    words = run.train_words if trained_here else run.evaluate_words
     configuration = run.job.config.model_dump(mode="json")
     try:
         configuration = folder.configuration() or configuration
@@ -56,7 +54,7 @@ def run_record(run: PlannedRun, home: Path, total: int, trained_here: bool, faul
         level=run.spec.level,
         seed=run.spec.seed,
         run_name=folder.path.name,
-        command=command_text(words),
+        command=command_text(run.words),
         start_time=status.started if status else None,
         status="success" if trained else "failed",
         duration_seconds=status.training_seconds if status else None,
@@ -115,6 +113,7 @@ def benchmark_results(
     end_time: str | None,
     max_timesteps: int,
     command: str,
+    untuned: Sequence[str] = (),
 ) -> BenchmarkResults:
     """The record of the whole benchmark.
 
@@ -126,13 +125,16 @@ def benchmark_results(
         end_time: None while this call goes on; runs that an earlier one left undone are left, too.
         max_timesteps: agent-steps per run.
         command: the call as typed.
+        untuned: architectures whose learning rate was not tuned, among others.
     """
     done = {record.training.key for record in records}
+    architectures = list(dict.fromkeys(key.architecture for key in planned))
     return BenchmarkResults(
         start_time=start_time,
         end_time=end_time if done.issuperset(planned) else None,
         max_timesteps=max_timesteps,
-        architectures=list(dict.fromkeys(key.architecture for key in planned)),
+        architectures=architectures,
+        untuned=[name for name in architectures if name in untuned],
         levels=sorted({key.level for key in planned}),
         seeds=sorted({key.seed for key in planned}),
         planned=list(planned),

@@ -18,9 +18,10 @@ from metta.base.endings import report_errors
 from metta.base.errors import InputError, RunError
 from metta.base.files import read_json
 from metta.base.flags import Parser, natural
-from metta.lab.dispatch.environment import job_environment
-from metta.lab.replay import ReplayConfig, write_replay
-from metta.lab.stopping import ending_with_the_runner, interruptible
+from metta.base.run_files import EVALUATION
+from metta.base.stopping import ending_with_the_runner, interruptible
+from metta.lab.executors.environment import job_environment
+from metta.replay.writing import ReplayConfig, write_replay
 
 
 def wanted(benchmark: Gathered, kinds: Sequence[str] = KINDS) -> list[tuple[int, Choice]]:
@@ -120,7 +121,7 @@ def _write(choice: Choice, threads: int) -> None:
                 "level": choice.level,
                 "architecture": choice.architecture,
                 "evaluation_environments": settings.get("evaluation_environments", {}),
-                "evaluation": read_json(folder / "evaluation.json").get("evaluation", {}),
+                "evaluation": read_json(folder / EVALUATION).get("evaluation", {}),
                 # A machine without the run's GPU plays on its processor.
                 "system": {
                     "device": "cpu" if settings.get("system", {}).get("device") == "cpu" else "auto",

@@ -6,16 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from metta.base.addresses import local_path, path_text
+from metta.base.addresses import local_path
 from metta.base.endings import STOPPED
 from metta.base.errors import InputError, RunError
 from metta.base.files import locked, make_folder
+from metta.base.job import Job
+from metta.base.patience import patience
+from metta.base.stopping import Ending, asked_to_end
 from metta.lab.bucket import Bucket, is_bucket, local_folder
-from metta.lab.evaluation import EvaluateConfig, evaluate_into, result_sentences
-from metta.lab.job import Job
-from metta.lab.log import ProgressLine, RunLog, patience
-from metta.lab.run import Heartbeat, RunFolder
-from metta.lab.stopping import Ending, asked_to_end
+from metta.lab.evaluation import result_sentences
+from metta.lab.log import ProgressLine, RunLog
+from metta.lab.run import Run
+from metta.lab.run_folder import Heartbeat, RunFolder
 from metta.lab.wandb_mirror import Mode, check_available, mirrored
 from metta.rl.config import RunConfig
 
@@ -61,7 +63,7 @@ class TrainJob(Job):
         if self.bucket is None:
             return self._execute(folder)
         place = Bucket.open(self.bucket).below(self.config.run)
-        with place.worked_in(f"run {self.config.run!r}", lambda sentence: print(f"warning: {sentence}", flush=True)):
+        with place.worked_in(lambda sentence: print(f"warning: {sentence}", flush=True)):
             return self._execute(folder)
 
     def _execute(self, folder: RunFolder) -> int:
@@ -72,21 +74,21 @@ class TrainJob(Job):
     def _in_folder(self, folder: RunFolder, ending: Ending) -> int:
         if self.wandb != "off":
             check_available()
-        configuration = self.config.model_dump(mode="json")
-        folder.check_same(configuration)
+        run = Run(self.config, folder)
+        folder.check_same(self.config.model_dump(mode="json"))
         if folder.is_finished():
             print(f"Run {self.config.run!r} is finished, nothing to do; its results are in {folder.path}.")
             return 0
         self._check_devices()
         make_folder(folder.path)
         with locked(folder.lock_file, f"run {self.config.run!r}"):
-            folder.record_start(configuration)
+            run.check_and_record_start()
             log = RunLog(folder.log_file)
             with (
                 mirrored(folder, self.wandb, log.say),
                 Heartbeat(folder, self.config.trainer.total_timesteps, log.say) as heartbeat,
             ):
-                return _guarded(lambda: self._work(folder, heartbeat, log, ending), heartbeat, log, ending)
+                return _guarded(lambda: self._work(run, heartbeat, log, ending), heartbeat, log, ending)
 
     def _check_devices(self) -> None:
         """Before anything is written, so that the corrected command does not meet the wrong one's configuration."""
@@ -94,73 +96,43 @@ class TrainJob(Job):
 
         check_devices(self.config)
 
-    def _work(self, folder: RunFolder, heartbeat: Heartbeat, log: RunLog, ending: Ending) -> None:
+    def _work(self, run: Run, heartbeat: Heartbeat, log: RunLog, ending: Ending) -> None:
         ending.waits = False
         ending.check()
-        if not (heartbeat.status.trained and _can_be_evaluated(folder)):
-            self._train(folder, heartbeat, log, ending)
+        if not (heartbeat.status.trained and run.is_sound()):
+            self._train(run, heartbeat, log, ending)
         ending.waits = False
         ending.check()
         if not self.evaluate:
             heartbeat.update(state="trained")
             return
         heartbeat.update(state="evaluating")
-        record = evaluate_into(folder.evaluation_file, self._evaluation(folder), log.say)
-        for sentence in result_sentences(record):
+        for sentence in result_sentences(run.evaluate(log.say)):
             log.say(sentence)
         heartbeat.update(state="finished")
 
-    def _train(self, folder: RunFolder, heartbeat: Heartbeat, log: RunLog, ending: Ending) -> None:
-        from metta.rl.trainer import train
-
+    def _train(self, run: Run, heartbeat: Heartbeat, log: RunLog, ending: Ending) -> None:
         config = self.config
         doing = f"{config.architecture} on {config.level}, seed {config.seed}"
         verb = "Continuing" if heartbeat.status.starts > 1 else "Training"
-        log.say(f"{verb} {doing}: {config.trainer.total_timesteps:,} agent-steps, in {folder.path}")
+        log.say(f"{verb} {doing}: {config.trainer.total_timesteps:,} agent-steps, in {run.folder.path}")
         line = ProgressLine(log)
 
-        def on_update(progress: "Progress") -> None:
+        def after_update(progress: "Progress") -> None:
             ready()
             ending.waits = True  # until the next update is finished: there is something to save
-            heartbeat.update(
-                write=False,
-                timesteps=progress.timesteps,
-                steps_per_second=progress.steps_per_second,
-                seconds_left=progress.seconds_left,
-                training_seconds=round(progress.seconds, 3),
-                warm_up_seconds=round(progress.warm_up_seconds, 3),
-            )
             line.show(progress)
             ending.check()
 
         try:
             with patience(log.say) as ready:
-                train(config, folder.path, on_update)
+                run.train(heartbeat, after_update)
         finally:
             line.close()
-        heartbeat.update(trained=True, seconds_left=0.0)
         status = heartbeat.status
         log.say(
             f"Trained {doing} in {status.training_seconds:.0f} s, after {status.warm_up_seconds:.0f} s to get ready."
         )
-
-    def _evaluation(self, folder: RunFolder) -> EvaluateConfig:
-        config = self.config
-        return EvaluateConfig(
-            policy_uri=path_text(folder.checkpoints),
-            level=config.level,
-            evaluation_environments=config.evaluation_environments,
-            evaluation=config.evaluation,
-            system=config.system,
-        )
-
-
-def _can_be_evaluated(folder: RunFolder) -> bool:
-    """Whether the last checkpoint of a trained run is as it was written; training again makes another."""
-    from metta.rl.checkpoint import is_sound, list_checkpoints
-
-    written = list_checkpoints(folder.checkpoints)
-    return bool(written) and is_sound(written[-1])
 
 
 def _guarded(work: Callable[[], None], heartbeat: Heartbeat, log: RunLog, ending: Ending) -> int:

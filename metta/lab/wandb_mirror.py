@@ -20,8 +20,9 @@ from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import disk_faults, read_json, write_json
 from metta.base.flags import Parser
+from metta.base.run_files import METRICS
 from metta.lab.plan import RunSpec
-from metta.lab.run import RunFolder
+from metta.lab.run_folder import RunFolder
 
 Mode = Literal["off", "offline", "online"]
 
@@ -115,7 +116,7 @@ class Mirror:
 
     def send(self) -> None:
         """Send the metrics that are new; each line is one update, shown over agent-steps."""
-        file = self._folder.path / "metrics.jsonl"
+        file = self._folder.path / METRICS
         if not file.exists():
             return
         if file.stat().st_size < self._place:

@@ -15,6 +15,7 @@ import numpy as np
 from metta.agent.checkpoint import policy_tensors
 from metta.base.addresses import RANDOM
 from metta.base.files import read_json
+from metta.base.run_files import MANIFEST, POLICY_WEIGHTS
 from metta.rl.checkpoint import newest_sound
 from metta.rl.config import EvaluationConfig, RunConfig
 from metta.rl.curriculum import start_curriculum
@@ -136,7 +137,7 @@ def trained(config: RunConfig) -> Iterable[bytes]:
         train(config, Path(name), lambda progress: lines.append(sorted(progress.metrics.items())))
         checkpoint = newest_sound(Path(name) / "checkpoints")
         assert checkpoint is not None
-        yield str(read_json(checkpoint / "manifest.json")["policy.safetensors"]["sha256"]).encode()
+        yield str(read_json(checkpoint / MANIFEST)[POLICY_WEIGHTS]["sha256"]).encode()
         yield repr(lines).encode()
 
 

@@ -22,12 +22,13 @@ from torch import Tensor
 from metta.agent.spec import CHOICES, EnvironmentSpec
 from metta.base.errors import InputError, RunError
 from metta.base.files import UNFINISHED, flush_to_disk
+from metta.base.run_files import MANIFEST, POLICY_RECORD, POLICY_WEIGHTS
 
 if TYPE_CHECKING:
     from metta.agent.policy import Policy
 
 PREFIX = "step_"
-FILES = ("policy.safetensors", "policy.json", "trainer.safetensors", "trainer.json")
+FILES = (POLICY_WEIGHTS, POLICY_RECORD, "trainer.safetensors", "trainer.json")
 
 
 def checkpoint_name(timesteps: int) -> str:
@@ -61,15 +62,15 @@ def write_checkpoint(
         folder.mkdir(parents=True, exist_ok=True)
         hidden.mkdir()
         contents = {
-            "policy.safetensors": _tensor_bytes(policy_tensors),
-            "policy.json": _json_bytes(policy_record),
+            POLICY_WEIGHTS: _tensor_bytes(policy_tensors),
+            POLICY_RECORD: _json_bytes(policy_record),
             "trainer.safetensors": _tensor_bytes(trainer_tensors),
             "trainer.json": _json_bytes(trainer_record),
         }
         manifest = {
             name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in contents.items()
         }
-        for name, data in [*contents.items(), ("manifest.json", _json_bytes(manifest))]:
+        for name, data in [*contents.items(), (MANIFEST, _json_bytes(manifest))]:
             _write_durably(hidden / name, data)
         _flush_folder(hidden)
         os.rename(hidden, place)
@@ -121,16 +122,19 @@ def read_trainer_files(checkpoint: Path) -> tuple[dict[str, Tensor], dict[str, A
     return _read(checkpoint, "trainer")
 
 
-def load_policy(checkpoint: Path, spec: EnvironmentSpec) -> "Policy":
+def load_policy(checkpoint: Path, spec: EnvironmentSpec | None = None) -> "Policy":
     """The policy of a checkpoint, rebuilt from its files alone, on the CPU.
 
     Raises:
-        InputError: the checkpoint is missing or damaged, or was trained for other actions or observations than `spec`.
+        InputError: the checkpoint is missing or damaged, or was trained for other actions or observations than `spec`,
+            if that is given.
     """
     from metta.agent.checkpoint import rebuild_policy
 
     tensors, record = read_policy_files(checkpoint)
     policy = rebuild_policy(tensors, record, str(checkpoint)).policy
+    if spec is None:
+        return policy
     own = policy.spec.model_copy(update={name: getattr(spec, name) for name in CHOICES})
     if own != spec:
         different = [name for name in type(spec).model_fields if getattr(own, name) != getattr(spec, name)]
@@ -171,7 +175,7 @@ def _fault_of(checkpoint: Path) -> str:
 def _fault(checkpoint: Path, name: str) -> str | None:
     """What is wrong with one file of a checkpoint, or None."""
     try:
-        expected = json.loads((checkpoint / "manifest.json").read_bytes())[name]
+        expected = json.loads((checkpoint / MANIFEST).read_bytes())[name]
         data = (checkpoint / name).read_bytes()
     except (OSError, ValueError, KeyError, TypeError):
         return f"{checkpoint / name} or its manifest cannot be read"

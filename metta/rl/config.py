@@ -24,7 +24,7 @@ class TrainerConfig(Config):
     """Minibatches per epoch; they split streams, never time."""
     epochs: int = Field(default=1, ge=1)
     """Passes over each rollout."""
-    learning_rate: float = Field(default=1e-3, gt=0, le=1)
+    learning_rate: float = Field(default=2e-3, gt=0, le=1)
     """Adam's step size at the start; it falls linearly over the run."""
     final_learning_rate_share: float = Field(default=0.02, ge=0, le=1)
     """Share of that step size which is left at the run's end."""
@@ -49,7 +49,7 @@ class TrainerConfig(Config):
     linearly over the run."""
     final_entropy_share: float = Field(default=0.1, ge=0, le=1)
     """Share of that weight which is left at the run's end."""
-    reward_scale: float = Field(default=0.5, ge=0)
+    reward_scale: float = Field(default=1.0, ge=0)
     """Rewards are divided by the running standard deviation of discounted returns and multiplied by this before they
     are learned from; 0: they are learned from as they are."""
     max_gradient_norm: float = Field(default=2.0, gt=0)

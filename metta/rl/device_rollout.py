@@ -17,7 +17,7 @@ from metta.rl.rollout import Collector, Segments, acting_step
 from metta.rl.shards import Shards
 
 if TYPE_CHECKING:
-    from metta.sim.cuda_env import CudaVectorEnv
+    from metta.sim.cuda.env import CudaVectorEnv
     from metta.sim.vector_env import VectorEnv
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from metta.base.errors import RunError
 from metta.base.files import write_atomically, write_json
+from metta.base.run_files import BEST_RECORD
 from metta.sim.config import ConverterConfig
 from metta.sim.constants import HEART
 from metta.sim.episodes import COUNTER_NAMES
@@ -159,4 +160,4 @@ def best_record(best: dict[str, Any] | None, name: str, held_out: Mapping[str, f
 def write_best(checkpoints: Path, best: dict[str, Any] | None) -> None:
     """Write `best.json` beside the checkpoints."""
     if best is not None:
-        write_json(checkpoints / "best.json", best)
+        write_json(checkpoints / BEST_RECORD, best)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
+from metta.agent.path import at_hand
 from metta.agent.policy import Policy
 from metta.agent.state import State, concatenate, leaves, map_state, rows, with_leaves
 from metta.rl.devices import sent
@@ -19,8 +20,11 @@ from metta.rl.sampling import sample_actions
 from metta.rl.shards import Shards, split
 
 if TYPE_CHECKING:
-    from metta.sim.cuda_env import CudaVectorEnv
+    from metta.sim.cuda.env import CudaVectorEnv
     from metta.sim.vector_env import VectorEnv
+
+STREAMS_AT_ONCE = 16
+"""Streams whose whole rollout the critic reads at once on a CPU."""
 
 
 @dataclass
@@ -167,7 +171,8 @@ class Collector:
         shown = Shown(*(tensor[here] for tensor in self._shown))
         given: Any = self._actions if self._actions.is_cuda else self._actions.numpy()
         uniforms_TN = sent(uniforms_TN[:, here], self.device)
-        # The critic reads what memory made of each step; all steps at once, which is faster than one by one.
+        # The critic reads what memory made of each step; all steps at once, which is faster than one by one, and on a
+        # CPU few streams at a time, so that its hidden layer stays in the cache.
         remembered_n1D: list[Tensor] = []
         with torch.no_grad():
             for t in range(self.steps):
@@ -197,7 +202,9 @@ class Collector:
             observations = shown.observations.to(self.device).unsqueeze(1)
             resets = shown.resets.to(self.device).unsqueeze(1)
             _, memory_n1D, _ = self.policy.remember(observations, resets, state)
-            values_nT1 = self.policy.critic(torch.cat([*remembered_n1D, memory_n1D], dim=1))
+            remembered_nTD = torch.cat([*remembered_n1D, memory_n1D], dim=1)
+            pieces = remembered_nTD.split(STREAMS_AT_ONCE if at_hand(remembered_nTD) else len(remembered_nTD))
+            values_nT1 = torch.cat([self.policy.critic(piece_bTD) for piece_bTD in pieces])
             segments.values[here] = values_nT1[:, :-1, 0]
             segments.next_values[here] = values_nT1[:, -1, 0]
         self.states[index] = state

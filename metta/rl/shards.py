@@ -1,7 +1,7 @@
 """Work split over CPU threads: each thread owns a fixed range of streams and runs one-thread tensor operations.
 
 Two threads that each do whole rollouts and whole backward passes on half of the streams keep two cores busier than one
-thread whose every small operation is split in two (see docs/log.md). Python's lock is released inside torch and numba.
+thread whose every small operation is split in two (docs/diary.md). Python's lock is released inside torch and numba.
 """
 
 from collections.abc import Callable, Sequence

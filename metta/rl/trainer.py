@@ -17,6 +17,7 @@ from metta.agent.checkpoint import policy_record, policy_tensors
 from metta.agent.policy import Policy
 from metta.agent.state import leaves, with_leaves
 from metta.base.errors import InputError
+from metta.base.run_files import METRICS
 from metta.base.seeding import derive_seed
 from metta.rl.average import WeightAverage
 from metta.rl.checkpoint import (
@@ -46,7 +47,7 @@ from metta.sim.episodes import EpisodeRecord
 from metta.sim.vector_env import Buffers, VectorEnv
 
 if TYPE_CHECKING:
-    from metta.sim.cuda_env import CudaVectorEnv
+    from metta.sim.cuda.env import CudaVectorEnv
 
 Env = TypeVar("Env", "VectorEnv", "CudaVectorEnv")
 
@@ -88,7 +89,7 @@ def train(
         if checkpoint is not None:
             remove_newer(folder / "checkpoints", checkpoint)
             _restore(training, checkpoint)
-        metrics_file = MetricsFile(folder / "metrics.jsonl", last_update=training.updates)
+        metrics_file = MetricsFile(folder / METRICS, last_update=training.updates)
         if checkpoint is None:
             _save(training, folder, {})
 
@@ -208,7 +209,7 @@ def device_worlds(
         num_streams = config.num_worlds * config.sim.num_agents
         buffers = pinned(Buffers.allocate(num_streams, config.sim.num_observation_tokens))
         return _started_worlds(partial(VectorEnv, buffers=buffers), config, curriculum)
-    from metta.sim.cuda_env import CudaVectorEnv
+    from metta.sim.cuda.env import CudaVectorEnv
 
     return _started_worlds(CudaVectorEnv, config, curriculum)
 

@@ -27,7 +27,7 @@ from metta.sim.constants import ACTION_NAMES, NUM_RESOURCES
 from metta.sim.devices import check_cuda
 
 if TYPE_CHECKING:
-    from metta.sim.cuda_env import CudaVectorEnv
+    from metta.sim.cuda.env import CudaVectorEnv
     from metta.sim.vector_env import VectorEnv
 
 Device = Literal["cpu", "cuda"]
@@ -181,7 +181,7 @@ def replay(case: Case, device: Device = "cpu") -> Difference | None:
 def _one_episode(config: SimConfig, device: Device) -> "VectorEnv | CudaVectorEnv":
     """A world that stays as it is when its episode ends, so that its last state can be compared."""
     if device == "cuda":
-        from metta.sim.cuda_env import CudaVectorEnv
+        from metta.sim.cuda.env import CudaVectorEnv
 
         class OneEpisodeOnCuda(CudaVectorEnv):
             def _finish(self, first: int, last: int) -> None:

@@ -4,7 +4,9 @@ W worlds, A agents in a world, N = W*A agent streams (world-major), M tokens of 
 """
 
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, fields
 from itertools import pairwise
@@ -20,7 +22,6 @@ from metta.sim.constants import HEART, NUM_RESOURCES
 from metta.sim.episodes import EpisodeRecord
 from metta.sim.map_text import map_characters
 from metta.sim.step import start_episodes, step_worlds
-from metta.sim.team import Team
 from metta.sim.variants import stack_rules, weight_thresholds
 from metta.sim.window import window_tables
 from metta.sim.world_arrays import (
@@ -162,16 +163,16 @@ class VectorEnv:
         self._characters = map_characters(config)
         self._episodes: list[EpisodeRecord] = []
         self.started = False
-        self._team: Team | None = None
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Everything but views of other arrays, and threads."""
-        return {name: value for name, value in vars(self).items() if name not in ("_rows", "_team")}
+        return {name: value for name, value in vars(self).items() if name not in ("_rows", "_pool")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._rows = self.buffers.observations.reshape(self.num_streams, -1)
-        self._team = None
+        self._pool = None
 
     def __copy__(self) -> Self:
         return deepcopy(self)  # sharing arrays would mix two games
@@ -207,10 +208,12 @@ class VectorEnv:
             self.step_worlds(actions, 0, self.num_worlds)
             return
         self._check(actions, 0, self.num_worlds)
-        if self._team is None or not self._team.is_here():
-            bounds = [self.num_worlds * part // self.threads for part in range(self.threads + 1)]
-            self._team = Team([*pairwise(bounds)], self._arguments(), self.num_streams)
-        if self._team.step(actions):
+        if self._pool is None or self._pool[0] != os.getpid():  # threads do not follow into a forked process
+            self._pool = os.getpid(), ThreadPoolExecutor(self.threads, "worlds")
+        bounds = [self.num_worlds * part // self.threads for part in range(self.threads + 1)]
+        before, after = self._arguments()
+        ended = self._pool[1].map(lambda share: step_worlds(*before, *share, actions, *after), pairwise(bounds))
+        if any([*ended]):
             self._finish(0, self.num_worlds)
 
     def step_worlds(self, actions: NDArray[np.int32], first: int, last: int) -> None:
@@ -319,7 +322,7 @@ class VectorEnv:
         return sorted(drained, key=lambda record: (record.finished_at, record.world))
 
     def on_cpu(self) -> "VectorEnv":
-        """Itself; worlds on a GPU are copied here for looking at them (see cuda_env.py)."""
+        """Itself; worlds on a GPU are copied here for looking at them (see cuda/env.py)."""
         return self
 
     def state_dict(self) -> dict[str, NDArray[Any]]:

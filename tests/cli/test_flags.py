@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from metta.base.endings import report_errors
-from metta.lab.provenance import REPOSITORY
+from metta.base.provenance import REPOSITORY
 
 
 def commands() -> list[str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from metta.base.provenance import REPOSITORY
 from metta.cli.main import USAGE, main, resolve
-from metta.lab.provenance import REPOSITORY
 
 PACKAGE = "experiments.recipes.benchmark_architectures"
 TRAIN = f"{PACKAGE}.level_1_basic.train"
@@ -29,7 +29,9 @@ def test_without_arguments_it_explains_itself(capsys: pytest.CaptureFixture[str]
 
 def test_list_names_every_verb_of_every_level(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--list"]) == 0
-    paths = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    lines = capsys.readouterr().out.splitlines()
+    paths = [line for line in lines if not line.startswith(" ")]
+    assert max(map(len, lines)) <= 80
     levels = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "level_5_expert")
     verbs = ("train", "evaluate", "probe", "replay", "play", "make_env", "make_evals")
     assert set(paths) == {f"{PACKAGE}.{level}.{verb}" for level in levels for verb in verbs}
@@ -38,12 +40,10 @@ def test_list_names_every_verb_of_every_level(capsys: pytest.CaptureFixture[str]
 def test_help_lists_every_key_with_type_default_and_meaning(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([TRAIN, "--help"]) == 0
     output = capsys.readouterr().out
-    assert "  seed = 0    (integer)\n      reaches weights" in output
-    assert (
-        "  trainer.total_timesteps = 1000000    (integer >= 1 and <= 1000000000000000)\n      Agent-steps to train for"
-        in output
-    )
-    assert "  system.device = auto    (auto | cpu | cuda)\n" in output
+    assert "  seed = 0\n      (integer) reaches weights" in output
+    assert "  trainer.total_timesteps = 1000000\n      (integer >= 1 and <= 1000000000000000) Agent-steps" in output
+    assert "  system.device = auto\n      (auto | cpu | cuda) " in output
+    assert max(len(line) for line in output.splitlines() if " = " not in line) <= 80
     listed = [line.split(" = ")[0].strip() for line in output.splitlines() if line.startswith("  ") and " = " in line]
     lines = output.split("Parameters:")[1].splitlines()
     for number, line in enumerate(lines):
@@ -148,6 +148,7 @@ def test_values_are_typed_by_the_field_they_go_to(
         ([TRAIN.replace("level_1", "level_7")], "there is no recipe"),
         ([TRAIN + "s"], f"did you mean '{TRAIN}'"),
         (["os.system"], "there is no recipe 'os.system'"),
+        (["train"], "'train' ends 5 recipes; name one of them in full"),
         ([f"{PACKAGE}.run_benchmark.main"], "there is no recipe"),
         ([f"{PACKAGE}.level_1_basic.evaluate"], "policy_uri= is missing: address of the checkpoint"),
         (
@@ -167,6 +168,10 @@ def test_wrong_input_is_one_sentence_exit_2_and_nothing_written(
     assert captured.err.count("\n") == 1
     assert captured.out == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_end_of_a_path_is_enough() -> None:
+    assert resolve(["level_3_medium.train", "seed=3"]) == resolve([f"{PACKAGE}.level_3_medium.train", "seed=3"])
 
 
 def test_a_closed_pipe_is_no_traceback() -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from experiments.recipes.benchmark_architectures import level_1_basic, level_2_easy
-from metta.lab.provenance import REPOSITORY
+from metta.base.provenance import REPOSITORY
 from metta.sim import constants
 from metta.sim.arena import OBJECTS_PER_SIX_AGENTS
 from metta.sim.config import ConverterConfig

@@ -15,7 +15,7 @@ TRAIN = "experiments.recipes.benchmark_architectures.level_1_basic.train"
 
 def with_change(**change: Any) -> dict[str, Any]:
     """Level 1 as plain data with other numbers."""
-    return {**LEVEL.model_dump(), **change}
+    return {**dict(LEVEL), **change}
 
 
 @pytest.mark.parametrize(

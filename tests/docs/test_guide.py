@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from metta.lab.provenance import REPOSITORY
+from metta.base.provenance import REPOSITORY
 from tests.analysis.wide import LEVELS, write_benchmark
 from tests.docs.test_commands import SHORT_EVALUATION, SHORT_TRAINING, run
 

@@ -4,8 +4,9 @@ import importlib
 
 import pytest
 
+from experiments.recipes.benchmark_architectures.levels import LEVELS
+
 NAMES = ("ore", "battery", "laser", "armor", "blueprint")
-LEVELS = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "level_5_expert")
 
 
 OF_THE_DESIGN = {

@@ -2,12 +2,13 @@
 
 import pytest
 
-from experiments.recipes.benchmark_architectures import levels_page as module
 from experiments.recipes.benchmark_architectures.level_1_basic import LEVEL
+from experiments.recipes.benchmark_architectures.levels import LEVELS
 from metta.base.addresses import PLAYERS
 from metta.base.errors import InputError
 from metta.base.files import read_json
 from metta.rl.config import EvaluationConfig, SystemConfig
+from tools import levels_page as module
 
 SCORES = read_json(module.SCORES)
 
@@ -18,14 +19,14 @@ def test_page_is_up_to_date() -> None:
 
 def test_page_names_every_level_with_its_purpose_and_every_environment() -> None:
     text = module.PAGE.read_text(encoding="utf-8")
-    for level in module._all_levels():
+    for level in LEVELS.values():
         assert f"**{level.name}** {level.purpose}" in text
         for name in level.make_evals():
             assert any(level.name in line and f" {name} " in line for line in text.splitlines())
 
 
 def test_scores_are_what_the_players_reach_and_knowing_more_is_worth_more() -> None:
-    for level in module._all_levels():
+    for level in LEVELS.values():
         for entry in SCORES[level.name].values():
             assert {entry[player]["episodes"] for player in PLAYERS} == {EvaluationConfig().worlds}
             hearts = {player: entry[player]["hearts_per_agent"] for player in PLAYERS}

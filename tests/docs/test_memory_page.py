@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments.recipes.benchmark_architectures import memory_page as module
 from metta.base.errors import InputError
-from metta.lab.crossplay import crossplay, entrants
-from metta.lab.imitation import record_of
-from metta.lab.probe import ProbeConfig, probe_record
+from metta.probes.crossplay import crossplay, entrants
+from metta.probes.imitation import record_of
+from metta.probes.memory import ProbeConfig, probe_record
 from metta.rl.checkpoint import newest_sound
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.trainer import train
 from tests.rl.small_run import SIM, small_run
+from tools import memory_page as module
 
 CPU = SystemConfig(device="cpu", threads=1)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from metta.lab.provenance import REPOSITORY
+from metta.base.provenance import REPOSITORY
 
 PAGES = sorted(
     [*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").glob("*.md"), *(REPOSITORY / "experiments").rglob("*.md")]
@@ -51,7 +51,7 @@ def test_documented_benchmarks_share_a_folder_only_if_they_can() -> None:
     pages = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
     steps: dict[str, set[str]] = {}
     for page in pages:
-        if page.name == "log.md":
+        if page.name == "diary.md":
             continue
         for words in re.findall(r"run_benchmark\.py( --[^\n`]*)", page.read_text(encoding="utf-8")):
             if "--dry-run" in words or "--skip-training" in words:

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.verdicts import PAGE, errors_table, power_table
 from metta.base.markers import read_between
-from metta.lab.provenance import REPOSITORY
+from metta.base.provenance import REPOSITORY
 
 
 def rows(table: str) -> list[list[str]]:

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 
-from metta.lab.provenance import REPOSITORY
+from metta.base.provenance import REPOSITORY
 
 
 def test_an_older_python_gets_one_sentence() -> None:

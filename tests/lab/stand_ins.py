@@ -18,7 +18,7 @@ from metta.analysis.gather import Gathered
 from metta.analysis.results import read_results
 from metta.base.errors import RunError
 from metta.cli.main import resolve
-from metta.lab.dispatch.contract import Command, Ended
+from metta.lab.executors.contract import Command, Ended
 
 STEPS_PER_UPDATE = 100
 

@@ -14,14 +14,18 @@ from typing import Any
 
 import pytest
 
-from experiments.recipes.benchmark_architectures import adaptive, launchers, run_benchmark
+from experiments.recipes.benchmark_architectures import adaptive, run_benchmark
 from experiments.recipes.benchmark_architectures.adaptive import main
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from experiments.recipes.benchmark_architectures.levels import LEVELS
 from metta.analysis.results import read_results
 from metta.base.addresses import PLAYERS
 from metta.base.files import holder, locked
 from metta.cli.main import resolve
 from metta.lab import controller
-from metta.lab.decide import Rules
+from metta.lab.decide import RetryPolicy
+from metta.lab.executors import local
+from metta.lab.log import duration_text
 from tests.lab.stand_ins import Bench, Here, environment_result
 
 OUTPUT = Path("train_dir/x")
@@ -31,6 +35,7 @@ SMALL = (
     *("--timesteps", "300", "--seeds-per-level", "1"),
 )
 LOCAL = (*SMALL, "--local", "--max-parallel", "1")
+RUNS = 3 * len(ARCHITECTURES) * len(LEVELS)
 VIT, FAST = "x.vit.level_1_basic.s0", "x.fast.level_1_basic.s0"
 
 
@@ -38,9 +43,9 @@ VIT, FAST = "x.vit.level_1_basic.s0", "x.fast.level_1_basic.s0"
 def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
     """Commands run in this process with stand-ins for training and evaluation; nobody waits between tries."""
     found = Here(RESULTS)
-    monkeypatch.setattr(launchers, "LocalDispatcher", lambda slots, gpus: found)
-    monkeypatch.setattr(Rules, "pause", lambda self, attempts: 0.0)
-    monkeypatch.setattr(adaptive, "visible_gpus", list)
+    monkeypatch.setattr(local, "LocalExecutor", lambda slots, gpus: found)
+    monkeypatch.setattr(RetryPolicy, "pause", lambda self, attempts: 0.0)
+    monkeypatch.setattr(local, "visible_gpus", list)
     return found
 
 
@@ -61,7 +66,7 @@ def test_the_same_results_as_run_benchmark(here: Here, monkeypatch: pytest.Monke
     main(LOCAL)
     first = read_results(RESULTS)
     here.done.clear()
-    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: here)
+    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: here)
     words = ["--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "1"]
     assert run_benchmark.main([*words, "--output-dir", str(OUTPUT)]) == 0
     assert here.done == []
@@ -69,7 +74,7 @@ def test_the_same_results_as_run_benchmark(here: Here, monkeypatch: pytest.Monke
 
 
 def test_what_run_benchmark_began_is_continued(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: here)
+    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: here)
     words = ["--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "1"]
     assert run_benchmark.main([*words, "--output-dir", str(OUTPUT)]) == 0
     first = read_results(RESULTS)
@@ -115,7 +120,7 @@ def test_skip_training_evaluates_what_is_there(here: Here) -> None:
 
 
 def test_another_number_of_jobs_continues_with_the_same_threads(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adaptive, "cores", lambda: 8)
+    monkeypatch.setattr(local, "cores", lambda: 8)
     main(LOCAL)
     here.done.clear()
     assert main([*SMALL, "--local", "--max-parallel", "4"]) == 0
@@ -151,10 +156,10 @@ def test_a_run_that_somebody_works_on_is_waited_for(here: Here, monkeypatch: pyt
     assert here.done.count(FAST) == 2
 
 
-def test_the_dry_run_prints_195_commands_that_can_be_typed(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_dry_run_prints_commands_that_can_be_typed(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--experiment-id", "x", "--dry-run", "--timesteps", "1000000"]) == 0
     lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
-    assert len(set(lines)) == 13 * 5 * 3
+    assert len(set(lines)) == RUNS
     assert all(line.startswith("uv run ./tools/run.py ") for line in lines)
     for line in lines[::40]:
         assert resolve(shlex.split(line)[3:]).config.run in line
@@ -172,12 +177,12 @@ def test_settings_may_stand_between_flags(here: Here, capsys: pytest.CaptureFixt
 
 def test_the_forecast_from_a_given_speed(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--experiment-id", "x", "--dry-run", "--timesteps", "995000", "--steps-per-second", "1000"]
-    assert main([*words, "--price-per-hour", "3.6", "--max-parallel", "39"]) == 0
+    assert main([*words, "--price-per-hour", "3.6", "--max-parallel", str(RUNS // 5)]) == 0
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("#")]
     # A job takes 5 s to start and 995 s to train: 1000 s, at a price of 1.
-    assert "# 195 runs to do, 39 at a time" in said
-    assert "# time: 1:23:20 from start to end, 54:10:00 of all jobs together (h:mm:ss)" in said
-    assert "# cost: 195.00 at 3.6 per slot and hour" in said
+    assert f"# {RUNS} runs to do, {RUNS // 5} at a time" in said
+    assert f"# time: 1:23:20 from start to end, {duration_text(1000 * RUNS)} of all jobs together (h:mm:ss)" in said
+    assert f"# cost: {RUNS:.2f} at 3.6 per slot and hour" in said
 
 
 def test_the_forecast_from_measured_speeds(here: Here, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,10 +7,10 @@ import pytest
 
 from experiments.recipes.benchmark_architectures.batch import main, read_plan
 from metta.base.errors import InputError
+from metta.base.provenance import REPOSITORY
 from metta.lab.archive import CURVE_POINTS, read_archive, write_archive
 from metta.lab.batch import Batch
-from metta.lab.provenance import REPOSITORY
-from metta.lab.run import RunFolder
+from metta.lab.run_folder import RunFolder
 
 SMALL = (
     *("trainer.total_timesteps=64", "trainer.num_streams=1", "trainer.rollout_steps=4", "trainer.minibatches=1"),

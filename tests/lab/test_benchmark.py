@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from experiments.recipes.benchmark_architectures import run_benchmark
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from experiments.recipes.benchmark_architectures.levels import LEVELS
 from experiments.recipes.benchmark_architectures.run_benchmark import main
 from metta.analysis.gather import gather
 from metta.analysis.report import main as report
@@ -19,7 +21,7 @@ from metta.analysis.results import read_results
 from metta.analysis.show import main as show
 from metta.cli.main import resolve
 from metta.lab import benchmark as lab_benchmark
-from metta.lab.dispatch.contract import Command
+from metta.lab.executors.contract import Command
 from metta.lab.merge import main as merge
 from tests.lab.stand_ins import Bench, Here, environment_result
 
@@ -33,7 +35,7 @@ SMALL = ("--architectures", "vit,fast", "--levels", "level_1_basic", "--max-time
 def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
     """Commands run in this process with stand-ins for training and evaluation."""
     found = Here(RESULTS)
-    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: found)
+    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: found)
     return found
 
 
@@ -344,7 +346,7 @@ def test_a_folder_above_that_is_no_utf_8_costs_nothing(
     place = tmp_path / os.fsdecode(b"caf\xe9")
     place.mkdir()
     monkeypatch.chdir(place)
-    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: Here())
+    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: Here())
     assert main([*SMALL, "--architectures", "fast"]) == 0
     assert show([str(OUTPUT)]) == 0
     assert "<html" in (OUTPUT / "report.html").read_text()
@@ -426,7 +428,7 @@ def test_every_command_reads_a_folder_alike(
     bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, meant: str
 ) -> None:
     here = Here()
-    monkeypatch.setattr(run_benchmark, "LocalDispatcher", lambda slots: here)
+    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: here)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     words = [*SMALL[2:6], "--architectures", "fast", "--seeds", "1", f"--output-dir={given}"]
     assert main(words) == 0
@@ -537,7 +539,7 @@ def test_wrong_flags_get_one_sentence_and_write_nothing(
 def test_dry_run_prints_every_command_and_writes_nothing(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 13 * 5 * 3
+    assert len(lines) == 3 * len(ARCHITECTURES) * len(LEVELS)
     assert all(line.startswith("uv run ./tools/run.py ") for line in lines)
     assert list(Path().iterdir()) == []
 

@@ -1,25 +1,23 @@
-"""A run's folder reaches the bucket and comes back, also when stores fail, processes die and two want the same run."""
+"""A run's folder reaches the bucket and comes back, also when stores fail and processes die."""
 
 import json
-import threading
-import time
+import os
+import socket
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import fsspec
 import pytest
 
-from experiments.recipes.benchmark_architectures import launchers
 from experiments.recipes.benchmark_architectures.adaptive import main
 from metta.analysis.results import read_results
-from metta.base.endings import IN_USE
 from metta.base.errors import InputError, InUseError, RunError
 from metta.lab import bucket
-from metta.lab.bucket import LEASE, NOTE, Bucket, is_bucket, local_folder
-from metta.lab.decide import Rules
-from metta.lab.dispatch.contract import Command
-from metta.lab.report_writer import ReportWriter
+from metta.lab.bucket import NOTE, OWNER, Bucket, is_bucket, local_folder
+from metta.lab.decide import RetryPolicy
+from metta.lab.executors import local
 from tests.lab.stand_ins import Bench, Here
 
 RUN = "x.vit.level_1_basic.s0"
@@ -30,7 +28,6 @@ def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
     """An empty store in memory, with short pauses; the current folder is empty, too."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(bucket, "PAUSES", (0.0, 0.0))
-    monkeypatch.setattr(bucket, "SECONDS_UNTIL_STALE", 0.3)
     monkeypatch.setattr(bucket, "SECONDS_BETWEEN_SENDINGS", 0.05)
     found = fsspec.filesystem("memory")
     found.store.clear()
@@ -85,20 +82,20 @@ def test_another_machine_goes_on_with_what_is_there(
     store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     here = Bucket.open("memory://b/x")
-    with here.worked_in("it", print):
+    with here.worked_in(print):
         (here.folder / "checkpoints").mkdir(parents=True)
         (here.folder / "checkpoints" / "one").write_bytes(b"1")
         (here.folder / "status.json").write_bytes(b"1")
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other")
     there = Bucket.open("memory://b/x")
-    with there.worked_in("it", print):
+    with there.worked_in(print):
         assert (there.folder / "checkpoints" / "one").read_bytes() == b"1"
         (there.folder / "checkpoints" / "one").unlink()
         (there.folder / "status.json").write_bytes(b"22")
     monkeypatch.chdir(tmp_path)
     assert here.changed_there()
-    with here.worked_in("it", print):
+    with here.worked_in(print):
         assert (here.folder / "status.json").read_bytes() == b"22"
         assert not (here.folder / "checkpoints" / "one").exists()
     assert names(store) == {"status.json"}
@@ -110,102 +107,21 @@ def test_what_a_killed_process_could_not_send_is_sent_by_the_next(store: Any) ->
     (place.folder / "status.json").write_bytes(b"1")
     place.send()
     (place.folder / "status.json").write_bytes(b"22")
-    with place.worked_in("it", print):
+    with place.worked_in(print):
         assert (place.folder / "status.json").read_bytes() == b"22"
     assert store.cat_file("/b/x/status.json") == b"22"
 
 
-def test_a_living_holder_is_respected_and_a_dead_one_is_not_waited_for(store: Any) -> None:
+def test_an_experiment_has_one_controller(store: Any) -> None:
     one, other = Bucket.open("memory://b/x"), Bucket.open("memory://b/x")
-    with one.leased("run 'x'") as beat:
-        pause, pauses = time.sleep, []
-
-        def sleep(seconds: float) -> None:
-            pauses.append(seconds)
-            beat()
-            pause(0.0)
-
-        bucket.time.sleep = sleep  # type: ignore[assignment]
-        try:
-            with pytest.raises(InUseError, match="run 'x' is in use by process"), other.leased("run 'x'"):
-                pass
-        finally:
-            bucket.time.sleep = pause  # type: ignore[assignment]
-    assert LEASE not in names(store)
-    store.pipe_file(f"/b/x/{LEASE}", json.dumps({"owner": "o", "pid": 2**22 + 1, "host": "elsewhere"}).encode())
-    with other.leased("run 'x'"):  # its beat stays the same: the machine is gone
-        assert json.loads(store.cat_file(f"/b/x/{LEASE}"))["owner"] != "o"
-
-
-def lease(owner: str) -> bytes:
-    return json.dumps({"owner": owner, "pid": 2**22 + 1, "host": "elsewhere"}).encode()
-
-
-def test_a_holder_that_is_busy_keeps_its_lease_also_when_the_store_fails_for_a_while(
-    store: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bucket, "SECONDS_UNTIL_STALE", 2.0)
-    one, other = Bucket.open("memory://b/x"), Bucket.open("memory://b/x")
-    with one.leased("run 'x'"):  # and calls nothing: it fetches, adopts jobs, writes replays
-        with pytest.raises(InUseError, match="run 'x' is in use by process"), other.leased("run 'x'"):
-            pass
-        faults = [OSError("connection reset")] * 4  # one more than a request is tried
-        write = one._fs.pipe_file
-
-        def pipe_file(name: str, data: bytes) -> None:
-            if faults:
-                raise faults.pop()
-            write(name, data)
-
-        monkeypatch.setattr(one._fs, "pipe_file", pipe_file)
-        deadline = time.monotonic() + 300
-        while faults and time.monotonic() < deadline:
-            time.sleep(0.01)
-        with pytest.raises(InUseError, match="run 'x' is in use by process"), other.leased("run 'x'"):
-            pass
-    assert names(store) == set()
-
-
-@pytest.mark.parametrize(
-    ("found", "sentence"),
-    [(lease("o"), r"run 'x' was taken over by process \d+ on elsewhere"), (None, "the lease of run 'x' is gone")],
-)
-def test_who_lost_the_lease_is_told_and_leaves_it_to_its_new_owner(
-    store: Any, monkeypatch: pytest.MonkeyPatch, found: bytes | None, sentence: str
-) -> None:
-    monkeypatch.setattr(bucket, "SECONDS_UNTIL_STALE", 60.0)  # the thread does not come in between
-    with Bucket.open("memory://b/x").leased("run 'x'") as beat:
-        beat()
-        if found is None:
-            store.rm_file(f"/b/x/{LEASE}")
-        else:
-            store.pipe_file(f"/b/x/{LEASE}", found)
-        for _ in range(2):
-            with pytest.raises(InUseError, match=sentence):
-                beat()
-    assert store.store.get(f"/b/x/{LEASE}") is None if found is None else store.cat_file(f"/b/x/{LEASE}") == found
-
-
-def test_a_job_that_lost_its_lease_is_stopped_and_sends_nothing(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    stopped, said = threading.Event(), []
-    monkeypatch.setattr(bucket, "stop_this_process", stopped.set)
-    monkeypatch.setattr(bucket, "SECONDS_UNTIL_STALE", 60.0)
-    place = Bucket.open("memory://b/x")
-
-    def work() -> None:
-        with place.worked_in("run 'x'", said.append):
-            store.pipe_file(f"/b/x/{LEASE}", lease("o"))
-            place.folder.mkdir(parents=True, exist_ok=True)
-            (place.folder / "status.json").write_bytes(b"mine")
-            assert stopped.wait(30)
-
-    with pytest.raises(InUseError, match="run 'x' was taken over"):
-        work()
-    assert [sentence.split(",")[0] for sentence in said] == [
-        f"run 'x' was taken over by process {2**22 + 1} on elsewhere"
-    ]
-    assert names(store) == {LEASE}
-    assert store.cat_file(f"/b/x/{LEASE}") == lease("o")
+    with one.owned("x"), pytest.raises(InUseError, match=f"x is in use by process {os.getpid()}"), other.owned("x"):
+        pass
+    assert OWNER not in names(store)
+    for host, sentence in ((socket.gethostname(), None), ("elsewhere", f"remove memory://b/x/{OWNER} if that machine")):
+        store.pipe_file(f"/b/x/{OWNER}", json.dumps({"id": "o", "pid": 2**22 + 1, "host": host}).encode())
+        with pytest.raises(InUseError, match=sentence) if sentence else nullcontext(), other.owned("x"):
+            assert json.loads(store.cat_file(f"/b/x/{OWNER}"))["id"] != "o"  # a dead process of this machine
+    assert names(store) == {OWNER}
 
 
 def test_a_store_that_fails_for_a_while_costs_nothing_and_then_one_sentence(
@@ -242,11 +158,11 @@ def test_an_experiment_in_a_bucket(
     words += ["--seeds-per-level", "1", "--local", "--max-parallel", "1", "--results-root", "memory://b"]
     output = Path("train_dir/memory/b/x")
     here = Here(output / "benchmark_results.json")
-    monkeypatch.setattr(launchers, "LocalDispatcher", lambda slots, gpus: here)
-    monkeypatch.setattr(Rules, "pause", lambda self, attempts: 0.0)
+    monkeypatch.setattr(local, "LocalExecutor", lambda slots, gpus: here)
+    monkeypatch.setattr(RetryPolicy, "pause", lambda self, attempts: 0.0)
     assert main(words) == 0
     assert {f"{RUN}/status.json", f"{RUN}/evaluation.json", "benchmark_results.json"} <= names(store)
-    assert not any(name.endswith((LEASE, NOTE)) for name in names(store))
+    assert not any(name.endswith((OWNER, NOTE)) for name in names(store))
     assert "train_dir=memory://b/x" in read_results(output / "benchmark_results.json").runs[0].training.command
     Path("other").mkdir()
     monkeypatch.chdir("other")
@@ -262,29 +178,6 @@ def test_an_experiment_in_a_bucket(
     assert f"{RUN}/evaluation.json" in names(store)
     runs = read_results(output / "benchmark_results.json").runs
     assert [(run.training.status, run.evaluation.status) for run in runs] == [("success", "success")] * 2
-
-
-def test_a_benchmark_that_lost_its_lease_stops_with_one_sentence(
-    store: Any, bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["--experiment-id", "x", "--architectures", "vit", "--levels", "level_1_basic", "--timesteps", "300"]
-    words += ["--seeds-per-level", "1", "--local", "--max-parallel", "1", "--results-root", "memory://b"]
-    here = Here(Path("train_dir/memory/b/x/benchmark_results.json"))
-    start = here.start
-    monkeypatch.setattr(bucket, "SECONDS_UNTIL_STALE", 60.0)
-
-    def take_over_and_start(command: Command) -> None:
-        store.pipe_file(f"/b/x/{LEASE}", lease("o"))
-        start(command)
-
-    monkeypatch.setattr(here, "start", take_over_and_start)
-    monkeypatch.setattr(launchers, "LocalDispatcher", lambda slots, gpus: here)
-    monkeypatch.setattr(ReportWriter, "refresh", lambda self, results: None)  # its thread would outlive the test
-    assert main(words) == IN_USE
-    error = capsys.readouterr().err
-    assert "error: the benchmark in memory://b/x was taken over by process" in error
-    assert store.cat_file(f"/b/x/{LEASE}") == lease("o")
-    assert "benchmark_results.json" not in names(store)
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ import pytest
 from metta.base.errors import InputError, RunError
 from metta.lab.attempts import Attempts, Failure
 from metta.lab.controller import Controller, Look
-from metta.lab.decide import Rank, Rules
-from metta.lab.dispatch.contract import Command, Ended
+from metta.lab.decide import Rank, RetryPolicy
+from metta.lab.executors.contract import Command, Ended
 
-RULES = Rules(retries=2, retry_seconds=5.0, silence_seconds=300.0)
+RULES = RetryPolicy(retries=2, retry_seconds=5.0, silence_seconds=300.0)
 LOG = Path("no_such_log")
 
 
@@ -59,7 +59,7 @@ class Process:
 
 @dataclass
 class World:
-    """Clock, disks and processes; also the dispatcher and the listener of the controller that lives now."""
+    """Clock, disks and processes; also the executor and the listener of the controller that lives now."""
 
     random: random.Random
     disks: list[Disk]
@@ -244,13 +244,13 @@ class SimulatedTask:
         self.world._gone(holder)
 
 
-def run_to_the_end(world: World, rules: Rules = RULES) -> int:
+def run_to_the_end(world: World, policy: RetryPolicy = RULES) -> int:
     """Restart the controller until one comes to the end; returns the number of restarts."""
     for restarts in range(100):
         world.settled.clear()
         tasks = [SimulatedTask(world, disk) for disk in world.disks]
         controller = Controller(
-            tasks, world, rules, world, clock=world.clock, sleep=world.sleep, attempts=world.attempts
+            tasks, world, policy, world, clock=world.clock, sleep=world.sleep, attempts=world.attempts
         )
         close, world.close = world.close, lambda: None  # type: ignore[method-assign]
         try:
@@ -308,7 +308,7 @@ def test_without_faults_all_training_goes_first() -> None:
 def test_attempts_are_as_many_as_the_rules_say() -> None:
     for always, retries, attempts in (("fail", 2, 3), ("fail", 0, 1), ("wrong", 2, 1), ("hang", 1, 2)):
         world = World(random.Random(0), [Disk("t", always=always)], slots=1, faults=0.0)
-        run_to_the_end(world, Rules(retries=retries))
+        run_to_the_end(world, RetryPolicy(retries=retries))
         assert len(world.order) == attempts
         if always == "hang":
             assert world.settled["t"] == "gave no sign of life for 300 seconds and was ended."
@@ -319,7 +319,7 @@ def test_a_controller_that_is_killed_and_restarted_goes_on_counting(tmp_path: Pa
     for restarts in range(200):
         world = World(random.Random(restarts), [Disk("t", always="fail"), Disk("u")], slots=1, faults=0.0)
         world.attempts, world.kill_controller = Attempts(file), 0.1
-        run_to_the_end(world, Rules(retries=2))
+        run_to_the_end(world, RetryPolicy(retries=2))
         assert world.failures == ["t", "t"]  # and a third one, with which the run was given up
         assert world.settled["t"] is not None
         assert world.settled["u"] is None
@@ -331,7 +331,7 @@ def test_attempts_of_an_interrupted_controller_count(tmp_path: Path) -> None:
     for before, starts in ((0, 3), (1, 2), (2, 1), (3, 0)):
         world = World(random.Random(0), [Disk("t", always="fail")], slots=1, faults=0.0, attempts=attempts)
         attempts.write({"t": Failure(before, False, "it failed."), "another": Failure(9, True, "not of this plan.")})
-        run_to_the_end(world, Rules(retries=2))
+        run_to_the_end(world, RetryPolicy(retries=2))
         assert len(world.order) == starts
         assert world.settled["t"] == ("it failed." if before == 3 else "ended with exit status 1.")
 
@@ -360,7 +360,7 @@ def test_a_run_that_another_process_works_on_is_waited_for() -> None:
     assert world.settled == {"t": None}
 
 
-def test_an_interrupt_closes_the_dispatcher() -> None:
+def test_an_interrupt_closes_the_executor() -> None:
     world = World(random.Random(0), [Disk("t", always="hang")], slots=1, faults=0.0)
 
     def interrupt(seconds: float) -> None:

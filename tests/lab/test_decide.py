@@ -5,12 +5,12 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta.lab.decide import End, Item, Rank, Rules, Start, after_failure, decide
+from metta.lab.decide import End, Rank, RetryPolicy, Start, TaskState, after_failure, decide
 
-RULES = Rules(retries=2, retry_seconds=5.0, silence_seconds=300.0)
+POLICY = RetryPolicy(retries=2, retry_seconds=5.0, silence_seconds=300.0)
 TIMES = st.floats(0, 1000)
 ITEMS = st.builds(
-    Item,
+    TaskState,
     rank=st.none() | st.sampled_from(Rank),
     active=st.booleans(),
     held=st.booleans(),
@@ -25,77 +25,79 @@ LISTS = st.lists(ITEMS, max_size=12)
 
 @given(LISTS, st.integers(0, 5), TIMES)
 def test_only_what_is_free_ready_and_unfinished_is_started_within_the_slots(
-    items: list[Item], slots: int, now: float
+    states: list[TaskState], slots: int, now: float
 ) -> None:
-    decision = decide(items, slots, now, RULES)
+    decision = decide(states, slots, now, POLICY)
     started = [action.index for action in decision.actions if isinstance(action, Start)]
-    active = sum(item.active for item in items)
+    active = sum(state.active for state in states)
     assert len(started) == len(set(started))
     assert not started or active + len(started) <= slots
-    for item in (items[index] for index in started):
-        assert item.rank is not None
-        assert not item.active
-        assert not item.held
-        assert item.retry_at <= now
-        assert not item.permanent
-        assert item.attempts <= RULES.retries
+    for state in (states[index] for index in started):
+        assert state.rank is not None
+        assert not state.active
+        assert not state.held
+        assert state.retry_at <= now
+        assert not state.permanent
+        assert state.attempts <= POLICY.retries
 
 
 @given(LISTS, st.integers(1, 5), TIMES)
 def test_no_slot_stays_free_while_something_is_ready_and_urgent_things_go_first(
-    items: list[Item], slots: int, now: float
+    states: list[TaskState], slots: int, now: float
 ) -> None:
-    started = {action.index for action in decide(items, slots, now, RULES).actions if isinstance(action, Start)}
+    started = {action.index for action in decide(states, slots, now, POLICY).actions if isinstance(action, Start)}
     ready = {
         index
-        for index, item in enumerate(items)
-        if item.rank is not None and not (item.active or item.held or item.has_failed(RULES)) and item.retry_at <= now
+        for index, state in enumerate(states)
+        if state.rank is not None
+        and not (state.active or state.held or state.has_failed(POLICY))
+        and state.retry_at <= now
     }
     assert started <= ready
-    assert len(started) == min(len(ready), max(0, slots - sum(item.active for item in items)))
-    order = [(items[index].rank, index) for index in sorted(ready, key=lambda index: (items[index].rank, index))]
+    assert len(started) == min(len(ready), max(0, slots - sum(state.active for state in states)))
+    order = [(states[index].rank, index) for index in sorted(ready, key=lambda index: (states[index].rank, index))]
     assert started == {index for _, index in order[: len(started)]}
 
 
 @given(LISTS, st.integers(0, 5), TIMES)
-def test_only_the_silent_are_ended_and_only_once(items: list[Item], slots: int, now: float) -> None:
-    for action in decide(items, slots, now, RULES).actions:
+def test_only_the_silent_are_ended_and_only_once(states: list[TaskState], slots: int, now: float) -> None:
+    for action in decide(states, slots, now, POLICY).actions:
         if isinstance(action, End):
-            item = items[action.index]
-            assert item.active or item.held
-            assert not item.ending
-            assert item.alive_at is not None
-            assert now - item.alive_at > RULES.silence_seconds
+            state = states[action.index]
+            assert state.active or state.held
+            assert not state.ending
+            assert state.alive_at is not None
+            assert now - state.alive_at > POLICY.silence_seconds
 
 
 @given(LISTS, st.integers(1, 5), TIMES)
-def test_settled_means_that_nothing_will_ever_happen(items: list[Item], slots: int, now: float) -> None:
-    decision = decide(items, slots, now, RULES)
+def test_settled_means_that_nothing_will_ever_happen(states: list[TaskState], slots: int, now: float) -> None:
+    decision = decide(states, slots, now, POLICY)
     if decision.settled:
-        assert decide(items, slots, now + 1e9, RULES).actions == ()
-        assert not any(item.active for item in items)
-        assert all(item.rank is None or item.has_failed(RULES) for item in items)
+        assert decide(states, slots, now + 1e9, POLICY).actions == ()
+        assert not any(state.active for state in states)
+        assert all(state.rank is None or state.has_failed(POLICY) for state in states)
     else:
         # Time alone brings an action, unless a slot is taken by work that is alive or gives no signs.
-        later = decide(items, slots, now + 1e9, RULES)
-        assert later.actions or any(item.active or item.held for item in items)
+        later = decide(states, slots, now + 1e9, POLICY)
+        assert later.actions or any(state.active or state.held for state in states)
 
 
 def test_a_failing_task_is_tried_as_often_as_the_rules_say_with_growing_pauses() -> None:
-    item, now, starts = Item(rank=Rank.TRAIN), 0.0, []
-    while not decide([item], 1, now, RULES).settled:
-        if decide([item], 1, now, RULES).actions:
+    state, now, starts = TaskState(rank=Rank.TRAIN), 0.0, []
+    while not decide([state], 1, now, POLICY).settled:
+        if decide([state], 1, now, POLICY).actions:
             starts.append(now)
-            item = after_failure(item, permanent=False, now=now, rules=RULES)
+            state = after_failure(state, permanent=False, now=now, policy=POLICY)
         now += 1.0
     assert starts == [0.0, 5.0, 35.0]
-    assert after_failure(Item(rank=Rank.TRAIN), True, 0.0, RULES).has_failed(RULES)
+    assert after_failure(TaskState(rank=Rank.TRAIN), True, 0.0, POLICY).has_failed(POLICY)
 
 
 def test_ten_thousand_runs_take_little_memory() -> None:
     tracemalloc.start()
-    items = [Item(rank=Rank.TRAIN, retry_at=float(index)) for index in range(10_000)]
-    decision = decide(items, 16, 20_000.0, RULES)
+    states = [TaskState(rank=Rank.TRAIN, retry_at=float(index)) for index in range(10_000)]
+    decision = decide(states, 16, 20_000.0, POLICY)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert [action.index for action in decision.actions] == list(range(16))

@@ -10,7 +10,7 @@ import pytest
 
 from metta.base.errors import InputError
 from metta.cli.main import resolve
-from metta.lab.rules import differ
+from metta.lab.evaluation_key import differ
 from tests.lab.stand_ins import Bench
 
 PACKAGE = "experiments.recipes.benchmark_architectures"

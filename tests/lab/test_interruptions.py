@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from metta.base.files import holder
-from metta.lab.provenance import REPOSITORY
-from metta.lab.run import RunFolder
+from metta.base.provenance import REPOSITORY
+from metta.lab.run_folder import RunFolder
 
 INTERRUPTIONS = int(os.environ.get("METTA_INTERRUPTIONS", "8"))
 SECONDS = 600.0

@@ -13,9 +13,9 @@ from metta.analysis.scoreboard import NOTHING, results_page, scoreboard
 from metta.base.addresses import PLAYERS
 from metta.base.errors import InputError
 from metta.base.markers import read_between
+from metta.base.provenance import REPOSITORY, code_version
 from metta.lab.archive import write_archive
 from metta.lab.core import core_mark
-from metta.lab.provenance import REPOSITORY, code_version
 from metta.lab.publishing import Published
 
 LEVEL, STEPS = "level_1_basic", 1000

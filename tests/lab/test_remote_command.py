@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from metta.base.errors import InputError, RunError
-from metta.lab.dispatch import remote_command
-from metta.lab.dispatch.remote_command import STATUS_NAME, RemoteCommand, exit_status
+from metta.lab.executors import remote_command
+from metta.lab.executors.remote_command import STATUS_NAME, RemoteCommand, exit_status
 
 JOB = "7"
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from experiments.recipes.benchmark_architectures import launchers
 from experiments.recipes.benchmark_architectures.adaptive import main
 from metta.analysis.results import read_results
 from metta.base.errors import InUseError
 from metta.lab import bucket
-from metta.lab.bucket import LEASE, NOTE, Bucket
-from metta.lab.decide import Rules
+from metta.lab.bucket import NOTE, OWNER, Bucket
+from metta.lab.decide import RetryPolicy
+from metta.lab.executors import local
 from tests.lab.stand_ins import Bench, Here
 
 pytest.importorskip("s3fs", reason="s3fs is not installed: uv sync --group s3 --group moto")
@@ -52,7 +52,6 @@ def store(moto: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterato
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(bucket, "PAUSES", (0.0,))
-    monkeypatch.setattr(bucket, "SECONDS_UNTIL_STALE", 0.5)
     monkeypatch.setattr(bucket, "SECONDS_BETWEEN_SENDINGS", 0.05)
     s3fs.S3FileSystem.clear_instance_cache()
     found = s3fs.S3FileSystem()
@@ -70,7 +69,7 @@ def names(store: Any, folder: str = "x") -> set[str]:
 
 def test_a_folder_comes_back_as_it_was_sent(store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     here = Bucket.open(ADDRESS).below("x")
-    with here.worked_in("it", print):
+    with here.worked_in(print):
         (here.folder / "checkpoints" / "step_1").mkdir(parents=True)
         (here.folder / "checkpoints" / "step_1" / "policy.safetensors").write_bytes(b"\0" * 1_000_000)
         (here.folder / "status.json").write_bytes(b"1")
@@ -79,27 +78,23 @@ def test_a_folder_comes_back_as_it_was_sent(store: Any, monkeypatch: pytest.Monk
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other")
     there = Bucket.open(ADDRESS).below("x")
-    with there.worked_in("it", print):
+    with there.worked_in(print):
         assert (there.folder / "checkpoints" / "step_1" / "policy.safetensors").read_bytes() == b"\0" * 1_000_000
         (there.folder / "checkpoints" / "step_1" / "policy.safetensors").unlink()
         (there.folder / "status.json").write_bytes(b"2")  # as many bytes as before
     monkeypatch.chdir(tmp_path)
     assert here.changed_there()
-    with here.worked_in("it", print):
+    with here.worked_in(print):
         assert (here.folder / "status.json").read_bytes() == b"2"
         assert not (here.folder / "checkpoints" / "step_1").exists()
     assert names(store) == {"status.json"}
 
 
-def test_of_two_who_want_the_same_run_one_works(store: Any) -> None:
+def test_an_experiment_has_one_controller(store: Any) -> None:
     one, other = Bucket.open(ADDRESS).below("x"), Bucket.open(ADDRESS).below("x")
-    with (
-        one.worked_in("run 'x'", print),  # its beat goes on in a thread
-        pytest.raises(InUseError, match="run 'x' is in use by process"),
-        other.leased("run 'x'"),
-    ):
+    with one.owned("x"), pytest.raises(InUseError, match="x is in use by process"), other.owned("x"):
         pass
-    assert LEASE not in names(store)
+    assert OWNER not in names(store)
 
 
 def test_a_misspelt_bucket_is_one_sentence_and_is_not_created(
@@ -119,11 +114,11 @@ def test_an_experiment(store: Any, bench: Bench, monkeypatch: pytest.MonkeyPatch
     words += ["--seeds-per-level", "1", "--local", "--max-parallel", "1", "--results-root", ADDRESS]
     output = Path("train_dir/s3/benchmarks/results/x")
     here = Here(output / "benchmark_results.json")
-    monkeypatch.setattr(launchers, "LocalDispatcher", lambda slots, gpus: here)
-    monkeypatch.setattr(Rules, "pause", lambda self, attempts: 0.0)
+    monkeypatch.setattr(local, "LocalExecutor", lambda slots, gpus: here)
+    monkeypatch.setattr(RetryPolicy, "pause", lambda self, attempts: 0.0)
     assert main(words) == 0
     assert {f"{RUN}/status.json", f"{RUN}/evaluation.json", "benchmark_results.json"} <= names(store)
-    assert not any(name.endswith((LEASE, NOTE)) for name in names(store))
+    assert not any(name.endswith((OWNER, NOTE)) for name in names(store))
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path / "other")
     here.done.clear()

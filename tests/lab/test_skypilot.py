@@ -12,17 +12,16 @@ import pytest
 from experiments.recipes.benchmark_architectures.adaptive import main
 from metta.analysis.results import read_results
 from metta.base.files import read_json
-from metta.lab import bucket, controller
-from metta.lab.decide import Rules
-from metta.lab.dispatch.contract import Command, Ended
+from metta.lab import controller
+from metta.lab.decide import RetryPolicy
+from metta.lab.executors.contract import Command, Ended
 from tests.lab.stand_ins import Bench
 
 pytest.importorskip("sky", reason="skypilot is not installed: uv sync --group skypilot")
 yaml = pytest.importorskip("yaml")
 
-from experiments.recipes.benchmark_architectures import launchers  # noqa: E402
-from metta.lab.dispatch import skypilot  # noqa: E402
-from metta.lab.dispatch.skypilot import SkyPilotDispatcher, as_yaml, job_name, task_record  # noqa: E402
+from metta.lab.executors import skypilot  # noqa: E402
+from metta.lab.executors.skypilot import SkyPilotExecutor, as_yaml, job_name, task_record  # noqa: E402
 from tests.lab.skypilot_server import Job, Server  # noqa: E402
 from tests.lab.stand_ins import Here  # noqa: E402
 
@@ -69,10 +68,9 @@ def server(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
     (tmp_path / "work" / "file").touch()
     monkeypatch.setattr(skypilot, "REPOSITORY", tmp_path / "work")
     monkeypatch.setattr(skypilot, "SECONDS_BETWEEN_QUESTIONS", 0.05)
-    monkeypatch.setattr(bucket, "SECONDS_UNTIL_STALE", 0.2)
     monkeypatch.setattr(controller, "LOOK_SECONDS", 0.05)
-    monkeypatch.setattr(Rules, "pause", lambda self, attempts: 0.0)
-    monkeypatch.setattr(launchers, "LocalDispatcher", lambda slots: Near(OUTPUT / "benchmark_results.json"))
+    monkeypatch.setattr(RetryPolicy, "pause", lambda self, attempts: 0.0)
+    monkeypatch.setattr(skypilot, "LocalExecutor", lambda slots: Near(OUTPUT / "benchmark_results.json"))
     fsspec.filesystem("memory").store.clear()
     from sky.server import common
 
@@ -83,8 +81,8 @@ def server(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
     found.close()
 
 
-def dispatcher(slots: int = 2) -> SkyPilotDispatcher:
-    return SkyPilotDispatcher(slots, "memory://b/x", 4, {"accelerators": None})
+def executor(slots: int = 2) -> SkyPilotExecutor:
+    return SkyPilotExecutor(slots, "memory://b/x", 4, {"accelerators": None})
 
 
 def run(*further: str) -> int:
@@ -200,13 +198,13 @@ def test_errors_of_the_server_are_no_failures(server: Server, capsys: pytest.Cap
 
 def test_a_new_controller_takes_over_what_runs(server: Server) -> None:
     server.holds = lambda job: True
-    first = dispatcher()
+    first = executor()
     first.start(COMMAND)
     while not first._jobs[COMMAND.name].submission.done():
         pass
-    second = dispatcher()
+    second = executor()
     assert second.adopt([COMMAND]) == [COMMAND.name]
-    assert SkyPilotDispatcher(2, "memory://b/another", 4, {}).adopt([COMMAND]) == []
+    assert SkyPilotExecutor(2, "memory://b/another", 4, {}).adopt([COMMAND]) == []
     assert second.queued() == [COMMAND.name]
     second.poll()
     second.poll()
@@ -217,7 +215,7 @@ def test_a_new_controller_takes_over_what_runs(server: Server) -> None:
 def test_a_job_that_is_being_moved_waits_and_is_not_silent(server: Server) -> None:
     """Pre-empted, it has no machine for a while, and must not be ended for giving no sign of life."""
     server.holds = lambda job: True
-    found = dispatcher()
+    found = executor()
     found.start(COMMAND)
     while not server.jobs or server.jobs[0].state != "RUNNING":
         assert found.poll() == []

@@ -14,7 +14,7 @@ import pytest
 
 from experiments.recipes.benchmark_architectures import adaptive
 from metta.analysis.results import read_results
-from metta.lab.run import RunFolder
+from metta.lab.run_folder import RunFolder
 from tests.lab.slurm_cluster import Cluster, why_not
 from tests.lab.test_adaptive import TINY
 

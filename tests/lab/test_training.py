@@ -18,7 +18,7 @@ from metta.base.files import write_atomically
 from metta.cli.main import resolve
 from metta.lab.display import cells
 from metta.lab.log import ProgressLine, RunLog
-from metta.lab.run import RunFolder, RunStatus
+from metta.lab.run_folder import RunFolder, RunStatus
 from metta.lab.training import TrainJob
 from tests.lab.stand_ins import Bench, Progress
 
@@ -159,7 +159,7 @@ def test_a_request_while_the_end_is_written_down_changes_nothing(bench: Bench, m
                 os.kill(os.getpid(), number)
         write_atomically(path, content)
 
-    monkeypatch.setattr("metta.lab.run.write_atomically", write)
+    monkeypatch.setattr("metta.lab.run_folder.write_atomically", write)
     bench.on_step = lambda timesteps: os.kill(os.getpid(), signal.SIGTERM) if timesteps == 200 else None
     assert job().execute() == STOPPED
     assert asked[0]
@@ -266,7 +266,7 @@ def test_a_full_disk_ends_the_run_with_one_sentence(bench: Bench, monkeypatch: p
 def test_a_status_that_cannot_be_written_for_a_while_does_not_end_the_run(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from metta.lab import run
+    from metta.lab import run_folder as run
 
     working = run.write_atomically
 

@@ -10,20 +10,19 @@ import pytest
 
 from experiments.recipes.benchmark_architectures import adaptive, run_benchmark, tuning
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from experiments.recipes.benchmark_architectures.planning import LEVELS
 from experiments.recipes.benchmark_architectures.seeds import TUNING_EVALUATION_SEED, TUNING_SEEDS
-from experiments.recipes.benchmark_architectures.tuning import main
-from experiments.recipes.benchmark_architectures.tuning_space import SPACE
+from experiments.recipes.benchmark_architectures.tuning import grid, main
 from metta.analysis.results import EvaluationRecord, RunRecord, TrainingRecord
-from metta.analysis.tuning import Trial, frozen, ranked, tuning_markdown
+from metta.analysis.tuning import Trial, own_best, ranked, tuning_markdown
+from metta.base.errors import InputError
 from metta.base.seeding import derive_seed
-from metta.cli.main import resolve
-from metta.lab.search import draw
-from metta.rl.config import EvaluationConfig, RunConfig
+from metta.rl.config import EvaluationConfig
 from tests.lab.stand_ins import Bench, Here, environment_result
 
 OUTPUT = Path("train_dir/tuning")
-SMALL = ("--architectures", "vit,fast", "--trials", "3", "--timesteps", "200")
+RATES = (0.001, 0.002, 0.0005)
+VARIED = f"learning_rate={','.join(map(str, RATES))}"
+SMALL = ("--architectures", "vit,fast", "--vary", VARIED, "--timesteps", "200")
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def jobs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
         return {name: environment_result(hearts, evaluation.worlds) for name in environments}
 
     monkeypatch.setattr(sys.modules["metta.rl.evaluate"], "evaluate", evaluate)
-    monkeypatch.setattr(tuning, "LocalDispatcher", lambda slots: found)
+    monkeypatch.setattr(tuning, "LocalExecutor", lambda slots: found)
     return found
 
 
@@ -57,10 +56,7 @@ def test_all_architectures_have_the_same_trials(jobs: Here) -> None:
     for number in range(3):
         fast, vit = (found[f"tuning-t00{number}.{name}.level_1_basic.s1000"]["trainer"] for name in names)
         assert fast == vit
-        wanted = draw(SPACE, 0, number) if number else tuning.defaults()
-        assert {key: fast[key] for key in wanted} == wanted
-    rates = {record["trainer"]["learning_rate"] for record in found.values()}
-    assert len(rates) == 3
+        assert fast["learning_rate"] == RATES[number]
 
 
 def test_the_table_is_ranked_by_hearts_and_names_the_setting_to_freeze(
@@ -72,29 +68,18 @@ def test_the_table_is_ranked_by_hearts_and_names_the_setting_to_freeze(
     for row in rows:
         assert float(row["hearts_per_agent"]) == pytest.approx(1000 * float(row["learning_rate"]))
         assert float(row["score"]) == pytest.approx(100 * float(row["learning_rate"]))
-    best = max(rows, key=lambda row: float(row["hearts_per_agent"]))
-    page = (OUTPUT / "tuning.md").read_text()
-    assert f"Frozen: trial {best['trial']}\n\n    trainer.num_streams={best['num_streams']} " in page
-    assert page.strip() in capsys.readouterr().out
-    assert (Path("docs") / "tuning.md").read_text() == page
-    assert "--trials" in page
-    assert "--output" not in page
-    assert "--evidence" not in page
-    assert (Path("docs") / "tuning.csv").read_text() == (OUTPUT / "tuning.csv").read_text()
-
-
-def test_a_grid_freezes_each_architectures_own_best(jobs: Here) -> None:
-    words = ["--architectures", "vit,fast", "--timesteps", "200", "--vary", "learning_rate=0.001,0.002,0.0005"]
-    assert main(words) == 0
-    rows = list(csv.DictReader((OUTPUT / "tuning.csv").open()))
-    assert [row["learning_rate"] for row in rows] == ["0.001", "0.001", "0.002", "0.002", "0.0005", "0.0005"]
     page = (OUTPUT / "tuning.md").read_text()
     frozen = [line.split() for line in page.partition("Frozen:")[2].splitlines() if line.startswith("| ")]
     assert [[cell for cell in line if cell != "|"] for line in frozen if line[1] in ("vit", "fast")] == [
         ["vit", "1", "2.000", "0.002"],
         ["fast", "1", "2.000", "0.002"],
     ]
-    assert "all values of learning_rate=0.001,0.002,0.0005" in page
+    assert f"all values of {VARIED}" in page
+    assert page.strip() in capsys.readouterr().out
+    assert (Path("docs") / "tuning.md").read_text() == page
+    assert "--output" not in page
+    assert "--evidence" not in page
+    assert (Path("docs") / "tuning.csv").read_text() == (OUTPUT / "tuning.csv").read_text()
 
 
 def test_a_repeated_command_goes_on_and_more_trials_are_added(jobs: Here) -> None:
@@ -104,43 +89,39 @@ def test_a_repeated_command_goes_on_and_more_trials_are_added(jobs: Here) -> Non
     assert main(SMALL) == 0
     assert jobs.done == []
     assert (OUTPUT / "tuning.csv").read_text() == before
-    assert main([*SMALL[:2], "--trials", "4", *SMALL[4:]]) == 0
+    assert main([*SMALL[:2], "--vary", f"{VARIED},0.003", *SMALL[4:]]) == 0
     assert jobs.done == ["tuning-t003.vit.level_1_basic.s1000", "tuning-t003.fast.level_1_basic.s1000"]
     assert (OUTPUT / "tuning.csv").read_text().startswith(before)
 
 
 def test_a_trial_with_a_failed_run_is_not_chosen(jobs: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    drawn = [tuning.defaults(), draw(SPACE, 0, 1), draw(SPACE, 0, 2)]
-    best = max(range(3), key=lambda number: drawn[number]["learning_rate"])
-    name = f"tuning-t00{best}.vit.level_1_basic.s1000"
+    name = "tuning-t001.vit.level_1_basic.s1000"
     jobs.faults[name] = "the loss became NaN."
     assert main(SMALL) == 1
     page = (OUTPUT / "tuning.md").read_text()
-    assert f"- trial {best}: vit on level_1_basic, seed 1000: the loss became NaN." in page
-    assert f"Frozen: trial {best}" not in page
+    assert "- trial 1: vit on level_1_basic, seed 1000: the loss became NaN." in page
+    assert "0.002" not in page.partition("Frozen:")[2]
     assert f"failed: {name}: the loss became NaN." in capsys.readouterr().err
     jobs.faults.clear()
     jobs.done.clear()
     assert main(SMALL) == 0
     assert jobs.done == [name]
-    assert f"Frozen: trial {best}" in (OUTPUT / "tuning.md").read_text()
+    assert "0.002" in (OUTPUT / "tuning.md").read_text().partition("Frozen:")[2]
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_every_trial_is_a_legal_run_of_every_level(level: str) -> None:
-    recipe = f"experiments.recipes.benchmark_architectures.{level}.train"
-    base = resolve((recipe, "arch_type=fast")).config
-    assert isinstance(base, RunConfig)
-    plain = base.model_dump(mode="json")
-    for number in range(1, 300):
-        trainer = {**plain["trainer"], **draw(SPACE, 0, number)}
-        RunConfig.parse({**plain, "trainer": trainer})
+def test_a_grid_holds_every_combination_once() -> None:
+    assert grid(["rate=0.001,2", "clip=true,false"]) == [
+        {"rate": 0.001, "clip": True},
+        {"rate": 0.001, "clip": False},
+        {"rate": 2, "clip": True},
+        {"rate": 2, "clip": False},
+    ]
 
 
-def test_the_space_names_fields_of_the_trainer_once() -> None:
-    keys = [key for dimension in SPACE for key in dimension.keys]
-    assert len(set(keys)) == len(keys)
-    assert set(tuning.defaults()) == set(keys)
+@pytest.mark.parametrize("texts", [["rate"], ["=1"], ["rate="], ["rate=1,a"], ["rate=1,1"], ["rate=1", "rate=2"]])
+def test_a_grid_that_is_none_is_refused(texts: list[str]) -> None:
+    with pytest.raises(InputError, match="is not KEY=A,B with a new key"):
+        grid(texts)
 
 
 def test_seeds_of_tuning_are_apart_from_published_ones(jobs: Here, capsys: pytest.CaptureFixture[str]) -> None:
@@ -175,16 +156,15 @@ def test_published_runs_on_tuning_seeds_are_refused(bench: Bench, capsys: pytest
         (["--first-seed", "0"], "seed 0 may be used by published runs; seeds of tuning are 1000 to 1999"),
         (["--first-seed", "1999", "--seeds", "2"], "seed 2000 may be used by published runs"),
         (["evaluation.seed=20260101"], "evaluation.seed is set by the search or by a flag"),
-        (["trainer.gamma=0.9"], "trainer.gamma is set by the search"),
+        (["trainer.learning_rate=0.9"], "trainer.learning_rate is set by the search"),
         (["trainer.gama=0.9"], "did you mean 'trainer.gamma'"),
         (["--vary", "gama=1,2"], "did you mean 'trainer.gamma'"),
         (["--vary", "gamma=0.9,a"], "--vary 'gamma=0.9,a' is not KEY=A,B"),
         (["--vary", "gamma=0.9,2"], "gamma"),
         (["--vary", "gamma=0.9,0.8", "trainer.gamma=0.7"], "trainer.gamma is set by the search"),
-        (["--trials", "0"], "--trials must be at least 1"),
+        (["--seeds", "0"], "--seeds must be at least 1"),
         (["--architectures", "vitt"], "did you mean 'vit'"),
         (["--levels", "level_1"], "did you mean 'level_1_basic'"),
-        (["--search-seed", "-1"], "--search-seed must be at least 0"),
         (["--output", "a_file"], "cannot write to the folder a_file"),
         (["--unknown"], "unrecognized arguments"),
     ],
@@ -201,7 +181,7 @@ def test_wrong_flags_get_one_sentence_and_write_nothing(
 
 
 def test_dry_run_prints_every_command(jobs: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--dry-run", "--trials", "2"]) == 0
+    assert main(["--dry-run", "--vary", "gamma=0.9,0.95"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 2 * len(ARCHITECTURES)
     assert all(line.startswith("uv run ./tools/run.py ") for line in lines)
@@ -259,17 +239,7 @@ def test_architectures_count_alike_however_many_environments() -> None:
 def test_the_lowest_number_wins_a_tie_and_unfinished_trials_do_not_count() -> None:
     low, high = trial(1, {"vit": [0.5], "fast": [0.5]}), trial(4, {"vit": [0.5], "fast": [0.5]})
     unfinished = trial(0, {"vit": [0.9]})
-    chosen = frozen([high, unfinished, low])
-    assert chosen is not None
-    assert chosen.number == 1
-    assert frozen([unfinished]) is None
+    assert own_best([high, unfinished, low], "vit").number == 1
+    assert ranked([unfinished]) == []
     page = tuning_markdown([unfinished, low], ["# Tuning"])
     assert "- trial 0: 1 of 2 runs done." in page
-    assert "Frozen: trial 1\n\n    trainer.gamma=0.91\n" in page
-
-
-def test_the_page_shows_what_one_setting_costs_each_architecture() -> None:
-    page = tuning_markdown([trial(0, {"vit": [0.5], "fast": [0.5]}), trial(1, {"vit": [0.1], "fast": [0.6]})], [])
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| ")]
-    assert ["vit", "0", "5.000", "5.000"] in rows
-    assert ["fast", "1", "6.000", "5.000"] in rows

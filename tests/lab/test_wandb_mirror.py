@@ -13,7 +13,7 @@ import pytest
 from metta.base.errors import InputError
 from metta.cli.main import resolve
 from metta.lab import wandb_mirror
-from metta.lab.run import RunFolder
+from metta.lab.run_folder import RunFolder
 from metta.lab.training import TrainJob
 from metta.lab.wandb_mirror import check_available, identity, main
 from tests.lab.stand_ins import Bench

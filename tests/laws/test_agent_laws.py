@@ -34,7 +34,7 @@ def test_all_laws(name):
 
 def test_the_registry_has_the_documented_thirteen():
     documented = "vit vit_sliding vit_reset transformer fast fast_lstm_reset fast_dynamics memory_free agalite gtrxl"
-    assert list(ARCHITECTURES) == [*documented.split(), "trxl", "trxl_nvidia", "puffer"]
+    assert {*documented.split(), "trxl", "trxl_nvidia", "puffer"} <= set(ARCHITECTURES)
 
 
 class Faulty(nn.Module):

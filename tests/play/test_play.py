@@ -14,7 +14,7 @@ from experiments.recipes.benchmark_architectures.level_1_basic import LEVEL
 from metta.base.addresses import PLAYERS
 from metta.base.errors import InputError
 from metta.cli.main import main
-from metta.lab.play import PlayConfig, agent_numbers, seated, seats
+from metta.play.live import PlayConfig, agent_numbers, seated, seats
 from metta.play.page import play_page
 from metta.play.server import PlayServer
 from metta.play.table import NOT_DONE_YET, Table

@@ -7,6 +7,7 @@ import json
 import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -14,12 +15,12 @@ import torch
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES, LEVEL
 from experiments.recipes.benchmark_architectures.level_3_medium import LEVEL as LEVEL_3
-from metta.agent.build import build_policy
 from metta.agent.checkpoint import policy_record, policy_tensors
 from metta.agent.policies.fast import FastConfig
 from metta.base.addresses import PLAYERS
 from metta.base.errors import InputError
 from metta.cli.main import main
+from metta.replay.animation import CELL, animated_picture
 from metta.replay.page import replay_page
 from metta.replay.recording import Recording, record
 from metta.rl.checkpoint import write_checkpoint
@@ -94,7 +95,7 @@ def test_attacks_are_recorded() -> None:
 
 
 def test_a_decision_says_what_the_policy_thought() -> None:
-    player = PolicyPlayer(build_policy(FastConfig(), spec_of(BASIC), seed=0), BASIC, torch.device("cpu"))
+    player = PolicyPlayer(FastConfig().build(spec_of(BASIC), seed=0), BASIC, torch.device("cpu"))
     env = VectorEnv(BASIC, num_worlds=1, seed=3)
     env.reset()
     state = player.initial_state(1)
@@ -190,3 +191,32 @@ def test_wrong_input(words: list[str], sentence: str, tmp_path: Path, capsys: py
 def test_no_such_episode() -> None:
     with pytest.raises(InputError, match="episode=-1"):
         record("random", BASIC, EVALUATION, SYSTEM, -1)
+
+
+def test_an_animated_picture_shows_the_recorded_steps(tmp_path: Path) -> None:
+    recording = record("scripted", BASIC, EVALUATION, SYSTEM, 0)
+    first, steps = 5, 20
+    root = ElementTree.fromstring(animated_picture(recording, "a <title> & more", first, steps))
+    space = "{http://www.w3.org/2000/svg}"
+    assert root.findtext(f"{space}title") == "a <title> & more"
+    assert not root.findall(f".//{space}script")
+    moves = [each for each in root.iter(f"{space}animateTransform") if each.get("type") == "translate"]
+    shown = recording.agents[first : first + steps]
+    assert len(moves) == shown.shape[1]
+    for agent, move in enumerate(moves):
+        places = [place.split() for place in str(move.get("values")).split(";")]
+        assert [[float(y) / CELL - 0.5, float(x) / CELL - 0.5] for x, y in places] == shown[:, agent, :2].tolist()
+
+
+def test_an_animated_picture_from_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "experiments.recipes.benchmark_architectures.level_1_basic.replay",
+        "policy_uri=random",
+        "evaluation_environments.basic.max_steps=30",
+        f"output={tmp_path}/a.svg",
+    ]
+    assert main([*words, "first_step=30"]) == 2
+    assert "the episode has steps 0 to 29" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert main([*words, "first_step=10", "steps=1000"]) == 0
+    assert (tmp_path / "a.svg").read_text().count("<circle") == 12

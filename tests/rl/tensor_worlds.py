@@ -5,7 +5,7 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from metta.sim.cuda_env import DeviceBuffers
+from metta.sim.cuda.env import DeviceBuffers
 from metta.sim.vector_env import VectorEnv
 
 

@@ -22,7 +22,7 @@ from metta.rl.sampling import uniforms
 from metta.rl.shards import Shards
 from metta.rl.specs import spec_of
 from metta.rl.update import make_learner, queue_update
-from metta.sim.cuda_env import DeviceBuffers
+from metta.sim.cuda.env import DeviceBuffers
 from metta.sim.vector_env import Buffers
 from tests.rl.small_run import small_run
 

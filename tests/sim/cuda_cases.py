@@ -25,8 +25,8 @@ from metta.rl.trainer import action_uniforms, initial_policy, train
 from metta.rl.update import make_learner, update
 from metta.sim.config import RoomConfig, SimConfig
 from metta.sim.conformance import load_case, main, replay
-from metta.sim.cuda_env import DEVICE, CudaVectorEnv
-from metta.sim.cuda_functions import SIMULATED, device_form
+from metta.sim.cuda.env import DEVICE, CudaVectorEnv
+from metta.sim.cuda.functions import SIMULATED, device_form
 from metta.sim.map_generation import draw_room
 from metta.sim.vector_env import VectorEnv
 from tests.rl.overwriting import Overwriting

@@ -12,8 +12,8 @@ import torch
 
 from benchmarks.gpu.__main__ import main as benchmark
 from metta.base.errors import InputError
+from metta.base.provenance import REPOSITORY
 from metta.cli.main import main
-from metta.lab.provenance import REPOSITORY
 from metta.rl.config import TrainingSimConfig
 from metta.sim import devices
 from metta.sim.conformance import main as conformance
@@ -54,7 +54,7 @@ def test_compiles_for_a_gpu_without_one(monkeypatch: pytest.MonkeyPatch) -> None
     import numba.cuda.dispatcher
     from numba import cuda
 
-    from metta.sim import cuda_kernels
+    from metta.sim.cuda import kernels as cuda_kernels
 
     hopper = (9, 0)
     chip = SimpleNamespace(compute_capability=hopper)
@@ -68,7 +68,7 @@ def test_compiles_for_a_gpu_without_one(monkeypatch: pytest.MonkeyPatch) -> None
 
 def kernel_arguments() -> dict[str, tuple[object, ...]]:
     """Arguments of every kernel by its name; arrays of the CPU have the same types as those of a device."""
-    from metta.sim.cuda_kernels import Ended, Shown, Starts
+    from metta.sim.cuda.kernels import Ended, Shown, Starts
 
     env = VectorEnv(CONFIG, num_worlds=2, seed=0)
     worlds, buffers, start_cells = env._worlds, env.buffers, env._start_cells

@@ -7,12 +7,11 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from experiments.recipes.benchmark_architectures.launchers import LAUNCHERS, dispatcher, resources, tasks_as_yaml
+from experiments.recipes.benchmark_architectures.learning_rates import untuned
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from experiments.recipes.benchmark_architectures.levels import EVERY_LEVEL, LEVELS
 from experiments.recipes.benchmark_architectures.planning import (
-    LEVELS,
     add_replays,
     at_least,
     call_text,
@@ -23,21 +22,18 @@ from experiments.recipes.benchmark_architectures.planning import (
     with_threads,
 )
 from experiments.recipes.benchmark_architectures.seeds import check_published
-from metta.analysis.results import read_results
+from metta.analysis.results import FILE_NAME, read_results
 from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.flags import Parser
 from metta.lab.benchmark import Benchmark
 from metta.lab.bucket import Bucket, is_bucket
-from metta.lab.decide import Rules
-from metta.lab.dispatch.local import visible_gpus
+from metta.lab.decide import Rank, RetryPolicy
+from metta.lab.executors.launcher import LAUNCHERS, BaseLauncher, launcher
 from metta.lab.forecast import forecast, measured_speeds
 from metta.lab.plan import id_part, plan
-from metta.lab.provenance import cores
-
-SKYPILOT_SILENCE = 1800.0
-"""Seconds: SkyPilot calls a job running while its machine is still being set up."""
+from metta.lab.study import Study
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,42 +43,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _adaptive(words: list[str]) -> int:
     given = _parser().parse_intermixed_args(words)
-    launcher = "local" if given.local else given.launcher
     if given.local and given.launcher not in (None, "local"):
         raise InputError(f"--local and --launcher {given.launcher} exclude each other; give one of them.")
-    launcher = launcher or "skypilot"
-    chosen = resources(launcher, given.resource)
-    gpus = visible_gpus() if launcher == "local" else []
+    for name in ("max_parallel", "jobs_per_gpu", "cpus_per_job"):
+        at_least(name, getattr(given, name), 1)
+    name = "local" if given.local else given.launcher or "skypilot"
+    place = launcher(name, given.max_parallel, given.jobs_per_gpu, given.cpus_per_job, given.resource)
     command = call_text("adaptive.py", words)
-    benchmark = build_benchmark(given, launcher, gpus, command)
+    study = build_study(given, place, command)
     if given.dry_run:
-        if launcher == "skypilot":
-            _print_tasks(benchmark, given.cpus_per_job, chosen)
-        _print_plan(benchmark, given)
-        if given.until_decided is not None:
-            print(f"# Further seeds follow where neighbours are not told apart, up to {given.until_decided} each.")
+        _print_plan(study, given, place)
         return 0
-    if launcher == "local" and benchmark.parallel < given.max_parallel:
-        what = f"{len(gpus)} GPUs" if gpus else f"{cores()} cores"
-        print(f"{benchmark.parallel} jobs at a time, because this machine has {what}.")
+    if remark := place.remark(study.parallel):
+        print(remark)
     if given.until_decided is None:
-        return benchmark.execute(dispatcher(launcher, benchmark, gpus, given.cpus_per_job, chosen))
+        return _execute(study, place)
     from experiments.recipes.benchmark_architectures.until_decided import further_runs
 
-    counts = {(run.spec.architecture, run.spec.level): given.seeds_per_level for run in benchmark.runs}
+    counts = {(run.spec.architecture, run.spec.level): given.seeds_per_level for run in study.runs}
     while True:
-        now = replace(benchmark, replays="none")  # they are written when it is known which runs there are
-        status = now.execute(dispatcher(launcher, now, gpus, given.cpus_per_job, chosen))
-        file = now.results_file
+        # Replays are written when it is known which runs there are.
+        status = _execute(
+            replace(study, reducer=Benchmark(given.timesteps, command, "none", untuned(ARCHITECTURES))), place
+        )
+        file = study.output / FILE_NAME
         more = {} if status else further_runs(file, read_results(file), counts, given.first_seed, given.until_decided)
         if not more:
             break
         counts |= more
         print(f"\nFurther seeds, where they decide: {', '.join(f'{a} on {b}: {n}' for (a, b), n in more.items())}.\n")
-        benchmark = build_benchmark(given, launcher, gpus, command, counts)
+        study = build_study(given, place, command, counts)
     if status or given.replays == "none":
         return status
-    return benchmark.execute(dispatcher(launcher, benchmark, gpus, given.cpus_per_job, chosen))
+    return _execute(study, place)
+
+
+def _execute(study: Study, place: BaseLauncher) -> int:
+    address = study.bucket.address if study.bucket else None
+    fresh = replace(study, records={}, faults={})
+    return fresh.execute(place.executor(study.parallel, study.output, address))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -105,7 +104,7 @@ def _parser() -> argparse.ArgumentParser:
         help="then further seeds, in stages, for neighbours in a level's ranking that are not told apart, up to N per "
         "architecture and level",
     )
-    add("--levels", default=",".join(LEVELS), metavar="A,B", help="level modules (default: all)")
+    add("--levels", default=EVERY_LEVEL, metavar="A,B", help="level modules (default: all)")
     add("--architectures", default="", metavar="A,B", help="keys of ARCHITECTURES (default: all)")
     add(
         "--results-root",
@@ -132,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         metavar="S",
         help="seconds without a sign of life after which a run is ended and tried again "
-        f"(default: {Rules.silence_seconds:g}; with SkyPilot {SKYPILOT_SILENCE:g})",
+        f"(default: {RetryPolicy.silence_seconds:g}; with SkyPilot 1800)",
     )
     add("--skip-training", action="store_true", help="only evaluate the checkpoints that are there")
     add_replays(parser)
@@ -148,23 +147,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def build_benchmark(
-    given: argparse.Namespace,
-    launcher: str,
-    gpus: Sequence[str],
-    command: str,
-    counts: Mapping[tuple[str, str], int] | None = None,
-) -> Benchmark:
-    """The benchmark that the flags ask for, every run of it checked. Raises `InputError` for a bad flag.
+def build_study(
+    given: argparse.Namespace, place: BaseLauncher, command: str, counts: Mapping[tuple[str, str], int] | None = None
+) -> Study:
+    """The study that the flags ask for, every run of it checked. Raises `InputError` for a bad flag.
 
     Args:
         given: the flags.
-        launcher: where jobs run.
-        gpus: of this machine, with launcher local.
+        place: where jobs run.
         command: as typed.
         counts: seeds by architecture and level, where they are other than `--seeds-per-level`.
     """
-    for name in ("timesteps", "max_parallel", "seeds_per_level", "jobs_per_gpu", "cpus_per_job"):
+    for name in ("timesteps", "seeds_per_level"):
         at_least(name, getattr(given, name), 1)
     for name in ("first_seed", "retries"):
         at_least(name, getattr(given, name), 0)
@@ -179,81 +173,56 @@ def build_benchmark(
             at_least(name, getattr(given, name), 1e-9)
     if id_part(given.experiment_id) != given.experiment_id:
         raise InputError(f"--experiment-id {given.experiment_id!r}: use letters, digits, _ and - only.")
-    names = list(ARCHITECTURES)
-    architectures = chosen_names("--architectures", given.architectures or ",".join(names), names)
+    architectures = chosen_names("--architectures", given.architectures, ARCHITECTURES)
     levels = chosen_names("--levels", given.levels, LEVELS)
-    bucket = None
-    if is_bucket(given.results_root):
-        bucket = Bucket.open(given.results_root).below(given.experiment_id)
+    bucket = Bucket.open(given.results_root).below(given.experiment_id) if is_bucket(given.results_root) else None
     output = bucket.folder if bucket else local_path(given.results_root) / given.experiment_id
-    seeds = range(given.first_seed, given.first_seed + given.seeds_per_level)
-    specs = plan(given.experiment_id, architectures, levels, seeds)
-    if counts is not None:
-        every = range(given.first_seed, given.first_seed + max(counts.values()))
-        specs = [
-            spec
-            for spec in plan(given.experiment_id, architectures, levels, every)
-            if spec.seed - given.first_seed < counts[spec.architecture, spec.level]
-        ]
-
-    settings = [f"trainer.total_timesteps={given.timesteps}", *given.settings]
-    slots = given.max_parallel
-    if launcher == "local":
-        places = len(gpus) * given.jobs_per_gpu if gpus else cores()
-        slots = min(slots, places, len(specs))
-        threads, settings = with_threads(settings, output, max(1, cores() // slots))
-    else:
-        slots = min(slots, len(specs))
-        threads = given.cpus_per_job
-        settings.append(f"system.threads={threads}")
-    runs = planned_runs(specs, output, settings, bucket.address if bucket else None, not given.skip_training)
-    check_published(run.job.config for run in runs)
-    if bucket:
-        elsewhere = launcher == "skypilot"
-        runs = [replace(run, bucket=bucket.below(run.folder.path.name), elsewhere=elsewhere) for run in runs]
-    silence = given.heartbeat_timeout or (SKYPILOT_SILENCE if launcher == "skypilot" else Rules.silence_seconds)
-    return Benchmark(
-        output=output,
-        runs=runs,
-        references=planned_references(levels, output, settings),
-        max_timesteps=given.timesteps,
-        parallel=slots,
-        threads=threads,
-        train=not given.skip_training,
-        command=command,
-        rules=Rules(retries=given.retries, silence_seconds=silence),
+    most = max(counts.values()) if counts else given.seeds_per_level
+    specs = [
+        spec
+        for spec in plan(given.experiment_id, architectures, levels, range(given.first_seed, given.first_seed + most))
+        if counts is None or spec.seed - given.first_seed < counts[spec.architecture, spec.level]
+    ]
+    slots, threads = place.share(len(specs))
+    threads, settings = with_threads([f"trainer.total_timesteps={given.timesteps}", *given.settings], output, threads)
+    runs = planned_runs(
+        *(specs, output, settings, bucket, not given.skip_training),
         split=True,
-        replays=given.replays,
-        bucket=bucket,
+        threads=threads,
+        elsewhere=place.elsewhere,
+    )
+    check_published(run.job.config for run in runs)
+    return Study(
+        output,
+        runs,
+        planned_references(levels, output, settings, threads),
+        Benchmark(given.timesteps, command, given.replays, untuned(ARCHITECTURES)),
+        RetryPolicy(retries=given.retries, silence_seconds=given.heartbeat_timeout or place.silence_seconds),
+        slots,
+        bucket,
     )
 
 
-def _print_tasks(benchmark: Benchmark, cpus: int, chosen: Mapping[str, Any]) -> None:
-    """The tasks for SkyPilot as comments, so that the commands below them stay a script."""
-    try:
-        documents = tasks_as_yaml(benchmark, cpus, chosen)
-    except InputError as error:
-        print(f"# no SkyPilot tasks: {error}")
-        return
-    for document in documents:
-        for line in ["---", *document.splitlines()]:
-            print(f"#| {line}")
-
-
-def _print_plan(benchmark: Benchmark, given: argparse.Namespace) -> None:
+def _print_plan(study: Study, given: argparse.Namespace, place: BaseLauncher) -> None:
     """Every command as it can be typed, then the forecast as comments of the shell."""
-    print_commands(benchmark.runs, benchmark.train)
-    speeds = measured_speeds(benchmark.output.parent, benchmark.threads)
-    expected = forecast(benchmark.runs, benchmark.parallel, speeds, given.steps_per_second)
-    print(f"# {len(benchmark.runs)} runs in {benchmark.output}")
-    for sentence in expected.sentences(benchmark.parallel, given.price_per_hour):
+    commands = [run.command(Rank.TRAIN) for run in study.runs]
+    for line in place.preview(commands, study.bucket.address if study.bucket else None):
+        print(line)
+    print_commands(study.runs)
+    threads = study.runs[0].threads
+    speeds = measured_speeds(study.output.parent, threads)
+    expected = forecast(study.runs, study.parallel, speeds, given.steps_per_second)
+    print(f"# {len(study.runs)} runs in {study.output}")
+    for sentence in expected.sentences(study.parallel, given.price_per_hour):
         print(f"# {sentence}")
     if expected.unknown:
         missing = ",".join(expected.unknown)
         measure = ["--experiment-id", "speed", "--architectures", missing, "--timesteps", "50000"]
         measure += ["--levels", "level_1_basic", "--seeds-per-level", "1", "--local"]
-        measure += ["--max-parallel", str(benchmark.parallel), "--results-root", given.results_root]
+        measure += ["--max-parallel", str(study.parallel), "--results-root", given.results_root]
         print(f"# give --steps-per-second, or measure with: {call_text('adaptive.py', measure)}")
+    if given.until_decided is not None:
+        print(f"# Further seeds follow where neighbours are not told apart, up to {given.until_decided} each.")
 
 
 if __name__ == "__main__":

@@ -25,10 +25,10 @@ from metta.base.endings import STOPPED, report_errors
 from metta.base.errors import InputError
 from metta.base.files import make_folder, reason
 from metta.base.flags import Parser
+from metta.base.provenance import cores, now
+from metta.base.stopping import interruptible
 from metta.lab.batch import TRAINED_ON_ONE_CORE, Batch, BatchRun, Place
 from metta.lab.plan import RunSpec
-from metta.lab.provenance import cores, now
-from metta.lab.stopping import interruptible
 
 
 def read_plan(lines: Iterable[str], work: Path, settings: Sequence[str], gpu: bool) -> list[BatchRun]:

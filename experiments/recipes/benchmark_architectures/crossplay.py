@@ -5,17 +5,17 @@ each pair with mirrored seats over the held-out worlds. Repeating a command play
 """
 
 import argparse
-import importlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.recipes.benchmark_architectures.planning import LEVELS, PACKAGE, at_least, chosen_names
+from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL, LEVELS
+from experiments.recipes.benchmark_architectures.planning import at_least, chosen_names
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.flags import Parser, natural
-from metta.lab.crossplay import crossplay, crossplay_text, entrants
-from metta.lab.stopping import interruptible
+from metta.base.stopping import interruptible
+from metta.probes.crossplay import crossplay, crossplay_text, entrants
 from metta.rl.config import EvaluationConfig, SystemConfig
 
 
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         help="run folders, checkpoint addresses or reference players (random, blind, reflex, scripted), "
         "each as it is or as NAME=ADDRESS",
     )
-    parser.add_argument("--level", default=LEVELS[0], metavar="LEVEL", help=f"level module (default: {LEVELS[0]})")
+    parser.add_argument("--level", default=FIRST_LEVEL, metavar="LEVEL", help=f"level module (default: {FIRST_LEVEL})")
     parser.add_argument("--environment", default="basic", metavar="NAME", help="its evaluation environment")
     parser.add_argument("--worlds", type=natural, default=8, metavar="N", help="held-out worlds (default: 8)")
     parser.add_argument("--seed", type=natural, default=EvaluationConfig().seed, metavar="N", help="evaluation seed")
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
 def _crossplay(given: argparse.Namespace) -> int:
     (level,) = chosen_names("--level", given.level, LEVELS)
     at_least("worlds", given.worlds, 1)
-    environments = importlib.import_module(f"{PACKAGE}.{level}").make_evals()
+    environments = LEVELS[level].make_evals()
     if given.environment not in environments:
         raise InputError(f"--environment: {given.environment!r} is not one of {level}: {', '.join(environments)}.")
     sim = environments[given.environment]

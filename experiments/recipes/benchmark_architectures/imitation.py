@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from experiments.recipes.benchmark_architectures.planning import LEVELS, PACKAGE, at_least, chosen_names
+from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL, LEVELS, PACKAGE
+from experiments.recipes.benchmark_architectures.planning import at_least, chosen_names
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.flags import Parser, natural
+from metta.base.stopping import interruptible
 from metta.cli.main import resolve
-from metta.lab.imitation import imitation_text, record_of
-from metta.lab.stopping import interruptible
 from metta.lab.training import TrainJob
+from metta.probes.imitation import imitation_text, record_of
 from metta.rl.config import RunConfig
 
 
@@ -35,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="key=value words are settings for every run, as in tools/run.py: trainer.learning_rate=0.001",
     )
     parser.add_argument("--architectures", metavar="A,B", help="keys of ARCHITECTURES (default: all)")
-    parser.add_argument("--level", default=LEVELS[0], metavar="LEVEL", help=f"level module (default: {LEVELS[0]})")
+    parser.add_argument("--level", default=FIRST_LEVEL, metavar="LEVEL", help=f"level module (default: {FIRST_LEVEL})")
     parser.add_argument("--environment", default="basic", metavar="NAME", help="its evaluation environment")
     parser.add_argument("--samples", type=natural, default=1_000_000, metavar="N", help="(default: 1000000)")
     parser.add_argument("--seeds", type=natural, default=2, metavar="N", help="seeds per architecture (default: 2)")
@@ -52,8 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _imitation(given: argparse.Namespace) -> int:
-    names = list(ARCHITECTURES)
-    chosen = chosen_names("--architectures", given.architectures or ",".join(names), names)
+    chosen = chosen_names("--architectures", given.architectures or "", ARCHITECTURES)
     (level,) = chosen_names("--level", given.level, LEVELS)
     at_least("samples", given.samples, 1)
     at_least("seeds", given.seeds, 1)

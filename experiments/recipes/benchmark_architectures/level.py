@@ -1,22 +1,23 @@
 """The frozen record of a level and its verbs: train, evaluate, probe, play, replay, make_env, make_evals."""
 
 from collections.abc import Mapping
+from typing import Any
 
-from pydantic import ValidationError, model_validator
+from pydantic import Field, SkipValidation, ValidationError, model_validator
 
 from experiments.recipes.benchmark_architectures.learning_rates import learning_rate
+from metta.agent.choice import choose_architecture
 from metta.agent.policies.config import PolicyConfig
 from metta.base.addresses import check_run_name
 from metta.base.config import Config, sentence
 from metta.base.errors import InputError
-from metta.lab.architectures import choose_architecture
 from metta.lab.evaluation import EvaluateConfig, EvaluateJob
 from metta.lab.plan import id_part
-from metta.lab.play import PlayConfig, PlayJob
-from metta.lab.probe import ProbeConfig, ProbeJob
-from metta.lab.replay import ReplayConfig, ReplayJob
 from metta.lab.training import TrainJob
 from metta.lab.wandb_mirror import Mode
+from metta.play.live import PlayConfig, PlayJob
+from metta.probes.memory import ProbeConfig, ProbeJob
+from metta.replay.writing import ReplayConfig, ReplayJob
 from metta.rl.config import CurriculumConfig, RunConfig
 from metta.sim.arena import arena_config
 from metta.sim.config import SimConfig
@@ -49,6 +50,8 @@ class Level(Config):
     """Evaluation environments by name, each with its laser cost."""
     curriculum: CurriculumConfig = CurriculumConfig()
     """Tasks that training draws its episodes from; evaluation never does."""
+    architectures: SkipValidation[Mapping[str, PolicyConfig]] = Field(exclude=True, repr=False)
+    """The registry; the very object, so that an entry added to it is available in every level."""
 
     @model_validator(mode="after")
     def _can_be_built(self) -> "Level":
@@ -81,8 +84,8 @@ class Level(Config):
             evaluate: false leaves the evaluation to a repetition of the command without it.
             wandb: off, or show the run in Weights & Biases, offline (into the run's folder) or online.
         """
-        name, policy = _chosen(policy_architecture, arch_type) or choose_architecture(
-            DEFAULT_ARCHITECTURE, _architectures()
+        name, policy = self._chosen(policy_architecture, arch_type) or choose_architecture(
+            DEFAULT_ARCHITECTURE, self.architectures
         )
         config = RunConfig.parse(
             {
@@ -110,14 +113,7 @@ class Level(Config):
             policy_architecture: if given, a checkpoint of another architecture is refused.
             arch_type: another name for policy_architecture, for a key.
         """
-        return EvaluateJob(
-            EvaluateConfig(
-                policy_uri=policy_uri,
-                level=self.name,
-                architecture=_expected(policy_architecture, arch_type),
-                evaluation_environments=self.make_evals(),
-            )
-        )
+        return EvaluateJob(EvaluateConfig(**self._player(policy_uri, policy_architecture, arch_type)))
 
     def probe(self, policy_uri: str, policy_architecture: str | None = None, arch_type: str | None = None) -> ProbeJob:
         """Measure what a checkpoint's memory is worth in hearts: its state emptied, exchanged and delayed.
@@ -127,14 +123,7 @@ class Level(Config):
             policy_architecture: if given, a checkpoint of another architecture is refused.
             arch_type: another name for policy_architecture, for a key.
         """
-        return ProbeJob(
-            ProbeConfig(
-                policy_uri=policy_uri,
-                level=self.name,
-                architecture=_expected(policy_architecture, arch_type),
-                evaluation_environments=self.make_evals(),
-            )
-        )
+        return ProbeJob(ProbeConfig(**self._player(policy_uri, policy_architecture, arch_type)))
 
     def play(self, policy_uri: str, policy_architecture: str | None = None, arch_type: str | None = None) -> PlayJob:
         """Watch players live in a browser page on this machine, or steer an agent among them.
@@ -145,14 +134,7 @@ class Level(Config):
             policy_architecture: if given, a checkpoint of another architecture is refused.
             arch_type: another name for policy_architecture, for a key.
         """
-        return PlayJob(
-            PlayConfig(
-                policy_uri=policy_uri,
-                level=self.name,
-                architecture=_expected(policy_architecture, arch_type),
-                evaluation_environments=self.make_evals(),
-            )
-        )
+        return PlayJob(PlayConfig(**self._player(policy_uri, policy_architecture, arch_type)))
 
     def replay(
         self, policy_uri: str, policy_architecture: str | None = None, arch_type: str | None = None
@@ -164,14 +146,7 @@ class Level(Config):
             policy_architecture: if given, a checkpoint of another architecture is refused.
             arch_type: another name for policy_architecture, for a key.
         """
-        return ReplayJob(
-            ReplayConfig(
-                policy_uri=policy_uri,
-                level=self.name,
-                architecture=_expected(policy_architecture, arch_type),
-                evaluation_environments=self.make_evals(),
-            )
-        )
+        return ReplayJob(ReplayConfig(**self._player(policy_uri, policy_architecture, arch_type)))
 
     def make_env(self) -> SimConfig:
         """The training environment."""
@@ -192,27 +167,23 @@ class Level(Config):
             caps=self.caps,
         )
 
+    def _player(self, policy_uri: str, policy_architecture: str | None, arch_type: str | None) -> dict[str, Any]:
+        """What every verb for a player is told; the architecture is None if any will do."""
+        chosen = self._chosen(policy_architecture, arch_type)
+        return {
+            "policy_uri": policy_uri,
+            "level": self.name,
+            "architecture": None if chosen is None else chosen[0],
+            "evaluation_environments": self.make_evals(),
+        }
 
-def _expected(policy_architecture: str | None, arch_type: str | None) -> str | None:
-    """The architecture that a checkpoint is expected to have, or None if any will do."""
-    chosen = _chosen(policy_architecture, arch_type)
-    return None if chosen is None else chosen[0]
-
-
-def _architectures() -> Mapping[str, PolicyConfig]:
-    """The registry, read when it is needed, so that an entry added to it is available in every level."""
-    from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-
-    return ARCHITECTURES
-
-
-def _chosen(policy_architecture: str | None, arch_type: str | None) -> tuple[str, PolicyConfig] | None:
-    """Name and configuration, None if neither is given; two names of one thing may be given if they agree."""
-    given = [name for name in (policy_architecture, arch_type) if name is not None]
-    chosen = [choose_architecture(name, _architectures()) for name in given]
-    if len(chosen) == 2 and chosen[0][0] != chosen[1][0]:
-        raise InputError(
-            f"policy_architecture={policy_architecture} and arch_type={arch_type} name different architectures; "
-            "give one of them."
-        )
-    return chosen[0] if chosen else None
+    def _chosen(self, policy_architecture: str | None, arch_type: str | None) -> tuple[str, PolicyConfig] | None:
+        """Name and configuration, None if neither is given; two names of one thing may be given if they agree."""
+        given = [name for name in (policy_architecture, arch_type) if name is not None]
+        chosen = [choose_architecture(name, self.architectures) for name in given]
+        if len(chosen) == 2 and chosen[0][0] != chosen[1][0]:
+            raise InputError(
+                f"policy_architecture={policy_architecture} and arch_type={arch_type} name different architectures; "
+                "give one of them."
+            )
+        return chosen[0] if chosen else None

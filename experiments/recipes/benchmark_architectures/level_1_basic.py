@@ -16,22 +16,6 @@ from metta.agent.policies.vit import ViTDefaultConfig
 from metta.agent.policies.vit_reset import ViTResetConfig
 from metta.agent.policies.vit_sliding import ViTSlidingTransConfig
 
-LEVEL = Level(
-    name="level_1_basic",
-    purpose=(
-        "Whether the chain is learned at all: one battery is a heart, machines start full, and every item on "
-        "the way pays, so that single steps of the chain are rewarded at once."
-    ),
-    size=15,
-    num_agents=12,
-    altar_ratio=1,
-    initial_count=2,
-    laser_cost=100,
-    rewards={"ore": 0.5, "battery": 0.9, "laser": 0.7, "armor": 0.7, "blueprint": 0.5},
-    caps={"ore": 2.0, "battery": 2.0, "laser": 2.0, "armor": 2.0, "blueprint": 2.0},
-    evaluation_laser_costs={"basic": 100},
-)
-
 ARCHITECTURES: dict[str, PolicyConfig] = {
     "vit": ViTDefaultConfig(),
     "vit_sliding": ViTSlidingTransConfig(),
@@ -48,6 +32,23 @@ ARCHITECTURES: dict[str, PolicyConfig] = {
     "puffer": PufferPolicyConfig(),
 }
 """Every architecture of the suite by key; an entry added here is available in all levels and benchmarks."""
+
+LEVEL = Level(
+    name="level_1_basic",
+    purpose=(
+        "Whether the chain is learned at all: one battery is a heart, machines start full, and every item on "
+        "the way pays, so that single steps of the chain are rewarded at once."
+    ),
+    size=15,
+    num_agents=12,
+    altar_ratio=1,
+    initial_count=2,
+    laser_cost=100,
+    rewards={"ore": 0.5, "battery": 0.9, "laser": 0.7, "armor": 0.7, "blueprint": 0.5},
+    caps={"ore": 2.0, "battery": 2.0, "laser": 2.0, "armor": 2.0, "blueprint": 2.0},
+    evaluation_laser_costs={"basic": 100},
+    architectures=ARCHITECTURES,
+)
 
 train = LEVEL.train
 evaluate = LEVEL.evaluate

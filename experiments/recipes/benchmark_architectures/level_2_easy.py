@@ -1,6 +1,7 @@
 """Level 2: a larger room, empty converters and smaller rewards on the way; combat is off."""
 
 from experiments.recipes.benchmark_architectures.level import Level
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 
 LEVEL = Level(
     name="level_2_easy",
@@ -15,6 +16,7 @@ LEVEL = Level(
     rewards={"ore": 0.2, "battery": 0.7, "laser": 0.4, "armor": 0.4, "blueprint": 0.3},
     caps={"ore": 1.0, "battery": 2.0, "laser": 1.0, "armor": 1.0, "blueprint": 1.0},
     evaluation_laser_costs={"basic": 100},
+    architectures=ARCHITECTURES,
 )
 
 train = LEVEL.train

@@ -1,6 +1,7 @@
 """Level 3: a still larger room, small rewards on the way, and combat."""
 
 from experiments.recipes.benchmark_architectures.level import Level
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 
 LEVEL = Level(
     name="level_3_medium",
@@ -16,6 +17,7 @@ LEVEL = Level(
     rewards={"ore": 0.1, "battery": 0.3, "laser": 0.2, "armor": 0.2, "blueprint": 0.1},
     caps={"ore": 1.0, "battery": 1.0, "laser": 1.0, "armor": 1.0, "blueprint": 1.0},
     evaluation_laser_costs={"basic": 100, "combat": 1},
+    architectures=ARCHITECTURES,
 )
 
 train = LEVEL.train

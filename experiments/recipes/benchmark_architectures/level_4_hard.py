@@ -1,6 +1,7 @@
 """Level 4: hardly any reward on the way to a heart, more agents, combat."""
 
 from experiments.recipes.benchmark_architectures.level import Level
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 
 LEVEL = Level(
     name="level_4_hard",
@@ -13,6 +14,7 @@ LEVEL = Level(
     rewards={"ore": 0.01, "battery": 0.05, "laser": 0.05, "armor": 0.05, "blueprint": 0.01},
     caps={"ore": 1.0, "battery": 1.0, "laser": 1.0, "armor": 1.0, "blueprint": 1.0},
     evaluation_laser_costs={"basic": 100, "combat": 1},
+    architectures=ARCHITECTURES,
 )
 
 train = LEVEL.train

@@ -1,6 +1,7 @@
 """Level 5: hearts are the only reward, with combat; a curriculum of 64 tasks draws the training episodes."""
 
 from experiments.recipes.benchmark_architectures.level import Level
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from metta.rl.config import CurriculumConfig
 
 LEVEL = Level(
@@ -14,6 +15,7 @@ LEVEL = Level(
     rewards={},
     caps={},
     evaluation_laser_costs={"basic": 100, "combat": 1},
+    architectures=ARCHITECTURES,
     curriculum=CurriculumConfig(sampler="learning_progress"),
 )
 

@@ -1,27 +1,27 @@
 """From flags to a plan: what run_benchmark.py and adaptive.py share. Every run is checked before anything starts."""
 
 import argparse
+import itertools
 import shlex
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 
+from experiments.recipes.benchmark_architectures.levels import PACKAGE
 from metta.analysis.results import Key
 from metta.base.addresses import CHECKPOINTS_FOLDER, PLAYERS, REFERENCES_FOLDER, check_run_name, path_text
 from metta.base.errors import InputError
 from metta.cli.main import resolve
 from metta.lab.benchmark import REPLAYS
-from metta.lab.dispatch.contract import command_text
-from metta.lab.evaluation import EvaluateJob
+from metta.lab.bucket import Bucket
+from metta.lab.evaluation_key import RULES
+from metta.lab.executors.contract import command_text
 from metta.lab.identity import KnownRuns
 from metta.lab.plan import RunSpec
-from metta.lab.rules import RULES
-from metta.lab.run import RunFolder
-from metta.lab.tasks import PlannedReference, PlannedRun
+from metta.lab.planned import PlannedReference, PlannedRun
+from metta.lab.run_folder import RunFolder
 from metta.lab.training import TrainJob
-
-PACKAGE = "experiments.recipes.benchmark_architectures"
-LEVELS = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "level_5_expert")
 
 
 def call_text(script: str, words: Sequence[str]) -> str:
@@ -29,10 +29,10 @@ def call_text(script: str, words: Sequence[str]) -> str:
     return shlex.join(["uv", "run", f"{PACKAGE.replace('.', '/')}/{script}", *words])
 
 
-def print_commands(runs: Iterable[PlannedRun], train: bool = True) -> None:
-    """Every run's command as it can be typed: its training, or else the evaluation of what is there."""
+def print_commands(runs: Iterable[PlannedRun]) -> None:
+    """Every run's command as it can be typed."""
     for run in runs:
-        print(command_text(run.train_words if train else run.evaluate_words))
+        print(command_text(run.words))
 
 
 def add_replays(parser: argparse.ArgumentParser) -> None:
@@ -46,9 +46,10 @@ def add_replays(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def chosen_names(flag: str, text: str, known: Sequence[str]) -> list[str]:
-    """The names in a list separated by commas. Raises `InputError` for an unknown one, or none."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
+def chosen_names(flag: str, text: str, known: Iterable[str]) -> list[str]:
+    """The names in a list separated by commas; none: all. Raises `InputError` for an unknown one, or none."""
+    known = list(known)
+    names = [name.strip() for name in text.split(",") if name.strip()] if text else known
     if not names:
         raise InputError(f"{flag} names nothing; known: {', '.join(known)}.")
     for name in names:
@@ -83,7 +84,13 @@ def with_threads(settings: Sequence[str], output: Path, otherwise: int) -> tuple
 
 
 def planned_runs(
-    specs: Sequence[RunSpec], output: Path, settings: Sequence[str], bucket: str | None = None, train: bool = True
+    specs: Sequence[RunSpec],
+    output: Path,
+    settings: Sequence[str],
+    bucket: Bucket | None = None,
+    train: bool = True,
+    first_number: int = 1,
+    **further: Any,
 ) -> list[PlannedRun]:
     """The commands of these runs, resolved once per architecture and level.
 
@@ -93,34 +100,44 @@ def planned_runs(
         specs: the plan, in order.
         output: folder in which the run folders lie.
         settings: key=value words for every run.
-        bucket: the address whose local folder `output` is, if any.
+        bucket: whose local folder `output` is, if any.
         train: False: only what is there is evaluated.
+        first_number: of the runs in their study.
+        further: fields of `PlannedRun` that are the same for all.
     """
     if any(word.startswith("evaluate=") for word in settings):
         raise InputError("evaluate cannot be set: these commands evaluate every run.")
     jobs: dict[tuple[str, str], TrainJob] = {}
     known = KnownRuns(output, elsewhere=bucket is None)
     runs = []
-    for number, spec in enumerate(specs, start=1):
-        level = f"{PACKAGE}.{spec.level}"
+    for number, spec in enumerate(specs, start=first_number):
         job = jobs.get((spec.architecture, spec.level))
         if job is None:
-            found = resolve(_train_words(spec, spec.id, bucket or path_text(output), settings))
+            place = bucket.address if bucket else path_text(output)
+            found = resolve(_train_words(spec, spec.id, place, settings))
             assert isinstance(found, TrainJob)
             job = jobs[spec.architecture, spec.level] = found
         config = job.config.model_copy(update={"run": check_run_name(spec.id), "seed": spec.seed})
         key = Key(spec.architecture, spec.level, spec.seed)
         folder = known.folder_of(key, spec.id, config.model_dump(mode="json"), train).path
-        place = bucket or path_text(folder.parent)
-        words = _train_words(spec, folder.name, place, settings)
+        place = bucket.address if bucket else path_text(folder.parent)
         # Its file is named, because evaluations with other settings than the run's own would go to another one.
         evaluate = (
-            *(f"{level}.evaluate", f"policy_uri={place}/{folder.name}/{CHECKPOINTS_FOLDER}"),
+            *(f"{PACKAGE}.{spec.level}.evaluate", f"policy_uri={place}/{folder.name}/{CHECKPOINTS_FOLDER}"),
             *(f"output={path_text(RunFolder(folder).evaluation_file)}", *_evaluation_settings(settings)),
         )
-        config = config.model_copy(update={"run": folder.name})
-        job_here = TrainJob.of(config, place, job.evaluate, job.wandb)
-        runs.append(PlannedRun(number, spec, job_here, words, evaluate))
+        runs.append(
+            PlannedRun(
+                number,
+                spec,
+                TrainJob.of(config.model_copy(update={"run": folder.name}), place, job.evaluate, job.wandb),
+                _train_words(spec, folder.name, place, settings),
+                evaluate,
+                train,
+                bucket=bucket.below(folder.name) if bucket else None,
+                **further,
+            )
+        )
     return runs
 
 
@@ -130,18 +147,18 @@ def _train_words(spec: RunSpec, name: str, place: str, settings: Sequence[str]) 
     return (f"{PACKAGE}.{spec.level}.train", *own, *settings)
 
 
-def planned_references(levels: Sequence[str], output: Path, settings: Sequence[str]) -> list[PlannedReference]:
+def planned_references(
+    levels: Sequence[str], output: Path, settings: Sequence[str], threads: int
+) -> list[PlannedReference]:
     """The evaluations of the reference players on these levels."""
-    return [_planned_reference(player, level, output, settings) for level in levels for player in PLAYERS]
-
-
-def _planned_reference(player: str, level: str, output: Path, settings: Sequence[str]) -> PlannedReference:
-    file = output / REFERENCES_FOLDER / f"{level}.{player}.json"
-    own = (f"policy_uri={player}", f"output={path_text(file)}")
-    words = (f"{PACKAGE}.{level}.evaluate", *own, *_evaluation_settings(settings))
-    job = resolve(words)
-    assert isinstance(job, EvaluateJob)
-    return PlannedReference(player, level, file, words, job.config.model_dump(mode="json", include=set(RULES)))
+    found = []
+    for level, player in itertools.product(levels, PLAYERS):
+        file = output / REFERENCES_FOLDER / f"{level}.{player}.json"
+        own = (f"policy_uri={player}", f"output={path_text(file)}")
+        words = (f"{PACKAGE}.{level}.evaluate", *own, *_evaluation_settings(settings))
+        rules = resolve(words).config.model_dump(mode="json", include=set(RULES))
+        found.append(PlannedReference(player, level, file, words, rules, threads))
+    return found
 
 
 def _evaluation_settings(settings: Sequence[str]) -> list[str]:

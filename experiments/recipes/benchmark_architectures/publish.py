@@ -12,8 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.recipes.benchmark_architectures.learning_rates import untuned
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from experiments.recipes.benchmark_architectures.planning import LEVELS, PACKAGE, planned_runs
+from experiments.recipes.benchmark_architectures.levels import LEVELS, PACKAGE
+from experiments.recipes.benchmark_architectures.planning import planned_runs
 from metta.analysis.published import PublishedRun
 from metta.analysis.results import (
     FILE_NAME,
@@ -32,13 +34,13 @@ from metta.base.errors import InputError
 from metta.base.files import locked, make_folder, read_json, write_json
 from metta.base.flags import Parser
 from metta.base.markers import between_markers
+from metta.base.provenance import REPOSITORY
 from metta.lab.core import core_mark
-from metta.lab.dispatch.contract import command_text
+from metta.lab.evaluation_key import marks_by_environment
+from metta.lab.executors.contract import command_text
 from metta.lab.plan import RunSpec
-from metta.lab.provenance import REPOSITORY
 from metta.lab.publishing import Expected, Published, check, offered_records, published_run, unfinished
 from metta.lab.records import with_scores
-from metta.lab.rules import marks_by_environment
 
 if TYPE_CHECKING:
     from metta.analysis.scoreboard import Group
@@ -160,6 +162,7 @@ def _merged(runs: Mapping[Path, PublishedRun], budget: int, references: Referenc
         seeds=sorted({seed for known in seeds.values() for seed in known}),
         planned=planned,
         command="python3 tasks.py publish",
+        untuned=untuned(names),
         references=own,
         runs=[
             with_scores(_record(number, len(planned), file, run), own)
@@ -231,12 +234,10 @@ def _alike(results: Mapping[str, EnvironmentResult], reference: Mapping[str, Env
 
 def play_references(level: str) -> dict[str, dict[str, EnvironmentResult]]:
     """Every reference player on a level's held-out episodes (seconds)."""
-    import importlib
-
     from metta.rl.config import EvaluationConfig, SystemConfig
     from metta.rl.evaluate import evaluate
 
-    environments = importlib.import_module(f"{PACKAGE}.{level}").make_evals()
+    environments = LEVELS[level].make_evals()
     rules = {
         "evaluation": EvaluationConfig().model_dump(mode="json"),
         "evaluation_environments": {name: sim.model_dump(mode="json") for name, sim in environments.items()},

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
+from experiments.recipes.benchmark_architectures.learning_rates import untuned
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from experiments.recipes.benchmark_architectures.levels import EVERY_LEVEL, LEVELS
 from experiments.recipes.benchmark_architectures.planning import (
-    LEVELS,
     add_replays,
     at_least,
     call_text,
@@ -24,11 +25,12 @@ from experiments.recipes.benchmark_architectures.seeds import check_published
 from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.flags import Parser
+from metta.base.provenance import cores
 from metta.lab.benchmark import Benchmark
-from metta.lab.decide import Rules
-from metta.lab.dispatch.local import LocalDispatcher
+from metta.lab.decide import RetryPolicy
+from metta.lab.executors.local import LocalExecutor
 from metta.lab.plan import id_part, plan
-from metta.lab.provenance import cores
+from metta.lab.study import Study
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Extent:
 
 FULL = Extent(
     architectures="",
-    levels=",".join(LEVELS),
+    levels=EVERY_LEVEL,
     max_timesteps=1_000_000,
     seeds=3,
     output_dir="./train_dir/benchmark",
@@ -75,11 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _benchmark(words: list[str]) -> int:
     given = _parser().parse_intermixed_args(words)
-    benchmark = build_benchmark(given, command=call_text("run_benchmark.py", words))
+    study = build_study(given, command=call_text("run_benchmark.py", words))
     if given.dry_run:
-        print_commands(benchmark.runs, benchmark.train)
+        print_commands(study.runs)
         return 0
-    return benchmark.execute(LocalDispatcher(benchmark.parallel))
+    return study.execute(LocalExecutor(study.parallel))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -124,14 +126,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def build_benchmark(given: argparse.Namespace, command: str) -> Benchmark:
+def build_study(given: argparse.Namespace, command: str) -> Study:
     """The benchmark that the flags ask for, every run of it checked. Raises `InputError` for a bad flag."""
     flags = {field.name: getattr(given, field.name) for field in fields(Extent)}
     extent = replace(
         QUICK if given.quick else FULL, **{name: value for name, value in flags.items() if value is not None}
     )
-    names = list(ARCHITECTURES)
-    chosen = chosen_names("--architectures", extent.architectures or ",".join(names), names)
+    chosen = chosen_names("--architectures", extent.architectures, ARCHITECTURES)
     levels = chosen_names("--levels", extent.levels, LEVELS)
     for name in ("max_timesteps", "seeds", "parallel"):
         at_least(name, getattr(extent, name), 1)
@@ -143,20 +144,11 @@ def build_benchmark(given: argparse.Namespace, command: str) -> Benchmark:
         [f"trainer.total_timesteps={extent.max_timesteps}", *given.settings], output, otherwise
     )
     specs = plan(id_part(output.resolve().name), chosen, levels, seeds)
-    runs = planned_runs(specs, output, settings, train=not given.skip_training)
+    runs = planned_runs(specs, output, settings, train=not given.skip_training, threads=threads)
     check_published(run.job.config for run in runs)
-    return Benchmark(
-        output=output,
-        runs=runs,
-        references=planned_references(levels, output, settings),
-        max_timesteps=extent.max_timesteps,
-        parallel=extent.parallel,
-        threads=threads,
-        train=not given.skip_training,
-        command=command,
-        rules=Rules(retries=0),
-        replays=given.replays,
-    )
+    references = planned_references(levels, output, settings, threads)
+    results = Benchmark(extent.max_timesteps, command, given.replays, untuned(names))
+    return Study(output, runs, references, results, RetryPolicy(retries=0), extent.parallel)
 
 
 if __name__ == "__main__":

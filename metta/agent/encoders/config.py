@@ -1,20 +1,17 @@
 """Sizes of the perceptions (torch-free)."""
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from metta.agent.parts import EncoderConfig
-from metta.agent.spec import EnvironmentSpec
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class PerceiverConfig(EncoderConfig):
     """Learned latents that attend to the observation's tokens (metta/agent/encoders/perceiver.py)."""
 
     kind: Literal["perceiver"] = "perceiver"
+    built_by = "metta.agent.encoders.perceiver:Perceiver"
 
     max_tokens: int = Field(default=128, ge=1)
     """Rows of the observation that are looked at; they come nearest first and 128 covers nearly every observation."""
@@ -54,17 +51,12 @@ class PerceiverConfig(EncoderConfig):
         """Width of the perception vector."""
         return self.width
 
-    def build(self, spec: EnvironmentSpec) -> "nn.Module":
-        """The perceiver."""
-        from metta.agent.encoders.perceiver import Perceiver
-
-        return Perceiver(self, spec)
-
 
 class CNNConfig(EncoderConfig):
     """Convolutions over the window as a box of features (metta/agent/encoders/cnn.py)."""
 
     kind: Literal["cnn"] = "cnn"
+    built_by = "metta.agent.encoders.cnn:CNN"
 
     first_channels: int = Field(default=64, ge=1)
     """Channels of the first convolution (kernel 5, stride 3)."""
@@ -83,17 +75,12 @@ class CNNConfig(EncoderConfig):
         """Width of the perception vector."""
         return self.width
 
-    def build(self, spec: EnvironmentSpec) -> "nn.Module":
-        """The convolutional network."""
-        from metta.agent.encoders.cnn import CNN
-
-        return CNN(self, spec)
-
 
 class PufferBoxConfig(EncoderConfig):
     """PufferLib's convolutions beside its view of the centre cell (metta/agent/encoders/puffer_box.py)."""
 
     kind: Literal["puffer_box"] = "puffer_box"
+    built_by = "metta.agent.encoders.puffer_box:PufferBox"
 
     channels: int = Field(default=128, ge=1)
     """Channels of both convolutions."""
@@ -108,9 +95,3 @@ class PufferBoxConfig(EncoderConfig):
     def output_width(self) -> int:
         """Width of the perception vector: [centre, CNN]."""
         return self.centre_width + self.cnn_width
-
-    def build(self, spec: EnvironmentSpec) -> "nn.Module":
-        """PufferLib's perception."""
-        from metta.agent.encoders.puffer_box import PufferBox
-
-        return PufferBox(self, spec)

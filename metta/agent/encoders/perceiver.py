@@ -34,7 +34,7 @@ from metta.agent.path import at_hand
 from metta.agent.spec import FRONT_GAIN, EnvironmentSpec
 
 OBSERVATIONS_AT_ONCE = 512
-"""On a CPU. With more, the feed-forward's activations fall out of the caches between operations (docs/log.md)."""
+"""On a CPU. With more, the feed-forward's activations fall out of the caches between operations (docs/diary.md)."""
 
 
 class PerceiverLayer(nn.Module):

@@ -11,21 +11,11 @@ returns a module with
 Nothing here imports torch until `build` is called.
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
 from metta.agent.parts import MemoryConfig
-
-if TYPE_CHECKING:
-    from metta.agent.memory.agalite import AGaLiTe
-    from metta.agent.memory.gtrxl import GTrXL
-    from metta.agent.memory.lstm import LSTM
-    from metta.agent.memory.none import NoMemory
-    from metta.agent.memory.sliding import SlidingTransformer
-    from metta.agent.memory.transformer import Transformer
-    from metta.agent.memory.transformer_xl import TransformerXL
-    from metta.agent.memory.transformer_xl_fused import FusedTransformerXL
 
 
 class NoMemoryConfig(MemoryConfig):
@@ -37,7 +27,7 @@ class NoMemoryConfig(MemoryConfig):
         """Width of the output."""
         return input_width
 
-    def build(self, input_width: int) -> "NoMemory":
+    def build(self, input_width: int) -> Any:
         """The module for perceptions of `input_width` numbers."""
         from metta.agent.memory.none import NoMemory
 
@@ -48,6 +38,7 @@ class LSTMConfig(MemoryConfig):
     """Long short-term memory; weights start orthogonal, the forget gate open."""
 
     kind: Literal["lstm"] = "lstm"
+    built_by = "metta.agent.memory.lstm:LSTM"
     width: PositiveInt = 128
     """Hidden and cell state per layer."""
     num_layers: PositiveInt = 1
@@ -66,12 +57,6 @@ class LSTMConfig(MemoryConfig):
     def output_width(self, input_width: int) -> int:
         """Width of the output."""
         return self.width
-
-    def build(self, input_width: int) -> "LSTM":
-        """The module for perceptions of `input_width` numbers."""
-        from metta.agent.memory.lstm import LSTM
-
-        return LSTM(self, input_width)
 
 
 class _AttentionConfig(MemoryConfig):
@@ -119,6 +104,7 @@ class SlidingConfig(_SinusoidConfig):
     """Sliding-window transformer over four tokens per step: class token, observation, reward and reset, last action."""
 
     kind: Literal["sliding"] = "sliding"
+    built_by = "metta.agent.memory.sliding:SlidingTransformer"
     width: PositiveInt = 32
     """Numbers per token and in the output (the mean of a step's four tokens)."""
     num_heads: PositiveInt = 2
@@ -132,17 +118,12 @@ class SlidingConfig(_SinusoidConfig):
     position_scale: float = Field(default=0.1, ge=0)
     """What sines and cosines of positions are multiplied with; alone they vary more than perceptions do."""
 
-    def build(self, input_width: int) -> "SlidingTransformer":
-        """The module for perceptions of `input_width` numbers (plus two columns: last reward, last action)."""
-        from metta.agent.memory.sliding import SlidingTransformer
-
-        return SlidingTransformer(self, input_width)
-
 
 class TransformerConfig(_SinusoidConfig):
     """Standard pre-norm transformer decoder with the sinusoidal position of the step in its episode."""
 
     kind: Literal["transformer"] = "transformer"
+    built_by = "metta.agent.memory.transformer:Transformer"
     width: PositiveInt = 64
     """Numbers per step in the residual stream and in the output."""
     num_heads: PositiveInt = 4
@@ -156,17 +137,12 @@ class TransformerConfig(_SinusoidConfig):
     position_scale: float = Field(default=0.1, ge=0)
     """What sines and cosines of positions are multiplied with; alone they vary more than perceptions do."""
 
-    def build(self, input_width: int) -> "Transformer":
-        """The module for perceptions of `input_width` numbers."""
-        from metta.agent.memory.transformer import Transformer
-
-        return Transformer(self, input_width)
-
 
 class TransformerXLConfig(_SinusoidConfig):
     """Transformer-XL (Dai et al. 2019) with pre-norm: relative positions, the raw inputs of each layer as memory."""
 
     kind: Literal["transformer_xl"] = "transformer_xl"
+    built_by = "metta.agent.memory.transformer_xl:TransformerXL"
     width: PositiveInt = 32
     """Numbers per step in the residual stream and in the output."""
     num_heads: PositiveInt = 2
@@ -178,31 +154,21 @@ class TransformerXLConfig(_SinusoidConfig):
     memory: PositiveInt = 32
     """Previous steps of the same episode that a step attends to."""
 
-    def build(self, input_width: int) -> "TransformerXL":
-        """The module for perceptions of `input_width` numbers."""
-        from metta.agent.memory.transformer_xl import TransformerXL
-
-        return TransformerXL(self, input_width)
-
 
 class FusedTransformerXLConfig(TransformerXLConfig):
     """Transformer-XL, the same function and parameters, computed with fused attention."""
 
     kind: Literal["transformer_xl_fused"] = "transformer_xl_fused"  # type: ignore[assignment]
+    built_by = "metta.agent.memory.transformer_xl_fused:FusedTransformerXL"
     precision: Literal["bfloat16", "full"] = "bfloat16"
     """`bfloat16`: attention and feed-forward in bfloat16 where a GPU supports it (never on a CPU); `full`: never."""
-
-    def build(self, input_width: int) -> "FusedTransformerXL":
-        """The module for perceptions of `input_width` numbers."""
-        from metta.agent.memory.transformer_xl_fused import FusedTransformerXL
-
-        return FusedTransformerXL(self, input_width)
 
 
 class GTrXLConfig(_SinusoidConfig):
     """Gated Transformer-XL (Parisotto et al. 2019): GRU gates in place of the residual sums."""
 
     kind: Literal["gtrxl"] = "gtrxl"
+    built_by = "metta.agent.memory.gtrxl:GTrXL"
     width: PositiveInt = 32
     """Numbers per step in the gated stream and in the output."""
     num_heads: PositiveInt = 2
@@ -219,17 +185,12 @@ class GTrXLConfig(_SinusoidConfig):
     """True: queries from the normalised input, as in the paper. False: from the raw input, as in the AGaLiTe
     authors' code."""
 
-    def build(self, input_width: int) -> "GTrXL":
-        """The module for perceptions of `input_width` numbers."""
-        from metta.agent.memory.gtrxl import GTrXL
-
-        return GTrXL(self, input_width)
-
 
 class AGaLiTeConfig(MemoryConfig):
     """Approximate gated linear transformer (Pramanik et al. 2024): a linear recurrence of constant size."""
 
     kind: Literal["agalite"] = "agalite"
+    built_by = "metta.agent.memory.agalite:AGaLiTe"
     width: PositiveInt = 64
     """Numbers per step in the gated stream and in the output."""
     num_heads: PositiveInt = 4
@@ -250,9 +211,3 @@ class AGaLiTeConfig(MemoryConfig):
     def output_width(self, input_width: int) -> int:
         """Width of the output."""
         return self.width
-
-    def build(self, input_width: int) -> "AGaLiTe":
-        """The module for perceptions of `input_width` numbers."""
-        from metta.agent.memory.agalite import AGaLiTe
-
-        return AGaLiTe(self, input_width)

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from metta.agent.memory.sinusoid import backwards
 from metta.agent.memory.window import Block, Context
+from metta.agent.path import at_hand
 
 
 class RelativeAttention(nn.Module):
@@ -44,6 +45,8 @@ class RelativeAttention(nn.Module):
         Returns:
             [B, T, D], projected.
         """
+        if queries_BTD.shape[1] == 1 and at_hand(slots_BSD):
+            return self.one_step(queries_BTD, slots_BSD, context, u, w)
         H, d = self.heads, self.width // self.heads
         scale = d**-0.5
         q_BTHd = self.query(queries_BTD).unflatten(2, (H, d))
@@ -63,6 +66,27 @@ class RelativeAttention(nn.Module):
             )
         attended = results[0] if len(results) == 1 else torch.cat(results, 2)
         return self.output(attended.transpose(1, 2).flatten(2))
+
+    def one_step(self, queries_B1D: Tensor, slots_BSD: Tensor, context: Context, u: Tensor, w: Tensor) -> Tensor:
+        """The same for T = 1, where a slot's keys and values would be made to be read once: so they are not made.
+
+        The query is taken back through the keys' weights, and the values' weights are applied to the weighted sum of
+        slots. The keys' bias adds the same to every score, so it drops out.
+        """
+        B, H, d = len(slots_BSD), self.heads, self.width // self.heads
+        q_BHd = self.query(queries_B1D).view(B, H, d)
+        key_HdD, value_HdD = self.key_value.weight.view(2, H, d, self.width).unbind(0)
+        by_content_HBd, by_position_HBd = (((q_BHd + bias) * d**-0.5).transpose(0, 1) for bias in (u, w))
+        to_slots_BHD = torch.bmm(by_content_HBd, key_HdD).transpose(0, 1)
+        offsets_BHS = torch.bmm(by_position_HBd, self.position_keys(slots_BSD)).transpose(0, 1)
+        bias_BHS = shifted(offsets_BHS.unsqueeze(2), context.blocks[0]).squeeze(2)
+        scores_BHS = torch.baddbmm(bias_BHS, to_slots_BHD, slots_BSD.transpose(1, 2))
+        mixed_BHD = torch.bmm(scores_BHS.softmax(-1), slots_BSD)
+        attended_BHd = torch.bmm(mixed_BHD.transpose(0, 1), value_HdD.transpose(1, 2)).transpose(0, 1)
+        attended_BD = attended_BHd.flatten(1)
+        if self.key_value.bias is not None:
+            attended_BD = attended_BD + self.key_value.bias[self.width :]  # weights sum to 1
+        return self.output(attended_BD.unsqueeze(1))
 
     def position_keys(self, like: Tensor) -> Tensor:
         """W_R P(n) for n = M, ..., 1, 0 as [H, d, M + 1]."""

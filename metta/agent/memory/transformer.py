@@ -30,7 +30,7 @@ class Transformer(nn.Module):
 
     The layers start with small weights and no norm follows the last one, so that a new policy's output is what it
     perceives now. With branches of order one, a final norm and positions as large as perceptions, noisy gradients made
-    the constant parts of the stream grow until the norm had divided the perception away (docs/log.md).
+    the constant parts of the stream grow until the norm had divided the perception away (docs/diary.md).
 
     Source: Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, pre-norm; weights start as in GPT-2 (Radford et al.
     2019). Differs in: the window of M steps of one episode; no norm after the last layer; positions are scaled by

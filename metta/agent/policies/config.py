@@ -83,7 +83,7 @@ class PolicyConfig(Config):
         """The policy on the CPU in float32; its weights depend on `seed` only, and global randomness is left alone."""
         from metta.agent.build import build_policy
 
-        return build_policy(self, spec, seed)
+        return build_policy((self.encoder, self.memory, self.auxiliary), (self.actor, self.critic), spec, seed)
 
 
 def _with_sizes(part: Any, given: dict[str, Any], policy_fields: set[str]) -> Any:

@@ -1,0 +1,18 @@
+"""What the files of a run and of a checkpoint are called."""
+
+CONFIGURATION = "config.json"
+"""The resolved configuration and every start."""
+STATUS = "status.json"
+"""Where the run stands."""
+METRICS = "metrics.jsonl"
+"""A line per update."""
+EVALUATION = "evaluation.json"
+"""Results of the newest checkpoint."""
+LOG = "log.txt"
+"""What the run said."""
+
+BEST_RECORD = "best.json"
+"""In the folder of checkpoints: which one is the best."""
+POLICY_WEIGHTS, POLICY_RECORD = "policy.safetensors", "policy.json"
+MANIFEST = "manifest.json"
+"""In a checkpoint: sizes and hashes of the other files."""

@@ -1,0 +1,270 @@
+"""Fills the tables of docs/memory.md: `uv run python -m tools.memory_page`.
+
+The tables are made from docs/memory.json. `--probes`, `--crossplay`, `--imitation` and `--benchmark` take over what
+those commands wrote, each in the place of what was there; `--check` only says whether the page fits the file (exit
+status 2 if not).
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from metta.analysis.results import read_results
+from metta.analysis.summary import aligned_table
+from metta.base.endings import report_errors
+from metta.base.errors import InputError
+from metta.base.files import read_json, write_atomically, write_json
+from metta.base.flags import Parser
+from metta.base.provenance import REPOSITORY
+from metta.probes.crossplay import PUT, TAKEN, rating_text
+from metta.probes.imitation import imitation_rows
+from metta.probes.memory import state_text
+
+PAGE = REPOSITORY / "docs" / "memory.md"
+RESULTS = REPOSITORY / "docs" / "memory.json"
+NOTHING = "No results yet."
+Interval = Mapping[str, float | None]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Take over results and write the page, or compare it; returns the exit status."""
+    return report_errors(lambda: _main(_parser().parse_args(arguments)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = Parser(prog="memory_page", description="Fill the tables of docs/memory.md.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is out of date")
+    parser.add_argument("--probes", nargs="+", type=Path, metavar="FILE", help="files of the verb probe")
+    parser.add_argument("--crossplay", type=Path, metavar="FILE", help="file of crossplay.py")
+    parser.add_argument("--imitation", nargs="+", type=Path, metavar="FILE", help="files of imitation.py")
+    parser.add_argument("--benchmark", type=Path, metavar="FILE", help="benchmark_results.json to compare orders with")
+    return parser
+
+
+def _main(given: argparse.Namespace) -> int:
+    results = read_json(RESULTS) if RESULTS.exists() else {}
+    if given.probes:
+        results["probes"] = [_probe_summary(read_json(file)) for file in given.probes]
+    if given.crossplay:
+        results["crossplay"] = _crossplay_summary(read_json(given.crossplay), given.crossplay)
+    if given.imitation:
+        results["imitation"] = _imitation_summary([read_json(file) for file in given.imitation])
+    if given.benchmark:
+        results["benchmark"] = _benchmark_summary(given.benchmark)
+    text = PAGE.read_text(encoding="utf-8")
+    filled = page(text, results)
+    if given.check:
+        if filled != text:
+            raise InputError(f"{PAGE} is out of date; run `python3 tasks.py docs`.")
+        return 0
+    if results:
+        write_json(RESULTS, results)
+    write_atomically(PAGE, filled)
+    print(f"Written: {PAGE}")
+    return 0
+
+
+def page(text: str, results: Mapping[str, Any]) -> str:
+    """The page with every table filled from results; prose is left as it is. Raises `InputError` for a lost place."""
+    for name, table in TABLES.items():
+        before, begin, rest = text.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition(f"\n<!-- end of {name} -->")
+        if not begin or not end:
+            raise InputError(f"{PAGE} has no place for the table of {name}.")
+        lines = table(results) if results.get(name) else [NOTHING]
+        text = before + begin + "\n".join(lines) + end + after
+    return text
+
+
+def _probe_summary(record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page keeps of a probe, without the places of files."""
+    names = ("run", "architecture", "timesteps", "level", "environment", "value_of_memory", "memory_horizon")
+    return {
+        **{name: record[name] for name in (*names, "emptied_minus_exchanged")},
+        "episodes": record["evaluation"]["worlds"],
+        "hearts_per_agent": record["interventions"][0]["hearts_per_agent"],
+        "kept": {state_text(entry["state"], entry["steps"]): entry["kept"] for entry in record["interventions"]},
+        "commit": record["provenance"]["code"]["commit"],
+    }
+
+
+def _probes_table(results: Mapping[str, Any]) -> list[str]:
+    head = ["architecture", "run", "steps", "hearts", "value of memory", "horizon", "exchanged", "delayed by 1"]
+    rows = [
+        [
+            probe["architecture"],
+            probe["run"],
+            f"{probe['timesteps']:,}",
+            f"{probe['hearts_per_agent']:.2f}",
+            _share(probe["value_of_memory"]),
+            _horizon(probe["memory_horizon"]),
+            _share(probe["kept"].get("exchanged")),
+            _share(probe["kept"].get("delayed by 1")),
+        ]
+        for probe in results["probes"]
+    ]
+    first = results["probes"][0]
+    about = (
+        f"{first['level']} {first['environment']}, {first['episodes']} episodes, 95 % intervals over paired episodes"
+    )
+    return [f"{about} ({_commits(results['probes'])}).", "", *aligned_table(head, rows)]
+
+
+def _share(interval: Interval | None) -> str:
+    if interval is None:
+        return "-"
+    if interval["low"] is None:
+        return f"{interval['mean']:.0%}"
+    return f"{interval['mean']:.0%} [{interval['low']:.0%}, {interval['high']:.0%}]"
+
+
+def _horizon(steps: Mapping[str, int | None] | None) -> str:
+    if steps is None:
+        return "-"
+    named = ["more" if steps[end] is None else str(steps[end]) for end in ("steps", "low", "high")]
+    return f"{named[0]} [{named[1]}, {named[2]}]"
+
+
+def _crossplay_summary(record: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """What the page keeps of crossplay. Raises `InputError` while games are missing."""
+    if record["standings"] is None:
+        raise InputError(f"{file}: games are missing; repeat the command that wrote it.")
+    settings = record["settings"]
+    return {
+        "level": settings["level"],
+        "environment": settings["environment"],
+        "seed": settings["evaluation"]["seed"],
+        **record["standings"],
+        "commit": record["provenance"]["code"]["commit"],
+    }
+
+
+def _crossplay_table(results: Mapping[str, Any]) -> list[str]:
+    found = results["crossplay"]
+    order = sorted(range(len(found["players"])), key=lambda place: -found["players"][place]["rating"]["mean"])
+    players = [found["players"][place] for place in order]
+    head = ["", "player", "rating", "hearts", "own kind", "put", "taken"]
+    rows = [
+        [
+            str(rank),
+            player["name"],
+            rating_text(player["rating"]),
+            f"{player['hearts']:.2f}",
+            f"{player['own_kind']:.2f}",
+            f"{sum(player['counters'][name] for name in PUT):.1f}",
+            f"{sum(player['counters'][name] for name in TAKEN):.1f}",
+        ]
+        for rank, player in enumerate(players, 1)
+    ]
+    matrix = [
+        [str(rank), players[rank - 1]["name"], *(f"{found['hearts'][place][other]:.1f}" for other in order)]
+        for rank, place in enumerate(order, 1)
+    ]
+    about = f"{found['level']} {found['environment']}, {found['worlds']} worlds of seed {found['seed']}"
+    return [
+        f"{about} ({_commits([found])}).",
+        "",
+        *aligned_table(head, rows),
+        "",
+        "Hearts of the row's agents among those of the column's:",
+        "",
+        *aligned_table(["", "player", *(str(rank) for rank in range(1, len(order) + 1))], matrix),
+    ]
+
+
+def _imitation_summary(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the page keeps of imitation. Raises `InputError` if the records are not of one kind."""
+    kinds = {(record["level"], record["environment"], record["result"]["samples"]) for record in records}
+    if len(kinds) != 1:
+        raise InputError("--imitation: the records are of several levels, environments or numbers of samples.")
+    ((level, environment, samples),) = kinds
+    return {
+        "level": level,
+        "environment": environment,
+        "samples": samples,
+        "rows": imitation_rows(records),
+        "commits": sorted({str(record["provenance"]["code"]["commit"]) for record in records}),
+    }
+
+
+def _imitation_table(results: Mapping[str, Any]) -> list[str]:
+    from scipy.stats import spearmanr
+
+    found, benchmark = results["imitation"], results.get("benchmark", {})
+    ppo = benchmark.get("hearts", {}).get(found["level"], {}).get(found["environment"], {})
+    rows = [
+        [
+            row["architecture"],
+            str(row["seeds"]),
+            _with_ends(row["hearts_per_agent"], 2),
+            _with_ends(row["own_states"], 3),
+            _with_ends(row["teacher_states"], 3),
+            f"{row['agreement']['mean']:.0%}",
+            f"{ppo[row['architecture']]:.2f}" if row["architecture"] in ppo else "-",
+        ]
+        for row in found["rows"]
+    ]
+    head = ["architecture", "seeds", "hearts", "nats, own states", "nats, teacher's", "agreement", "hearts with PPO"]
+    about = f"{found['level']} {found['environment']}, {found['samples']:,} samples, 95 % intervals over seeds"
+    lines = [
+        f"{about} ({_commits([{'commit': commit} for commit in found['commits']])}).",
+        "",
+        *aligned_table(head, rows),
+    ]
+    both = [row for row in found["rows"] if row["architecture"] in ppo]
+    if both:
+        with_ppo = [ppo[row["architecture"]] for row in both]
+        for name, measure, sign in (("hearts", "hearts_per_agent", 1), ("nats of own states", "own_states", -1)):
+            values = [sign * row[measure]["mean"] for row in both]
+            if len(set(values)) > 1 and len(set(with_ppo)) > 1:
+                found_rank = spearmanr(values, with_ppo).statistic
+                lines += [
+                    "",
+                    f"Rank correlation of {name} with PPO's hearts: {found_rank:+.2f} ({len(both)} architectures).",
+                ]
+    return lines
+
+
+def _benchmark_summary(file: Path) -> dict[str, Any]:
+    """Mean hearts of the seeds: level -> environment -> architecture."""
+    results = read_results(file)
+    hearts: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for run in results.runs:
+        for environment, result in run.evaluation.results.items():
+            own = hearts.setdefault(run.training.level, {}).setdefault(environment, {})
+            own.setdefault(run.training.architecture, []).append(result.hearts_per_agent)
+    return {
+        "max_timesteps": results.max_timesteps,
+        "hearts": {
+            level: {
+                environment: {name: sum(values) / len(values) for name, values in own.items()}
+                for environment, own in environments.items()
+            }
+            for level, environments in hearts.items()
+        },
+    }
+
+
+def _with_ends(interval: Interval, digits: int) -> str:
+    text = f"{interval['mean']:.{digits}f}"
+    if interval["low"] is None:
+        return text
+    return f"{text} [{interval['low']:.{digits}f}, {interval['high']:.{digits}f}]"
+
+
+def _commits(records: Sequence[Mapping[str, Any]]) -> str:
+    """At which commits results were made."""
+    return "at " + ", ".join(sorted({str(record["commit"] or "an unknown commit")[:7] for record in records}))
+
+
+TABLES: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
+    "probes": _probes_table,
+    "crossplay": _crossplay_table,
+    "imitation": _imitation_table,
+}
+"""Name of a table's place on the page, and of its results in the file -> its lines."""
+
+if __name__ == "__main__":
+    sys.exit(main())
