@@ -147,7 +147,7 @@ def build_study(given: argparse.Namespace, command: str) -> Study:
     runs = planned_runs(specs, output, settings, train=not given.skip_training, threads=threads)
     check_published(run.job.config for run in runs)
     references = planned_references(levels, output, settings, threads)
-    results = Benchmark(extent.max_timesteps, command, given.replays, untuned(names))
+    results = Benchmark(extent.max_timesteps, command, given.replays, untuned(ARCHITECTURES))
     return Study(output, runs, references, results, RetryPolicy(retries=0), extent.parallel)
 
 
