@@ -3,7 +3,7 @@
 import contextlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -64,6 +64,8 @@ class Benchmark:
     command: str
     replays: str = "all"
     """Which replays are written at the end, one of `REPLAYS`."""
+    untuned: Sequence[str] = ()
+    """Architectures whose learning rate was not tuned, unlike those of others."""
     what: str = "benchmark"
     other_folder: str = "another folder (--output-dir, --experiment-id)"
     _kept: list[RunRecord] = field(default_factory=list)
@@ -188,6 +190,7 @@ class Benchmark:
             end_time,
             self.max_timesteps,
             self.command,
+            self.untuned,
         )
 
     def _write_replays(self, study: Study) -> None:

@@ -113,6 +113,7 @@ def benchmark_results(
     end_time: str | None,
     max_timesteps: int,
     command: str,
+    untuned: Sequence[str] = (),
 ) -> BenchmarkResults:
     """The record of the whole benchmark.
 
@@ -124,13 +125,16 @@ def benchmark_results(
         end_time: None while this call goes on; runs that an earlier one left undone are left, too.
         max_timesteps: agent-steps per run.
         command: the call as typed.
+        untuned: architectures whose learning rate was not tuned, among others.
     """
     done = {record.training.key for record in records}
+    architectures = list(dict.fromkeys(key.architecture for key in planned))
     return BenchmarkResults(
         start_time=start_time,
         end_time=end_time if done.issuperset(planned) else None,
         max_timesteps=max_timesteps,
-        architectures=list(dict.fromkeys(key.architecture for key in planned)),
+        architectures=architectures,
+        untuned=[name for name in architectures if name in untuned],
         levels=sorted({key.level for key in planned}),
         seeds=sorted({key.seed for key in planned}),
         planned=list(planned),

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from experiments.recipes.benchmark_architectures.learning_rates import untuned
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import EVERY_LEVEL, LEVELS
 from experiments.recipes.benchmark_architectures.planning import (
@@ -62,7 +63,9 @@ def _adaptive(words: list[str]) -> int:
     counts = {(run.spec.architecture, run.spec.level): given.seeds_per_level for run in study.runs}
     while True:
         # Replays are written when it is known which runs there are.
-        status = _execute(replace(study, reducer=Benchmark(given.timesteps, command, "none")), place)
+        status = _execute(
+            replace(study, reducer=Benchmark(given.timesteps, command, "none", untuned(ARCHITECTURES))), place
+        )
         file = study.output / FILE_NAME
         more = {} if status else further_runs(file, read_results(file), counts, given.first_seed, given.until_decided)
         if not more:
@@ -193,7 +196,7 @@ def build_study(
         output,
         runs,
         planned_references(levels, output, settings, threads),
-        Benchmark(given.timesteps, command, given.replays),
+        Benchmark(given.timesteps, command, given.replays, untuned(ARCHITECTURES)),
         RetryPolicy(retries=given.retries, silence_seconds=given.heartbeat_timeout or place.silence_seconds),
         slots,
         bucket,

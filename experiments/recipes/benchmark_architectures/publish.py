@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.recipes.benchmark_architectures.learning_rates import untuned
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import LEVELS, PACKAGE
 from experiments.recipes.benchmark_architectures.planning import planned_runs
@@ -161,6 +162,7 @@ def _merged(runs: Mapping[Path, PublishedRun], budget: int, references: Referenc
         seeds=sorted({seed for known in seeds.values() for seed in known}),
         planned=planned,
         command="python3 tasks.py publish",
+        untuned=untuned(names),
         references=own,
         runs=[
             with_scores(_record(number, len(planned), file, run), own)

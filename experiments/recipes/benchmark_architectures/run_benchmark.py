@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
+from experiments.recipes.benchmark_architectures.learning_rates import untuned
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import EVERY_LEVEL, LEVELS
 from experiments.recipes.benchmark_architectures.planning import (
@@ -146,7 +147,7 @@ def build_study(given: argparse.Namespace, command: str) -> Study:
     runs = planned_runs(specs, output, settings, train=not given.skip_training, threads=threads)
     check_published(run.job.config for run in runs)
     references = planned_references(levels, output, settings, threads)
-    results = Benchmark(extent.max_timesteps, command, given.replays)
+    results = Benchmark(extent.max_timesteps, command, given.replays, untuned(ARCHITECTURES))
     return Study(output, runs, references, results, RetryPolicy(retries=0), extent.parallel)
 
 
