@@ -20,6 +20,7 @@ SMALL = {
     "scaling": ("--sweeps", "window", "--repeats", "1"),
     "evaluation": ("--levels", "level_1_basic", "--repeats", "1"),
     "memory": ("plain_lstm_32",),
+    "parts": ("--architectures", "fast", "--repeats", "1"),
     "startup": ("--repeats", "1"),
 }
 """Benchmark -> what makes it small."""
