@@ -1,6 +1,7 @@
 """The results of a benchmark, rewritten after every run, its report and its replays: a study's reducer."""
 
 import contextlib
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -166,8 +167,10 @@ class Benchmark:
         if self.replays != "none":
             self._write_replays(study)
         file = study.output / FILE_NAME
-        summary = summary_markdown(self._results(study, now()), terminal_width())
-        return f"{summary}\n\nResults: {file}\nReport: {study.output / REPORT_NAME}"
+        results = self._results(study, now())
+        summary = summary_markdown(results, terminal_width())
+        where = f"Results: {file}\nReport: {study.output / REPORT_NAME}"
+        return "\n\n".join([summary, where, *_next_commands(results, study.output)])
 
     def owns(self, name: str) -> bool:
         """Results, reports, references, replays."""
@@ -229,3 +232,16 @@ def write_with_tables(results_file: Path, results: BenchmarkResults) -> None:
     write_results(results_file, results)
     write_atomically(results_file.parent / MARKDOWN_NAME, summary_markdown(results) + "\n")
     write_atomically(results_file.parent / CSV_NAME, summary_csv(results))
+
+
+def _next_commands(results: BenchmarkResults, output: Path) -> list[str]:
+    """How to watch the best run, if there is one."""
+    evaluated = [run for run in results.runs if run.evaluation.results]
+    if not evaluated:
+        return []
+    best = max(evaluated, key=lambda run: max(each.hearts_per_agent for each in run.evaluation.results.values()))
+    level, folder = best.training.level, shlex.quote(str(output / best.training.run_folder))
+    return [
+        f"Watch the best run ({best.training.architecture}, seed {best.training.seed}), as a page or live:\n"
+        + "\n".join(f"  uv run tools/run.py {level}.{verb} policy_uri={folder}" for verb in ("replay", "play"))
+    ]

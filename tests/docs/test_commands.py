@@ -179,18 +179,22 @@ def test_what_the_commands_left(workplace: Workplace) -> None:
     assert list((folder / "checkpoints").glob("step_*/*.safetensors"))
     benchmark = workplace.after(QUICK) / "train_dir" / "quick"
     quick = json.loads((benchmark / "benchmark_results.json").read_text())
-    assert [run["training"]["status"] for run in quick["runs"]] == ["success"] * 3
-    assert [run["evaluation"]["status"] for run in quick["runs"]] == ["success"] * 3
+    assert [run["training"]["status"] for run in quick["runs"]] == ["success"] * 2
+    assert [run["evaluation"]["status"] for run in quick["runs"]] == ["success"] * 2
+    quick_command = next(command for command in documented_commands() if QUICK in command)
+    said = workplace.result(quick_command).stdout.partition("Watch the best run")[2]
+    (watch,) = re.findall(r"uv run (tools/run.py level_1_basic.replay policy_uri=.+)", said)
+    assert run(workplace.folder, [*shlex.split(watch), *SHORT_EVALUATION, "output=best.html"]).returncode == 0
     assert set(quick["references"]) == {"level_1_basic"}
     table = (benchmark / "benchmark_results.md").read_text()
-    assert all(name in table for name in ("fast", "fast_lstm_reset", "gtrxl", "random"))
+    assert all(name in table for name in ("trxl", "fast_dynamics", "random"))
 
 
 def test_the_benchmark_left_replays_that_its_report_links_to(workplace: Workplace) -> None:
     folder = workplace.after(QUICK) / "train_dir" / "quick"
     page = (folder / "report.html").read_text()
     replays = sorted(folder.glob("*/replay.*.html"))
-    assert 3 <= len(replays) <= 6  # the best episode may be the median one
+    assert 2 <= len(replays) <= 4  # the best episode may be the median one
     for file in replays:
         assert f'href="{file.relative_to(folder)}"' in page
         assert file.stat().st_size < 5e6

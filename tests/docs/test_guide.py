@@ -12,9 +12,9 @@ from tests.docs.test_commands import SHORT_EVALUATION, SHORT_TRAINING, run
 
 GUIDE = (REPOSITORY / "docs" / "guide.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^    uv run (.+)$", GUIDE, re.MULTILINE)
-RUN = "quick.fast.level_1_basic.s0"
+RUN = "quick.trxl.level_1_basic.s0"
 TRAIN = (
-    "tools/run.py experiments.recipes.benchmark_architectures.level_1_basic.train arch_type=fast "
+    "tools/run.py experiments.recipes.benchmark_architectures.level_1_basic.train arch_type=trxl "
     f"run={RUN} train_dir=train_dir/quick"
 )
 COMBAT = ("evaluation_environments.combat.max_steps=20", "evaluation.worlds=4", "system.threads=1")
@@ -48,7 +48,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("tools", "experiments", "tests"):
         (folder / name).symlink_to(REPOSITORY / name)
     (folder / "train_dir").mkdir()
-    write_benchmark(folder / "train_dir" / "quick", architectures=("fast", "vit"), levels=LEVELS[:1], seeds=2)
+    write_benchmark(folder / "train_dir" / "quick", architectures=("trxl", "vit"), levels=LEVELS[:1], seeds=2)
     write_benchmark(folder / "train_dir" / "more", architectures=("puffer",), levels=LEVELS[:1], seeds=2)
     done = run(folder, [*shlex.split(TRAIN), *SHORT_TRAINING, *SHORT_EVALUATION[:2]])
     assert done.returncode == 0, done.stderr

@@ -22,8 +22,8 @@ from tests.rl.small_run import small_run
 
 
 def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    results = write_benchmark(tmp_path / "train_dir" / "quick", ("fast", "vit"), ("level_1_basic",), seeds=2).parent
-    run = results / "quick.fast.level_1_basic.s0"
+    results = write_benchmark(tmp_path / "train_dir" / "quick", ("trxl", "vit"), ("level_1_basic",), seeds=2).parent
+    run = results / "quick.trxl.level_1_basic.s0"
     run.mkdir(exist_ok=True)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)
     trained = tmp_path / "trained"
@@ -38,7 +38,7 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     names: dict[str, object] = {}
     for example in examples:
         exec(compile(example, "docs/python.md", "exec"), names)
-    assert {"fast", "vit"} <= set(names["results"].architecture)  # type: ignore[attr-defined]
+    assert {"trxl", "vit"} <= set(names["results"].architecture)  # type: ignore[attr-defined]
     assert len(names["curves"])  # type: ignore[arg-type]
     assert Path("curves.html").stat().st_size > 0
 
