@@ -1,4 +1,4 @@
-"""Error rate and power of the verdicts by number of seeds, beside the rule they replaced; rewrites docs/statistics.md.
+"""Error rate and power of the verdicts, and coverage of the intervals, by number of seeds; rewrites docs/statistics.md.
 
     uv run python benchmarks/verdicts.py [--tables 20000] [--check]
 
@@ -7,6 +7,7 @@ Simulated are tables of architectures on one level, scores normal. `--check` onl
 
 import math
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from metta.analysis.intervals import t_quantile
+from metta.analysis.intervals import mean_over_levels, t_quantile
 from metta.analysis.sequential import further_seeds
 from metta.analysis.summary import aligned_table
 from metta.analysis.verdicts import FALSE_CALLS, POWER, critical, judge, pair_errors, smallest_by_seeds
@@ -54,6 +55,7 @@ def main() -> int:
         "errors": errors_table(options.tables),
         "power": power_table(options.tables),
         "sequential": sequential_table(options.tables // 20),
+        "intervals": intervals_table(options.tables // 5),
     }
     for marker, text in parts.items():
         print(text, flush=True)
@@ -135,6 +137,33 @@ def sequential_table(tables: int) -> str:
             rows.append([name, str(most), known, f"{100 * pairs:.0f} %", f"{seeds:.1f}"])
     head = ["thirteen architectures", "at most", "false calls", "pairs told apart", "seeds used, mean"]
     return "\n".join(aligned_table(head, rows))
+
+
+SHAPES: dict[str, Callable[[np.random.Generator, tuple[int, ...]], NDArray[np.float64]]] = {
+    "normal": lambda generator, shape: generator.normal(0.0, 1.0, shape),
+    "skewed": lambda generator, shape: generator.lognormal(0.0, 0.5, shape) - math.exp(0.125),
+    "one seed in five fails": lambda generator, shape: (
+        generator.normal(0.0, 0.3, shape) + np.where(generator.random(shape) < 0.2, -3.2, 0.8)
+    ),
+}
+"""How seeds of an architecture may scatter around their mean, 0."""
+
+
+def intervals_table(tables: int) -> str:
+    """Share of 95 % intervals that cover the truth, and their median width in standard deviations of normal seeds."""
+    rows = []
+    for levels in (1, 5):
+        for seeds in SEEDS:
+            cells: list[str] = []
+            widths: list[str] = []
+            for draw in SHAPES.values():
+                drawn_RLS = draw(np.random.default_rng(0), (tables, levels, seeds))
+                found = [mean_over_levels(table) for table in drawn_RLS.tolist()]
+                ends = np.array([[row.low, row.high] for row in found], np.float64)
+                cells.append(f"{100 * ((ends[:, 0] <= 0) & (ends[:, 1] >= 0)).mean():.0f} %")
+                widths.append(f"{np.median(ends[:, 1] - ends[:, 0]):.2f}")
+            rows.append([str(levels), str(seeds), *cells, widths[0]])
+    return "\n".join(aligned_table(["levels", "seeds", *SHAPES, "width, normal"], rows))
 
 
 def until_decided(values: NDArray[np.float64], most: int) -> tuple[list[tuple[int, int]], float]:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from metta.analysis.verdicts import (
     POWER,
@@ -44,7 +44,6 @@ def test_with_equal_seeds_the_degrees_of_freedom_are_tukey_s(architectures: int,
     assert set(degrees.tolist()) == {architectures * (seeds - 1)}
 
 
-@settings(deadline=None)  # the first quantile of a kind takes long
 @given(matrices(levels=3, gaps=True))
 def test_the_other_way_round_is_the_negative(a: Matrix) -> None:
     b, c = random_matrix(1, levels=3), random_matrix(2, levels=3)

@@ -14,6 +14,7 @@ import pytest
 
 from experiments.recipes.benchmark_architectures.level_3_medium import LEVEL
 from metta.analysis.report import main
+from metta.analysis.results import FILE_NAME, read_results
 from metta.base.addresses import RANDOM
 from metta.play.page import play_page
 from metta.play.server import PlayServer
@@ -60,44 +61,148 @@ def opened(browser: Any, file: Path, view: str) -> tuple[Any, list[str]]:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of four architectures on three levels, with a gap."""
-    names = ("vit", "fast", "puffer", "agalite")
-    gap = [("fast", LEVELS[2], 1)]
-    results = write_benchmark(tmp_path_factory.mktemp("report"), names, LEVELS[:3], seeds=2, failed=gap)
+    """A report of three architectures on two levels."""
+    results = write_benchmark(tmp_path_factory.mktemp("report"), ("vit", "fast", "puffer"), LEVELS[:2], seeds=3)
     assert main([str(results)]) == 0
     return results.parent / "report.html"
 
 
+def drawn(browser: Any, file: Path, view: str = "light") -> tuple[Any, list[str]]:
+    """The report with all its figures drawn."""
+    page, faults = opened(browser, file, view)
+    page.wait_for_selector("body[data-ready]", timeout=120_000)
+    return page, faults
+
+
+def figure(name: str) -> str:
+    """Selector of a figure."""
+    return f".chart[data-figure='{name}']"
+
+
+WIDEST = (
+    "Math.max(...[...document.querySelectorAll('svg.marks')].map((drawing) => drawing.getBoundingClientRect().right))"
+)
+
+
 @pytest.mark.parametrize("view", VIEWS)
 def test_the_report_is_whole(browser: Any, report: Path, view: str) -> None:
-    page, faults = opened(browser, report, view)
+    page, faults = drawn(browser, report, view)
+    assert report.stat().st_size < 5 * 2**20
+    assert page.locator("svg.marks").count() == page.locator(".chart").count() > 10
     assert page.evaluate("document.documentElement.scrollWidth") == VIEWS[view][1]
-    for summary in page.query_selector_all("summary"):
+    assert page.evaluate(WIDEST) <= VIEWS[view][1]
+    words = page.inner_text(figure(f"hearts_per_agent_{LEVELS[0]}"))
+    assert {"agent-steps", "hearts per agent", "random", "blind", "reflex", "scripted"} <= set(words.splitlines())
+    assert "latency (ms), log scale" in page.inner_text(figure("cost_latency"))
+    for summary in page.query_selector_all("main summary:not(.chart summary)"):
         summary.focus()
         page.keyboard.press("Enter")
-    assert page.evaluate("[...document.querySelectorAll('details')].every((folded) => folded.open)")
     assert page.evaluate("document.documentElement.scrollWidth") == VIEWS[view][1]
-    page.keyboard.press("Home")
-    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert ground == ("rgb(22, 22, 22)" if view == "dark" else "rgb(255, 255, 255)")
+    ground, ink = (
+        ("rgb(22, 22, 22)", "rgb(236, 236, 236)") if view == "dark" else ("rgb(255, 255, 255)", "rgb(28, 28, 28)")
+    )
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground
+    assert page.evaluate("getComputedStyle(document.querySelector('.role-axis-label text')).fill") == ink
     assert faults == []
 
 
-def test_the_report_shows_the_numbers_of_its_tables(browser: Any, report: Path) -> None:
-    page, _ = opened(browser, report, "light")
-    shown = [cell.inner_text() for cell in page.query_selector_all("#summary tbody tr:first-child td")]
+def test_the_report_shows_the_numbers_of_the_results(browser: Any, report: Path) -> None:
+    page, _ = drawn(browser, report)
+    results = read_results(report.parent / FILE_NAME)
+    hearts = [
+        run.evaluation.results["basic"].hearts_per_agent
+        for run in results.runs
+        if run.training.architecture == "vit" and run.training.level == LEVELS[0]
+    ]
+    dots = page.locator(f"{figure(f'hearts_{LEVELS[0]}')} .mark-symbol path[aria-label*='who: vit']")
+    shown = [float(str(label).split("seed:")[0].split("agent: ")[1].split(";")[0]) for label in labels(dots)]
+    assert sorted(shown) == pytest.approx(sorted(hearts), rel=1e-3)
+    dots.first.hover(force=True)
+    tip = page.locator("#vg-tooltip-element.visible")
+    sync_api.expect(tip).to_contain_text("vit")
+    assert any(f"{value:,.4g}".rstrip("0") in tip.inner_text() for value in hearts)
     row = next(csv.DictReader((report.parent / "report" / "standings.csv").read_text().splitlines()))
-    assert shown[0] == f"{float(row['interquartile mean']):.3f}"
-    assert shown[5] == row["runs"]
-    assert page.inner_text("#summary tbody tr:first-child th") == row["architecture"]
+    cells = page.locator("#table-standings tbody tr").first.locator("th, td").all_inner_texts()
+    assert cells[0] == row["architecture"] == "vit"
+    mean, low, high = (float(row[f"score, mean{end}"]) for end in ("", " low", " high"))
+    assert cells[1] == f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+    assert f"vit scores {mean:.3f}" in page.inner_text("#headline")
+
+
+def labels(marks: Any) -> list[str]:
+    """What screen readers say of marks."""
+    return [mark.get_attribute("aria-label") for mark in marks.all()]
+
+
+def test_the_legend_switches_everywhere(browser: Any, report: Path) -> None:
+    page, faults = drawn(browser, report)
+    marks = page.locator(".mark-symbol path[aria-label*='who: fast']")
+    before = marks.count()
+    assert before > 20
+    page.click("[data-who=fast]")
+    sync_api.expect(marks).to_have_count(0)
+    assert page.get_attribute("[data-who=fast]", "aria-pressed") == "false"
+    others = page.locator(".mark-symbol path[aria-label*='who: vit']")
+    assert others.count() > 20
+    page.click("#nobody")
+    sync_api.expect(others).to_have_count(0)
+    page.click("[data-who=scripted]")
+    sync_api.expect(page.locator(figure(f"hearts_{LEVELS[0]}"))).not_to_contain_text("scripted")
+    page.click("#everybody")
+    sync_api.expect(marks).to_have_count(before)
+    sync_api.expect(page.locator(figure(f"hearts_{LEVELS[0]}"))).to_contain_text("scripted")
+    assert faults == []
+
+
+def test_tables_sort_by_every_column(browser: Any, report: Path) -> None:
+    page, _ = drawn(browser, report)
+
+    def column(place: int) -> list[str]:
+        return page.locator(f"#table-standings tbody tr > :nth-child({place})").all_inner_texts()
+
+    head = page.locator("#table-standings thead th")
+    latency = head.all_inner_texts().index("latency (ms)") + 1
+    for wanted in ("descending", "ascending"):
+        page.click(f"#table-standings th:nth-child({latency}) .sort")
+        assert head.nth(latency - 1).get_attribute("aria-sort") == wanted
+        numbers = [float(text) for text in column(latency)]
+        assert numbers == sorted(numbers, reverse=wanted == "descending")
+    page.click("#table-standings th:first-child .sort")
+    assert column(1) == sorted(column(1))
+    assert head.nth(latency - 1).get_attribute("aria-sort") is None
+
+
+def test_figures_follow_the_window_and_are_saved(browser: Any, report: Path) -> None:
+    page, faults = drawn(browser, report)
+    chart = page.locator(f"{figure(f'hearts_{LEVELS[0]}')} svg.marks")
+    before = chart.bounding_box()["width"]
+    page.set_viewport_size({"width": 600, "height": 800})
+    page.wait_for_function(f"{WIDEST} <= 600")
+    assert chart.bounding_box()["width"] != before
+    page.click(f"{figure(f'hearts_{LEVELS[0]}')} summary")
+    with page.expect_download() as download:
+        page.click(f"{figure(f'hearts_{LEVELS[0]}')} >> text=Save as SVG")
+    saved = Path(download.value.path()).read_text(encoding="utf-8")
+    assert "<svg" in saved
+    assert "puffer" in saved
+    assert [fault for fault in faults if not fault.startswith(("data:", "blob:"))] == []
+
+
+def test_the_report_prints_whole(browser: Any, report: Path) -> None:
+    page, _ = drawn(browser, report, "dark")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.set_viewport_size({"width": 720, "height": 1000})
+    page.wait_for_function(f"{WIDEST} <= 720")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator("#table-commands").is_visible()
 
 
 def test_links_of_the_report_lead_there_by_keyboard(browser: Any, report: Path) -> None:
-    page, _ = opened(browser, report, "light")
+    page, _ = drawn(browser, report)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
-    assert page.url.endswith("#summary")
+    assert page.url.endswith("#main")
     page.click("nav a:last-of-type >> nth=-1")
     assert page.evaluate("scrollY") > 0
 

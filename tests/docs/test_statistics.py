@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from benchmarks.verdicts import PAGE, errors_table, power_table
+from benchmarks.verdicts import PAGE, errors_table, intervals_table, power_table
 from metta.base.markers import read_between
 from metta.base.provenance import REPOSITORY
 
@@ -27,8 +27,17 @@ def test_with_three_seeds_the_page_says_that_much_smaller_differences_show() -> 
 
 
 def test_a_small_simulation_has_every_row_of_the_page() -> None:
-    for name, made in (("errors", errors_table(50)), ("power", power_table(50))):
+    for name, made in (
+        ("errors", errors_table(50)),
+        ("power", power_table(50)),
+        ("intervals", intervals_table(50)),
+    ):
         assert [row[:2] for row in rows(made)] == [row[:2] for row in rows(read_between(PAGE, name))]
+
+
+def test_intervals_of_normal_seeds_cover_what_they_promise() -> None:
+    found = rows(read_between(PAGE, "intervals"))
+    assert all(94 <= float(row[2].rstrip(" %")) <= 99 for row in found)
 
 
 @pytest.mark.slow
