@@ -64,7 +64,9 @@ def headline(benchmark: Gathered, found: Findings) -> str:
         return text.strip()
     pairs = [verdict for verdict in found.verdicts if verdict.better is not None]
     if not pairs:
-        return text + "No difference between them is more than chance."
+        if not found.smallest:
+            return text + "One seed of each says nothing about chance."
+        return text + "No two of them can be told apart."
     if len(found.verdicts) == 1:
         return f"{text}{pairs[0].words}."
     if found.better_than(first):
