@@ -12,7 +12,7 @@
       renderer: "svg",
       actions: { export: true, source: false, compiled: false, editor: false },
       config: { ...config, legend: { ...config.legend, disable: true } },
-      logLevel: 1, // errors: nothing is left of a scale when nobody is drawn
+      logLevel: 1, // errors only: nothing is left of a scale when nobody is drawn
       downloadFileName: place.dataset.figure,
     });
     views.push(made.view);
