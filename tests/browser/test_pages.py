@@ -176,8 +176,8 @@ def test_figures_follow_the_window_and_are_saved(browser: Any, report: Path) -> 
     page, faults = drawn(browser, report)
     chart = page.locator(f"{figure(f'hearts_{LEVELS[0]}')} svg.marks")
     before = chart.bounding_box()["width"]
-    page.set_viewport_size({"width": 600, "height": 800})
-    page.wait_for_function(f"{WIDEST} <= 600")
+    page.set_viewport_size({"width": 450, "height": 800})
+    page.wait_for_function(f"{WIDEST} <= 450")
     assert chart.bounding_box()["width"] != before
     page.click(f"{figure(f'hearts_{LEVELS[0]}')} summary")
     with page.expect_download() as download:
