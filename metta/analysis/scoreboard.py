@@ -34,7 +34,10 @@ def scoreboard(groups: Sequence[Group]) -> str:
 def _scoreboard(group: Group) -> str:
     benchmark = group.benchmark
     levels = benchmark.levels
-    shares = {name: _mean_share(benchmark, name) for name in benchmark.architectures}
+    common = [
+        level for level in levels if all(benchmark.hearts_over_seeds(name, level) for name in benchmark.architectures)
+    ]
+    shares = {name: _mean_share(benchmark, name, common) for name in benchmark.architectures}
     order = sorted(shares, key=lambda name: -math.inf if (share := shares[name]) is None else share, reverse=True)
     rows = [
         [name, *(_hearts_cell(benchmark, name, level) for level in levels), _share_text(shares[name])] for name in order
@@ -42,7 +45,8 @@ def _scoreboard(group: Group) -> str:
     for player in PLAYERS:
         cells = [_number(benchmark.hearts_of_player(player, level)) for level in levels]
         rows.append([f"*{player}*", *cells, {BLIND: "0 %", REFLEX: "100 %"}.get(player, "")])
-    head = ["architecture", *levels, "of the way from blind to reflex"]
+    on = "" if common == list(levels) else f" on {', '.join(common)}"
+    head = ["architecture", *levels, f"of the way from blind to reflex{on}"]
     done, planned = len(benchmark.evaluated), len(benchmark.planned)
     missing = f"; missing are {_listed_missing(benchmark)}" if benchmark.missing else ""
     text = (
@@ -140,10 +144,10 @@ def _share(benchmark: Gathered, level: str, hearts: float) -> float | None:
     return None if low is None or high is None or high <= low else (hearts - low) / (high - low)
 
 
-def _mean_share(benchmark: Gathered, name: str) -> float | None:
-    """Mean over the levels that an architecture has runs on."""
+def _mean_share(benchmark: Gathered, name: str, levels: Sequence[str]) -> float | None:
+    """Mean over these levels."""
     shares = []
-    for level in benchmark.levels:
+    for level in levels:
         hearts = benchmark.hearts_over_seeds(name, level)
         share = _share(benchmark, level, hearts.mean) if hearts else None
         if share is not None:
