@@ -53,7 +53,7 @@ EXTRA_WORDS = {
     ),
     "adaptive.py": (),
     "tuning.py": (
-        *("--vary", "learning_rate=0.001,0.002", "--timesteps", "1", "--architectures", "memory_free"),
+        *("--timesteps", "1", "--architectures", "memory_free"),
         *SHORT_EVALUATION[:2],
     ),
     "metta.sim.conformance": (),
