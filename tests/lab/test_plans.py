@@ -1,0 +1,14 @@
+"""The plan of the published runs names each once, a whole table of the first level first."""
+
+from experiments.plans.published import SEEDS, in_order
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL, LEVELS
+
+
+def test_every_run_once_and_the_first_level_first() -> None:
+    keys = list(in_order())
+    assert len(keys) == len(set(keys)) == len(ARCHITECTURES) * len(LEVELS) * len(SEEDS)
+    begin = keys[: len(ARCHITECTURES)]
+    assert {(key.architecture, key.level, key.seed) for key in begin} == {
+        (name, FIRST_LEVEL, 0) for name in ARCHITECTURES
+    }
