@@ -544,13 +544,13 @@ def test_dry_run_prints_every_command_and_writes_nothing(here: Here, capsys: pyt
     assert list(Path().iterdir()) == []
 
 
-def test_quick_is_three_architectures_on_level_1_with_two_seeds(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quick_is_two_architectures_on_level_1_with_three_seeds(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--quick", "--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 6
     assert all("level_1_basic" in line for line in lines)
-    for architecture in ("fast", "fast_lstm_reset", "gtrxl"):
-        assert sum(f"arch_type={architecture} " in line for line in lines) == 2
+    for architecture in ("trxl", "fast_dynamics"):
+        assert sum(f"arch_type={architecture} " in line for line in lines) == 3
 
 
 def test_stand_in_results_look_like_real_ones() -> None:
