@@ -1,7 +1,7 @@
 """What other tools left beside the results: tuning, memory probes, play against each other, imitation.
 
-Looked at are the folders of the results and the ones that these lie in, which is where the tools write; a file that is
-damaged or of another kind is named and costs only its part.
+Looked at are the folders of the results, and nothing above them, where files of other benchmarks may lie: give the
+tools an --output there. A file that is damaged or of another kind is named and costs only its part.
 """
 
 import math
@@ -43,9 +43,7 @@ def sections(benchmark: Gathered) -> list[Section]:
 
 def _files(benchmark: Gathered, *patterns: str) -> list[list[Path]]:
     """Files of these kinds, each by itself."""
-    homes = dict.fromkeys(
-        home.resolve() for source in benchmark.sources for home in (source.parent, source.parent.parent)
-    )
+    homes = dict.fromkeys(source.parent.resolve() for source in benchmark.sources)
     return [[file] for home in homes for pattern in patterns for file in sorted(home.glob(pattern))]
 
 
