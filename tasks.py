@@ -65,7 +65,7 @@ def run(*command: str) -> None:
 
 
 def quick(arguments: list[str]) -> None:
-    """A small real benchmark: two architectures, level 1, three seeds, in minutes; ends with a verdict."""
+    """A small real benchmark: two architectures, level 1, three seeds, in minutes; ends with a comparison."""
     run("run", *QUICK, *arguments)
 
 

@@ -203,12 +203,12 @@ def summary_markdown(results: BenchmarkResults, width: int | None = None) -> str
         for run in results.runs
         if "failed" in (run.training.status, run.evaluation.status)
     ]
+    untuned = "Not tuned: its learning rate was not chosen for it, unlike those of the others. "
     foot = [
         "",
         "Means over seeds with 95 % intervals in square brackets (Student's t over seeds); below three seeds the seeds "
         "one by one. Score: hearts per agent on the scale from random (0) to scripted (1); above blind: more than any "
-        "player that sees nothing. Not tuned: its learning rate was not chosen for it, unlike those of the others. "
-        "Training: mean seconds per run.",
+        f"player that sees nothing. {untuned if results.untuned else ''}Training: mean seconds per run.",
     ]
     lines = [*head, *_tables(header, cells, width), *foot, *(["", "Failed runs:", "", *failed] if failed else [])]
     return "\n".join(wrapped(lines, width))

@@ -61,7 +61,7 @@ FULL = Extent(
 )
 
 QUICK = Extent(
-    # Chosen on tuning seeds because they are quick to train and differ clearly (docs/protocol.md): a first verdict.
+    # Chosen on tuning seeds because they are quick to train and differed clearly there (docs/protocol.md).
     architectures="trxl,fast_dynamics",
     levels="level_1_basic",
     max_timesteps=600_000,
