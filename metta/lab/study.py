@@ -122,7 +122,7 @@ class Study:
             return
         done = ""
         if isinstance(task, PlannedRun):
-            record = self.records[task.name] = run_record(task, self.output, len(self.runs), fault)
+            record = self.records[task.name] = run_record(task, self.output, fault)
             fault = fault or record.training.error or record.evaluation.error
             done = _done_words(task, record)
         if fault:
