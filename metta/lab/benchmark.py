@@ -138,16 +138,22 @@ class Benchmark:
                 (self._report.finish if final else self._report.refresh)(results)
 
     def end(self, study: Study) -> str:
-        """Write the replays; returns the summary."""
-        from metta.analysis.summary import summary_markdown, terminal_width
+        """Write the replays; returns the result in a sentence, the summary, and what to do next."""
+        from metta.analysis.findings import find
+        from metta.analysis.gather import combine
+        from metta.analysis.summary import summary_markdown, terminal_width, wrapped
+        from metta.analysis.topics.result import headline
 
         if self.replays != "none":
             self._write_replays(study)
         file = study.output / FILE_NAME
         results = self._results(study, now())
-        summary = summary_markdown(results, terminal_width())
+        width = terminal_width()
+        benchmark = combine({file: results})
+        sentence = "\n".join(wrapped([headline(benchmark, find(benchmark))], width))
+        summary = summary_markdown(results, width)
         where = f"Results: {file}\nReport: {study.output / REPORT_NAME}"
-        return "\n\n".join([summary, where, *_next_commands(results, study.output)])
+        return "\n\n".join([sentence, summary, where, *_next_commands(results, study.output)])
 
     def owns(self, name: str) -> bool:
         """Results, reports, references, replays."""

@@ -31,7 +31,7 @@ from metta.analysis.results import (
 from metta.base.addresses import PLAYERS
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
-from metta.base.files import locked, make_folder, read_json, write_json
+from metta.base.files import locked, make_folder, read_json, write_atomically, write_json
 from metta.base.flags import Parser
 from metta.base.markers import between_markers
 from metta.base.provenance import REPOSITORY
@@ -118,6 +118,7 @@ def write_pages(
     published: Published, pages: Pages, play: Callable[[str], Mapping[str, Mapping[str, EnvironmentResult]]]
 ) -> None:
     """Results and report of every number of agent-steps, and the generated parts of both pages."""
+    from metta.analysis.figures import svg
     from metta.analysis.file_memory import FileMemory
     from metta.analysis.report import refresh_report
     from metta.analysis.scoreboard import results_page, scoreboard
@@ -131,6 +132,11 @@ def write_pages(
         if fault is not None:
             raise InputError(fault)
     groups, pairs = read_groups(pages.home)
+    for group in groups:
+        folder = pages.home / str(group.steps) / "figures"
+        make_folder(folder)
+        for name, figure in group.figures.items():
+            write_atomically(folder / f"{name}.svg", svg(figure.spec))
     between_markers(pages.readme, "scoreboard", scoreboard(groups))
     between_markers(pages.results, "results", results_page(groups, pairs))
 
@@ -139,11 +145,16 @@ def read_groups(home: Path) -> tuple[list["Group"], list[tuple[PublishedRun, Pub
     """What the pages show: the results of every number of agent-steps, and the repetitions."""
     from metta.analysis.findings import find
     from metta.analysis.gather import gather
+    from metta.analysis.report import published_figures
     from metta.analysis.scoreboard import Group
 
     published = Published(home)
     benchmarks = {budget: gather([home / str(budget) / FILE_NAME]) for budget in published.budgets}
-    return [Group(budget, own, find(own)) for budget, own in benchmarks.items()], published.pairs()
+    found = {budget: find(own) for budget, own in benchmarks.items()}
+    groups = [
+        Group(budget, own, found[budget], published_figures(own, found[budget])) for budget, own in benchmarks.items()
+    ]
+    return groups, published.pairs()
 
 
 def _merged(runs: Mapping[Path, PublishedRun], budget: int, references: References) -> BenchmarkResults:
