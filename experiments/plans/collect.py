@@ -48,8 +48,8 @@ def main() -> int:
         writer.writerows(rows[key] for key in sorted(rows))
         write_atomically(FILE, text.getvalue())
     print("\n".join(table(rows)))
-    for part, own in page_parts(rows).items():
-        between_markers(PAGE, part, own)
+    for name, part in page_parts(rows).items():
+        between_markers(PAGE, name, part)
     return 0
 
 
