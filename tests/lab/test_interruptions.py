@@ -1,18 +1,25 @@
 """Real commands that are interrupted at random moments in every way end as if nothing had happened.
 
 `METTA_INTERRUPTIONS=50 python -m pytest -s -m slow tests/lab/test_interruptions.py` for 50 of every command, counted.
+
+Each command is a process of its own, forked from one that has imported torch, which takes longest; jobs that it starts
+are started as ever.
 """
 
 import json
+import multiprocessing
 import os
 import random
+import runpy
 import signal
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +83,56 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 }
 
 
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload(
+    [
+        *("experiments.recipes.benchmark_architectures.level_1_basic", run_benchmark.__name__, adaptive.__name__),
+        *("metta.lab.training", "metta.lab.evaluation", "metta.rl.trainer", "metta.rl.evaluate", "metta.rl.latency"),
+        *("metta.rl.resolved_player", "metta.analysis.report", "metta.analysis.summary"),
+    ]
+)
+
+
+def typed(words: Sequence[str], folder: Path, output: Connection) -> None:
+    """Become a command that is typed in a folder, as the leader of a session and its group."""
+    os.setsid()
+    os.chdir(folder)
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    os.dup2(output.fileno(), 1)
+    output.close()
+    with (folder / "faults.txt").open("ab") as faults:
+        os.dup2(faults.fileno(), 2)
+    sys.stdout, sys.stderr = (os.fdopen(descriptor, "w", closefd=False) for descriptor in (1, 2))
+    sys.argv = list(words)
+    runpy.run_path(words[0], run_name="__main__")
+
+
+@dataclass
+class Started:
+    """A command at work."""
+
+    process: ForkServerProcess
+    reader: Connection
+    """The other end of its output."""
+
+    def wait(self) -> int:
+        """Wait for its end; returns its exit status."""
+        assert not self.lives_until(time.monotonic() + SECONDS)
+        assert self.process.exitcode is not None
+        return self.process.exitcode
+
+    def lives_until(self, moment: float) -> bool:
+        """Whether it still lives at a moment of the monotonic clock."""
+        self.process.join(max(0.0, moment - time.monotonic()))
+        return self.process.is_alive()
+
+    def send(self, number: signal.Signals, everybody: bool) -> None:
+        """Send it a signal, or to its whole group."""
+        assert self.process.pid is not None
+        with suppress(ProcessLookupError):
+            (os.killpg if everybody else os.kill)(self.process.pid, number)
+
+
 @dataclass
 class Place:
     """A folder in which one command is repeated."""
@@ -83,27 +140,25 @@ class Place:
     words: Sequence[str]
     folder: Path
 
-    def start(self) -> "subprocess.Popen[bytes]":
-        """Type the command, in a terminal of its own."""
+    def start(self) -> Started:
+        """Type the command, in a session of its own."""
         self.folder.mkdir(exist_ok=True)
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-        with (self.folder / "faults.txt").open("ab") as faults:
-            return subprocess.Popen(
-                [sys.executable, *self.words],
-                cwd=self.folder,
-                env=environment,
-                stdout=subprocess.PIPE,
-                stderr=faults,
-                start_new_session=True,
-            )
+        reader, writer = multiprocessing.Pipe(duplex=False)
+        process = FORKED.Process(target=typed, args=(self.words, self.folder, writer))
+        process.start()
+        writer.close()
+        return Started(process, reader)
 
     def complete(self) -> float:
         """Let the command come to its end, which must be a good one; returns how long it took, in seconds."""
         begun = time.monotonic()
-        process = self.start()
-        said, _ = process.communicate(timeout=SECONDS)
-        assert process.returncode == 0, (said.decode(), (self.folder / "faults.txt").read_text())
+        assert self.start().wait() == 0, self.faults
         return time.monotonic() - begun
+
+    @property
+    def faults(self) -> str:
+        """All that was said on standard error."""
+        return (self.folder / "faults.txt").read_text()
 
     @property
     def runs(self) -> list[RunFolder]:
@@ -148,27 +203,14 @@ def kept(run: RunFolder) -> tuple[int, int]:
     return record["updates"], record["timesteps"]
 
 
-def wait_until(moment: float, process: "subprocess.Popen[bytes]") -> bool:
-    """Whether the process still lives at a moment of the monotonic clock."""
-    try:
-        process.wait(max(0.0, moment - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        return True
-    return False
-
-
-def interrupt(process: "subprocess.Popen[bytes]", kind: Kind, rng: random.Random) -> None:
+def interrupt(started: Started, kind: Kind, rng: random.Random) -> None:
     """Interrupt it, and wait for its end."""
     if not kind.signals:
-        assert process.stdout is not None
-        process.stdout.close()
+        started.reader.close()
     for sent in kind.signals:
-        if kind.everybody:
-            os.killpg(process.pid, sent)
-        else:
-            process.send_signal(sent)
+        started.send(sent, kind.everybody)
         time.sleep(rng.choice((0, 0.05, 0.5)))
-    process.wait(SECONDS)
+    started.wait()
 
 
 def wait_for_jobs(place: Place) -> None:
@@ -190,7 +232,7 @@ def interrupted(place: Place, kind: Kind, rng: random.Random, seconds: float) ->
     """
     before, counts = place.statuses(), {run.path: updates(run) for run in place.runs}
     begun = time.monotonic()
-    process = place.start()
+    started = place.start()
 
     def trains() -> bool:
         return any(updates(run) > counts.get(run.path, 0) for run in place.runs)
@@ -198,14 +240,14 @@ def interrupted(place: Place, kind: Kind, rng: random.Random, seconds: float) ->
     # Half of them anywhere, half soon after something was learnt.
     moment = begun + rng.uniform(0, seconds)
     soon, delay = rng.random() < 0.5, rng.uniform(0, seconds / 4)
-    while soon and not trains() and process.poll() is None:
+    while soon and not trains() and started.lives_until(0.0):
         time.sleep(0.02)
-    if not wait_until(time.monotonic() + delay if soon else moment, process):
-        assert process.returncode == 0, (place.folder / "faults.txt").read_text()
+    if not started.lives_until(time.monotonic() + delay if soon else moment):
+        assert started.wait() == 0, place.faults
         return None
     states = {status.state for status in place.statuses().values() if status is not None}
     doing = "evaluating" if "evaluating" in states else "training" if trains() else "getting ready"
-    interrupt(process, kind, rng)
+    interrupt(started, kind, rng)
     wait_for_jobs(place)
     for run in place.runs:
         status = run.status()

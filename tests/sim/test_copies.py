@@ -96,7 +96,7 @@ def play(env: Any, steps: int, seed: int) -> list[Any]:
 def test_a_copy_and_its_original_agree(
     kind: Callable[[int], Any], way: Callable[[Any], Any], threads: int, before: int | None, seed: int
 ) -> None:
-    """Over episode ends; copied before `reset` or after any number of steps; nor does the copying disturb the original."""
+    """Over episode ends, copied before `reset` or after any number of steps; the copying disturbs no original."""
     original, undisturbed = kind(threads), kind(threads)
     if before is not None:
         for env in (original, undisturbed):
