@@ -96,7 +96,7 @@ def curriculum() -> Iterator[str]:
 
 def quick() -> Iterator[str]:
     """Whether the pair of `run_benchmark.py --quick` separates."""
-    yield from _grid(("trxl", "fast_dynamics"), (1,), {"quick": {}})
+    yield from _grid(("trxl", "memory_free"), (1,), {"quick": {}})
 
 
 def _grid(architectures: Sequence[str], levels: Sequence[int], variants: Mapping[str, Settings]) -> Iterator[str]:
@@ -108,13 +108,20 @@ def _grid(architectures: Sequence[str], levels: Sequence[int], variants: Mapping
 
 
 def line(name: str, architecture: str, level: str, seed: int, settings: Settings) -> str:
-    """One run of the plan; `name` says what is varied, settings without a dot are the trainer's."""
-    whole = {"total_timesteps": BUDGET, "curve_points": 0, **settings}
-    words = [f"{key if '.' in key else f'trainer.{key}'}={str(value).lower()}" for key, value in whole.items()]
-    label = re.sub(r"[^a-z0-9]+", "_", name)
-    return " ".join(
-        [architecture, level, str(seed), f"experiment={label}", *words, f"evaluation.seed={TUNING_EVALUATION_SEED}"]
-    )
+    """One run of the plan; `name` says what is varied."""
+    given = words({"total_timesteps": BUDGET, "curve_points": 0, **settings})
+    experiment = f"experiment={label(name)}"
+    return " ".join([architecture, level, str(seed), experiment, *given, f"evaluation.seed={TUNING_EVALUATION_SEED}"])
+
+
+def words(settings: Settings) -> list[str]:
+    """Settings as they are typed; those without a dot are the trainer's."""
+    return [f"{key if '.' in key else f'trainer.{key}'}={str(value).lower()}" for key, value in settings.items()]
+
+
+def label(name: str) -> str:
+    """A variant's name as a part of its runs' names."""
+    return re.sub(r"[^a-z0-9]+", "_", name)
 
 
 if __name__ == "__main__":

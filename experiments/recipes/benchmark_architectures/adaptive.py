@@ -29,7 +29,7 @@ from metta.base.errors import InputError
 from metta.base.flags import Parser
 from metta.lab.benchmark import Benchmark
 from metta.lab.bucket import Bucket, is_bucket
-from metta.lab.decide import Rank, RetryPolicy
+from metta.lab.decide import RetryPolicy
 from metta.lab.executors.launcher import LAUNCHERS, BaseLauncher, launcher
 from metta.lab.forecast import forecast, measured_speeds
 from metta.lab.plan import id_part, plan
@@ -186,10 +186,7 @@ def build_study(
     slots, threads = place.share(len(specs))
     threads, settings = with_threads([f"trainer.total_timesteps={given.timesteps}", *given.settings], output, threads)
     runs = planned_runs(
-        *(specs, output, settings, bucket, not given.skip_training),
-        split=True,
-        threads=threads,
-        elsewhere=place.elsewhere,
+        *(specs, output, settings, bucket, not given.skip_training), threads=threads, elsewhere=place.elsewhere
     )
     check_published(run.job.config for run in runs)
     return Study(
@@ -205,7 +202,7 @@ def build_study(
 
 def _print_plan(study: Study, given: argparse.Namespace, place: BaseLauncher) -> None:
     """Every command as it can be typed, then the forecast as comments of the shell."""
-    commands = [run.command(Rank.TRAIN) for run in study.runs]
+    commands = [run.command() for run in study.runs]
     for line in place.preview(commands, study.bucket.address if study.bucket else None):
         print(line)
     print_commands(study.runs)

@@ -40,7 +40,7 @@ from metta.lab.evaluation_key import marks_by_environment
 from metta.lab.executors.contract import command_text
 from metta.lab.plan import RunSpec
 from metta.lab.publishing import Expected, Published, check, offered_records, published_run, unfinished
-from metta.lab.records import with_scores
+from metta.lab.records import benchmark_results
 
 if TYPE_CHECKING:
     from metta.analysis.scoreboard import Group
@@ -162,23 +162,15 @@ def _merged(runs: Mapping[Path, PublishedRun], budget: int, references: Referenc
     names = [name for name in ARCHITECTURES if any(run.architecture == name for run in runs.values())]
     levels = sorted({run.level for run in runs.values()})
     seeds = {level: sorted({run.seed for run in runs.values() if run.level == level}) for level in levels}
-    planned = [Key(name, level, seed) for level in levels for seed in seeds[level] for name in names]
-    own = {level: references[level] for level in levels}
-    return BenchmarkResults(
+    return benchmark_results(
+        [_record(number, file, run) for number, (file, run) in enumerate(runs.items(), start=1)],
+        [Key(name, level, seed) for level in levels for seed in seeds[level] for name in names],
+        {level: references[level] for level in levels},
+        untuned(names),
         start_time=min(run.start_time for run in runs.values()),
         end_time=max(run.start_time for run in runs.values()),
         max_timesteps=budget,
-        architectures=names,
-        levels=levels,
-        seeds=sorted({seed for known in seeds.values() for seed in known}),
-        planned=planned,
         command="python3 tasks.py publish",
-        untuned=untuned(names),
-        references=own,
-        runs=[
-            with_scores(_record(number, len(planned), file, run), own)
-            for number, (file, run) in enumerate(runs.items(), start=1)
-        ],
         provenance={
             "core": next(iter(runs.values())).core,
             "commits": sorted({commit for run in runs.values() for commit in run.commits}),
@@ -187,7 +179,7 @@ def _merged(runs: Mapping[Path, PublishedRun], budget: int, references: Referenc
     )
 
 
-def _record(number: int, total: int, file: Path, run: PublishedRun) -> RunRecord:
+def _record(number: int, file: Path, run: PublishedRun) -> RunRecord:
     words = [f"{PACKAGE}.{run.level}.train", f"arch_type={run.architecture}", f"seed={run.seed}"]
     training = TrainingRecord(
         architecture=run.architecture,
@@ -207,7 +199,7 @@ def _record(number: int, total: int, file: Path, run: PublishedRun) -> RunRecord
     evaluation = EvaluationRecord(
         status="success", duration_seconds=run.evaluation_seconds, results=run.results, error=None
     )
-    return RunRecord(run_number=number, total_runs=total, training=training, evaluation=evaluation)
+    return RunRecord(run_number=number, total_runs=0, training=training, evaluation=evaluation)
 
 
 def _references(
