@@ -28,7 +28,7 @@ from metta.analysis.results import (
     environment_result,
     write_results,
 )
-from metta.base.addresses import PLAYERS
+from metta.base.addresses import PLAYERS, local_path
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder, read_json, write_atomically, write_json
@@ -262,7 +262,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _publish(arguments: Sequence[str] | None) -> int:
     parser = Parser(prog="python -m experiments.recipes.benchmark_architectures.publish", description=__doc__)
-    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="run folders or archives of runs")
+    parser.add_argument("folders", nargs="*", type=local_path, metavar="FOLDER", help="run folders or archives of runs")
     given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
     publish(given.folders, Pages(), print, play_references)
     return 0
