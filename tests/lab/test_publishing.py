@@ -223,6 +223,8 @@ def test_readme_and_results_page_say_what_is_published() -> None:
     if not runs:
         assert scoreboard(groups) == NOTHING
     for group in groups:
+        drawn = {file.stem for file in (pages.home / str(group.steps) / "figures").glob("*.svg")}
+        assert drawn == set(group.figures)
         assert {run.key for run in runs if run.total_timesteps == group.steps} == set(group.benchmark.runs)
 
 

@@ -31,7 +31,7 @@ from metta.base.errors import InputError
 from metta.base.flags import Parser
 from metta.lab.benchmark import Benchmark
 from metta.lab.bucket import Bucket, is_bucket
-from metta.lab.decide import Rank, RetryPolicy
+from metta.lab.decide import RetryPolicy
 from metta.lab.executors.launcher import LAUNCHERS, BaseLauncher, launcher
 from metta.lab.plan import id_part, plan
 from metta.lab.study import Study
@@ -178,10 +178,7 @@ def build_study(
     slots, threads = place.share(len(specs))
     threads, settings = with_threads([f"trainer.total_timesteps={given.timesteps}", *given.settings], output, threads)
     runs = planned_runs(
-        *(specs, output, settings, bucket, not given.skip_training),
-        split=True,
-        threads=threads,
-        elsewhere=place.elsewhere,
+        *(specs, output, settings, bucket, not given.skip_training), threads=threads, elsewhere=place.elsewhere
     )
     check_published(run.job.config for run in runs)
     return Study(
@@ -197,7 +194,7 @@ def build_study(
 
 def _print_plan(study: Study, given: argparse.Namespace, place: BaseLauncher) -> None:
     """The forecast, with --commands what the jobs become at their place and every command before it."""
-    commands = [run.command(Rank.TRAIN) for run in study.runs]
+    commands = [run.command() for run in study.runs]
     print_forecast(study, given, place.preview(commands, study.bucket.address if study.bucket else None))
     if given.until_decided is not None:
         mark = "# " if given.commands else ""

@@ -31,7 +31,7 @@ from metta.analysis.results import (
 from metta.base.addresses import PLAYERS
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
-from metta.base.files import locked, make_folder, read_json, write_json
+from metta.base.files import locked, make_folder, read_json, write_atomically, write_json
 from metta.base.flags import Parser
 from metta.base.markers import between_markers
 from metta.base.provenance import REPOSITORY
@@ -40,7 +40,7 @@ from metta.lab.evaluation_key import marks_by_environment
 from metta.lab.executors.contract import command_text
 from metta.lab.plan import RunSpec
 from metta.lab.publishing import Expected, Published, check, offered_records, published_run, unfinished
-from metta.lab.records import with_scores
+from metta.lab.records import benchmark_results
 
 if TYPE_CHECKING:
     from metta.analysis.scoreboard import Group
@@ -118,6 +118,7 @@ def write_pages(
     published: Published, pages: Pages, play: Callable[[str], Mapping[str, Mapping[str, EnvironmentResult]]]
 ) -> None:
     """Results and report of every number of agent-steps, and the generated parts of both pages."""
+    from metta.analysis.figures import svg
     from metta.analysis.file_memory import FileMemory
     from metta.analysis.report import refresh_report
     from metta.analysis.scoreboard import results_page, scoreboard
@@ -131,6 +132,11 @@ def write_pages(
         if fault is not None:
             raise InputError(fault)
     groups, pairs = read_groups(pages.home)
+    for group in groups:
+        folder = pages.home / str(group.steps) / "figures"
+        make_folder(folder)
+        for name, figure in group.figures.items():
+            write_atomically(folder / f"{name}.svg", svg(figure.spec))
     between_markers(pages.readme, "scoreboard", scoreboard(groups))
     between_markers(pages.results, "results", results_page(groups, pairs))
 
@@ -139,11 +145,16 @@ def read_groups(home: Path) -> tuple[list["Group"], list[tuple[PublishedRun, Pub
     """What the pages show: the results of every number of agent-steps, and the repetitions."""
     from metta.analysis.findings import find
     from metta.analysis.gather import gather
+    from metta.analysis.report import published_figures
     from metta.analysis.scoreboard import Group
 
     published = Published(home)
     benchmarks = {budget: gather([home / str(budget) / FILE_NAME]) for budget in published.budgets}
-    return [Group(budget, own, find(own)) for budget, own in benchmarks.items()], published.pairs()
+    found = {budget: find(own) for budget, own in benchmarks.items()}
+    groups = [
+        Group(budget, own, found[budget], published_figures(own, found[budget])) for budget, own in benchmarks.items()
+    ]
+    return groups, published.pairs()
 
 
 def _merged(runs: Mapping[Path, PublishedRun], budget: int, references: References) -> BenchmarkResults:
@@ -151,23 +162,15 @@ def _merged(runs: Mapping[Path, PublishedRun], budget: int, references: Referenc
     names = [name for name in ARCHITECTURES if any(run.architecture == name for run in runs.values())]
     levels = sorted({run.level for run in runs.values()})
     seeds = {level: sorted({run.seed for run in runs.values() if run.level == level}) for level in levels}
-    planned = [Key(name, level, seed) for level in levels for seed in seeds[level] for name in names]
-    own = {level: references[level] for level in levels}
-    return BenchmarkResults(
+    return benchmark_results(
+        [_record(number, file, run) for number, (file, run) in enumerate(runs.items(), start=1)],
+        [Key(name, level, seed) for level in levels for seed in seeds[level] for name in names],
+        {level: references[level] for level in levels},
+        untuned(names),
         start_time=min(run.start_time for run in runs.values()),
         end_time=max(run.start_time for run in runs.values()),
         max_timesteps=budget,
-        architectures=names,
-        levels=levels,
-        seeds=sorted({seed for known in seeds.values() for seed in known}),
-        planned=planned,
         command="python3 tasks.py publish",
-        untuned=untuned(names),
-        references=own,
-        runs=[
-            with_scores(_record(number, len(planned), file, run), own)
-            for number, (file, run) in enumerate(runs.items(), start=1)
-        ],
         provenance={
             "core": next(iter(runs.values())).core,
             "commits": sorted({commit for run in runs.values() for commit in run.commits}),
@@ -176,7 +179,7 @@ def _merged(runs: Mapping[Path, PublishedRun], budget: int, references: Referenc
     )
 
 
-def _record(number: int, total: int, file: Path, run: PublishedRun) -> RunRecord:
+def _record(number: int, file: Path, run: PublishedRun) -> RunRecord:
     words = [f"{PACKAGE}.{run.level}.train", f"arch_type={run.architecture}", f"seed={run.seed}"]
     training = TrainingRecord(
         architecture=run.architecture,
@@ -196,7 +199,7 @@ def _record(number: int, total: int, file: Path, run: PublishedRun) -> RunRecord
     evaluation = EvaluationRecord(
         status="success", duration_seconds=run.evaluation_seconds, results=run.results, error=None
     )
-    return RunRecord(run_number=number, total_runs=total, training=training, evaluation=evaluation)
+    return RunRecord(run_number=number, total_runs=0, training=training, evaluation=evaluation)
 
 
 def _references(

@@ -35,22 +35,15 @@ class LocalExecutor:
 
     def __init__(self, slots: int, gpus: Sequence[str] = ()) -> None:
         """Share `gpus` (as CUDA_VISIBLE_DEVICES names them) out among at most `slots` jobs."""
-        self._slots = slots
+        self.slots = slots
         self._gpus = tuple(gpus)
         self._running: dict[str, _Running] = {}
 
-    @property
-    def slots(self) -> int:
-        """Jobs that may run at once."""
-        return self._slots
-
     def adopt(self, commands: Sequence[Command]) -> tuple[str, ...]:
-        """None: jobs do not outlive the process that started them."""
-        return ()
+        return ()  # jobs do not outlive the process that started them
 
     def queued(self) -> tuple[str, ...]:
-        """None: every job starts at once."""
-        return ()
+        return ()  # every job starts at once
 
     def start(self, command: Command) -> None:
         """Start a process. Raises `InputError` or `RunError` if its log cannot be written or the system refuses."""
@@ -64,7 +57,6 @@ class LocalExecutor:
         self._running[command.name] = _Running(command, process, gpu)
 
     def poll(self) -> list[Ended]:
-        """The jobs that have ended since the last call; those that ignore a request to end are killed."""
         ended = []
         for name, job in list(self._running.items()):
             status = job.process.poll()
