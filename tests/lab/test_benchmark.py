@@ -537,16 +537,28 @@ def test_wrong_flags_get_one_sentence_and_write_nothing(
 
 
 def test_dry_run_prints_every_command_and_writes_nothing(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--dry-run"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    assert main(["--dry-run", "--commands"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
     assert len(lines) == 3 * len(ARCHITECTURES) * len(LEVELS)
     assert all(line.startswith("uv run ./tools/run.py ") for line in lines)
     assert list(Path().iterdir()) == []
 
 
+def test_a_forecast_counts_what_was_never_measured(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--dry-run", "--price-per-hour", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "uv run" not in said
+    assert f"{3 * len(ARCHITECTURES) * len(LEVELS)} runs to do, 1 at a time" in said
+    assert re.search(r"time: about \d+:\d\d:\d\d from start to end", said)
+    assert re.search(r"disk: about [1-9][\d.]* GB", said)
+    assert re.search(r"cost: about [\d.]+ at 2 per slot and hour", said)
+    assert f"scaled to it, within a factor of two: {', '.join(ARCHITECTURES)}\n" in said
+    assert list(Path().iterdir()) == []
+
+
 def test_quick_is_two_architectures_on_level_1_with_three_seeds(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--quick", "--dry-run"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    assert main(["--quick", "--dry-run", "--commands"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
     assert len(lines) == 6
     assert all("level_1_basic" in line for line in lines)
     for architecture in ("trxl", "fast_dynamics"):
