@@ -561,7 +561,7 @@ def test_quick_is_two_architectures_on_level_1_with_three_seeds(here: Here, caps
     lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
     assert len(lines) == 6
     assert all("level_1_basic" in line for line in lines)
-    for architecture in ("trxl", "fast_dynamics"):
+    for architecture in ("trxl", "transformer"):
         assert sum(f"arch_type={architecture} " in line for line in lines) == 3
 
 
