@@ -124,11 +124,11 @@ class Here:
 
     slots = 1
 
-    def __init__(self, results: Path | None = None) -> None:
-        """Look at the results file `results`, if given, whenever a command starts."""
-        self._results = results
+    def __init__(self) -> None:
         self.done: list[str] = []
         self.faults: dict[str, str] = {}
+        self.results: Path | None = None
+        """Looked at whenever a command starts."""
         self.results_seen: list[int] = []
         self._command: Command | None = None
 
@@ -151,8 +151,8 @@ class Here:
             command.log_file.parent.mkdir(parents=True, exist_ok=True)
             command.log_file.write_text(f"error: {fault}\n")
             return [Ended(command, 1)]
-        if self._results is not None:
-            self.results_seen.append(len(read_results(self._results).runs))
+        if self.results is not None:
+            self.results_seen.append(len(read_results(self.results).runs))
         try:
             return [Ended(command, resolve(command.words).execute())]
         except RunError:

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from experiments.recipes.benchmark_architectures import run_benchmark
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import LEVELS
 from experiments.recipes.benchmark_architectures.run_benchmark import main
@@ -31,15 +30,8 @@ RESULTS = OUTPUT / "benchmark_results.json"
 SMALL = ("--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "2")
 
 
-@pytest.fixture
-def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Commands run in this process with stand-ins for training and evaluation."""
-    found = Here(RESULTS)
-    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: found)
-    return found
-
-
 def test_the_documented_structure(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    here.results = RESULTS
     assert main(SMALL) == 0
     record = json.loads(RESULTS.read_text())
     assert {"start_time", "end_time", "max_timesteps", "runs"} <= set(record)
@@ -341,12 +333,11 @@ def test_a_torn_reference_file_is_made_anew(here: Here) -> None:
 
 
 def test_a_folder_above_that_is_no_utf_8_costs_nothing(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / os.fsdecode(b"caf\xe9")
     place.mkdir()
     monkeypatch.chdir(place)
-    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: Here())
     assert main([*SMALL, "--architectures", "fast"]) == 0
     assert show([str(OUTPUT)]) == 0
     assert "<html" in (OUTPUT / "report.html").read_text()
@@ -425,10 +416,8 @@ def test_half_trained_runs_are_shown_and_not_compared(
     ],
 )
 def test_every_command_reads_a_folder_alike(
-    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, meant: str
+    here: Here, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, meant: str
 ) -> None:
-    here = Here()
-    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: here)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     words = [*SMALL[2:6], "--architectures", "fast", "--seeds", "1", f"--output-dir={given}"]
     assert main(words) == 0

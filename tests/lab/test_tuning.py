@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from experiments.recipes.benchmark_architectures import adaptive, run_benchmark, tuning
+from experiments.recipes.benchmark_architectures import adaptive, run_benchmark
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.seeds import TUNING_EVALUATION_SEED, TUNING_SEEDS
 from experiments.recipes.benchmark_architectures.tuning import grid, main
@@ -26,9 +26,8 @@ SMALL = ("--architectures", "vit,fast", "--vary", VARIED, "--timesteps", "200")
 
 
 @pytest.fixture
-def jobs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Stand-ins for training and evaluation: the hearts of a policy follow from the learning rate it had."""
-    found = Here()
+def jobs(here: Here, monkeypatch: pytest.MonkeyPatch) -> Here:
+    """The hearts of a policy follow from the learning rate it had."""
 
     def evaluate(player: Any, environments: Any, evaluation: Any, system: Any) -> dict[str, Any]:
         hearts = {"random": 0.0, "blind": 1.0, "reflex": 2.0, "scripted": 10.0}.get(str(player))
@@ -38,8 +37,7 @@ def jobs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
         return {name: environment_result(hearts, evaluation.worlds) for name in environments}
 
     monkeypatch.setattr(sys.modules["metta.rl.evaluate"], "evaluate", evaluate)
-    monkeypatch.setattr(tuning, "LocalExecutor", lambda slots: found)
-    return found
+    return here
 
 
 def configurations() -> dict[str, Any]:

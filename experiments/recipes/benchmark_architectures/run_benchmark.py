@@ -28,7 +28,7 @@ from metta.base.flags import Parser
 from metta.base.provenance import cores
 from metta.lab.benchmark import Benchmark
 from metta.lab.decide import RetryPolicy
-from metta.lab.executors.local import LocalExecutor
+from metta.lab.executors import local
 from metta.lab.plan import id_part, plan
 from metta.lab.study import Study
 
@@ -82,7 +82,7 @@ def _benchmark(words: list[str]) -> int:
     if given.dry_run:
         print_commands(study.runs)
         return 0
-    return study.execute(LocalExecutor(study.parallel))
+    return study.execute(local.LocalExecutor(study.parallel))
 
 
 def _parser() -> argparse.ArgumentParser:
