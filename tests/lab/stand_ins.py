@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from metta.analysis.gather import Gathered
-from metta.analysis.results import read_results
+from metta.analysis.results import EvaluationRecord, RunRecord, TrainingRecord, read_results
 from metta.base.errors import RunError
 from metta.cli.main import resolve
 from metta.lab.executors.contract import Command, Ended
@@ -98,6 +98,32 @@ def environment_result(hearts: float, episodes: int) -> dict[str, Any]:
             for number in range(episodes)
         ],
     }
+
+
+def run_record(architecture: str, seed: int = 0, **changes: Any) -> RunRecord:
+    """Of a run on level 1 that was trained and evaluated; `changes` are of its training, `results` its evaluation's."""
+    training = {
+        "architecture": architecture,
+        "level": "level_1_basic",
+        "seed": seed,
+        "run_name": f"x.{architecture}.level_1_basic.s{seed}",
+        "command": "uv run ...",
+        "start_time": "2026-01-01T00:00:00+00:00",
+        "status": "success",
+        "duration_seconds": 1.0,
+        "error": None,
+        "timesteps": 1000,
+        "total_timesteps": 1000,
+        "run_folder": "x",
+        "settings": "one",
+    }
+    evaluation = {"status": "success", "duration_seconds": None, "results": changes.pop("results", {}), "error": None}
+    return RunRecord(
+        run_number=1,
+        total_runs=1,
+        training=TrainingRecord.parse(training | changes),
+        evaluation=EvaluationRecord.parse(evaluation),
+    )
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> Bench:

@@ -184,37 +184,6 @@ def test_the_forecast_from_measured_speeds(here: Here, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--local", "--resource", "partition=gpu"], "--resource is for --launcher slurm and --launcher skypilot"),
-        (["--launcher", "slurm", "--resource", "partition"], "--resource 'partition' is not KEY=VALUE"),
-        (["--launcher", "slurm", "--resource", "time=long"], "--resource time=long must be a whole number of minutes"),
-        (["--launcher", "slurm", "--resource", "qos=a", "--resource", "qos=b"], "--resource qos is given twice"),
-        (["--launcher", "slurm", "--cpus-per-job", "0"], "--cpus-per-job must be at least 1"),
-        (["--launcher", "slurm", "--local"], "exclude each other"),
-        (["--local", "--experiment-id", "../x"], "use letters, digits, _ and - only"),
-        (["--local", "--architectures", "vitt"], "did you mean 'vit'"),
-        (["--local", "--timesteps", "0"], "--timesteps must be at least 1"),
-        (["--local", "--max-parallel", "0"], "--max-parallel must be at least 1"),
-        (["--local", "--retries", "-1"], "--retries must be at least 0"),
-        (["--local", "--heartbeat-timeout", "1"], "--heartbeat-timeout must be at least 30"),
-        (["--local", "--results-root", "bucket://x/y"], "use s3://, gs:// or az://, or a local path"),
-        (["--local", "trainer.learning_rate=-1"], "greater than 0"),
-        (["--local", "evaluate=false"], "evaluate cannot be set"),
-        (["--unknown"], "unrecognized arguments"),
-    ],
-)
-def test_wrong_flags_get_one_sentence_and_write_nothing(
-    here: Here, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
-) -> None:
-    assert main([*SMALL, *words]) == 2
-    error = capsys.readouterr().err
-    assert sentence in error
-    assert error.count("\n") == 1
-    assert list(Path().iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
         (
             [],
             "--launcher skypilot, the default, needs the package skypilot: run `uv sync --group skypilot`",
@@ -318,17 +287,3 @@ def test_further_seeds_go_to_neighbours_until_they_are_decided(
     assert main(words) == 0
     assert here.done == []
     assert Counter(run.training.architecture for run in read_results(RESULTS).runs) == seeds
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["--until-decided", "0"], "--until-decided must be at least 1"),
-        (["--until-decided", "5", "--skip-training"], "leave out --skip-training"),
-    ],
-)
-def test_wrong_ways_to_ask_for_further_seeds(
-    here: Here, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
-) -> None:
-    assert main([*LOCAL, *words]) == 2
-    assert sentence in capsys.readouterr().err

@@ -494,37 +494,6 @@ def test_a_full_disk_between_runs_costs_nothing(
     assert len(read_results(RESULTS).runs) == 4
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["--architectures", "vitt"], "did you mean 'vit'"),
-        (["--architectures", ","], "names nothing"),
-        (["--levels", "level_1"], "did you mean 'level_1_basic'"),
-        (["--max-timesteps", "-5"], "--max-timesteps must be at least 1"),
-        (["--max-timesteps", "many"], "invalid int value"),
-        (["--seeds", "0"], "--seeds must be at least 1"),
-        (["--parallel", "0"], "--parallel must be at least 1"),
-        (["--first-seed", "-1"], "--first-seed must be at least 0"),
-        (["--unknown"], "unrecognized arguments"),
-        (["trainer.learning_rat=1"], "did you mean 'trainer.learning_rate'"),
-        (["trainer.learning_rate=-1"], "greater than 0"),
-        (["--max-timesteps", "2000000000000000"], "less than or equal to 1000000000000000"),
-        (["--first-seed", str(2**63 - 2)], f"seed: input should be less than {2**63}"),
-        (["--output-dir", "~no-such-user/x"], "there is no home folder for ~no-such-user"),
-        (["--output-dir", "a_file"], "cannot write to the folder a_file"),
-    ],
-)
-def test_wrong_flags_get_one_sentence_and_write_nothing(
-    here: Here, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
-) -> None:
-    Path("a_file").write_text("")
-    assert main(["--architectures", "vit", "--levels", "level_1_basic", *words]) == 2
-    error = capsys.readouterr().err
-    assert sentence in error
-    assert error.count("\n") == 1
-    assert [path.name for path in Path().iterdir()] == ["a_file"]
-
-
 def test_dry_run_prints_every_command_and_writes_nothing(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--dry-run"]) == 0
     lines = capsys.readouterr().out.splitlines()

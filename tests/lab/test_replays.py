@@ -83,8 +83,3 @@ def test_what_processes_could_not_write_is_said(here: Here) -> None:
 def test_wrong_flags_get_one_sentence(words: list[str], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         replays.main(["nowhere", *words])
-
-
-def test_an_unknown_choice_is_refused(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*SMALL, "--replays", "some"]) == 2
-    assert "--replays" in capsys.readouterr().err
