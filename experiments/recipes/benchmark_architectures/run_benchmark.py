@@ -30,7 +30,7 @@ from metta.base.flags import Parser
 from metta.base.provenance import cores
 from metta.lab.benchmark import Benchmark
 from metta.lab.decide import RetryPolicy
-from metta.lab.executors.local import LocalExecutor
+from metta.lab.executors import local
 from metta.lab.plan import id_part, plan
 from metta.lab.study import Study
 
@@ -84,7 +84,7 @@ def _benchmark(words: list[str]) -> int:
     if given.dry_run:
         print_forecast(study, given)
         return 0
-    return study.execute(LocalExecutor(study.parallel))
+    return study.execute(local.LocalExecutor(study.parallel))
 
 
 def _parser() -> argparse.ArgumentParser:
