@@ -13,8 +13,6 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from statistics import fmean
 
-import numpy as np
-
 from metta.base.errors import InputError
 from metta.base.files import read_json
 from metta.base.provenance import REPOSITORY, cores, machine
@@ -126,6 +124,8 @@ def ledger_speeds(measured: Speeds, threads: int) -> dict[str, Speed]:
 
 def gigaflops() -> float:
     """Billions of operations per second of one thread that multiplies small matrices; the best of many tries."""
+    import numpy as np  # here, because `--help` need not wait for it
+
     matrix, best = np.ones((64, 64), np.float32), float("inf")
     for _ in range(200):
         started = time.perf_counter()

@@ -13,7 +13,6 @@ from metta.base.job import Job
 from metta.base.stopping import interruptible
 from metta.rl.resolved_player import EpisodeConfig, ResolvedPlayer, choose, fixed_by_path, with_players
 from metta.sim.config import SimConfig
-from metta.sim.limits import can_attack
 
 if TYPE_CHECKING:
     from metta.play.table import Seat
@@ -67,7 +66,7 @@ class PlayJob(Job):
         for who, agents in _by_player(chosen).items():
             facts.append((f"agents {', '.join(map(str, agents))}", f"{who.name}: {who.player}"))
         with (
-            PlayServer(table, play_page(title, facts, config.steer, can_attack(sim)), config.port) as server,
+            PlayServer(table, play_page(title, facts, config.steer, sim.can_attack), config.port) as server,
             interruptible(),
         ):
             print(f"{title}. Open this address in a browser on this machine; Ctrl-C ends it:\n{server.url}", flush=True)

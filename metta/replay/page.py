@@ -15,7 +15,6 @@ from metta.replay.recording import Recording
 from metta.replay.thumbnail import thumbnail
 from metta.sim.config import SimConfig
 from metta.sim.constants import ACTION_NAMES, ORIENTATION_NAMES
-from metta.sim.limits import can_attack
 
 PACKAGES = ("metta.replay",)
 HINT = "Space plays and stops, arrow keys step, n and p choose an agent; or click one on the map or its row."
@@ -71,7 +70,7 @@ def header(
         "places": [list(place) for place in places],
         "signs": {name: sign_of(name) for _, _, name in places},
         "colours": [agent_colour(agent) for agent in range(sim.num_agents)],
-        "combat": can_attack(sim),
+        "combat": sim.can_attack,
         "window": [sim.obs_height, sim.obs_width],
     }
 

@@ -25,7 +25,6 @@ from metta.base.addresses import PLAYERS
 from metta.base.files import holder, locked
 from metta.cli.main import resolve
 from metta.lab import controller
-from metta.lab.decide import RetryPolicy
 from metta.lab.executors import local
 from tests.lab.stand_ins import Bench, Here, environment_result
 
@@ -40,16 +39,6 @@ RUNS = 3 * len(ARCHITECTURES) * len(LEVELS)
 VIT, FAST = "x.vit.level_1_basic.s0", "x.fast.level_1_basic.s0"
 
 
-@pytest.fixture
-def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Commands run in this process with stand-ins for training and evaluation; nobody waits between tries."""
-    found = Here(RESULTS)
-    monkeypatch.setattr(local, "LocalExecutor", lambda slots, gpus: found)
-    monkeypatch.setattr(RetryPolicy, "pause", lambda self, attempts: 0.0)
-    monkeypatch.setattr(local, "visible_gpus", list)
-    return found
-
-
 def test_one_job_per_run_after_the_reference_players(here: Here) -> None:
     assert main(LOCAL) == 0
     assert here.done == [*(f"{player} on level_1_basic" for player in PLAYERS), VIT, FAST]
@@ -62,27 +51,18 @@ def test_one_job_per_run_after_the_reference_players(here: Here) -> None:
     )
 
 
-def test_the_same_results_as_run_benchmark(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other command on the same folder finds everything done and writes the same records."""
-    main(LOCAL)
-    first = read_results(RESULTS)
-    here.done.clear()
-    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: here)
+@pytest.mark.parametrize("first", ["run_benchmark", "adaptive"])
+def test_either_command_finds_done_what_the_other_did(here: Here, first: str) -> None:
+    """And writes the same records."""
     words = ["--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "1"]
-    assert run_benchmark.main([*words, "--output-dir", str(OUTPUT)]) == 0
+    commands = [lambda: run_benchmark.main([*words, "--output-dir", str(OUTPUT)]), lambda: main(LOCAL)]
+    records = []
+    for command in commands if first == "run_benchmark" else reversed(commands):
+        here.done.clear()
+        assert command() == 0
+        records.append(read_results(RESULTS).runs)
     assert here.done == []
-    assert read_results(RESULTS).runs == first.runs
-
-
-def test_what_run_benchmark_began_is_continued(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: here)
-    words = ["--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "1"]
-    assert run_benchmark.main([*words, "--output-dir", str(OUTPUT)]) == 0
-    first = read_results(RESULTS)
-    here.done.clear()
-    assert main(LOCAL) == 0
-    assert here.done == []
-    assert read_results(RESULTS).runs == first.runs
+    assert records[0] == records[1]
 
 
 def test_a_run_that_fails_each_time_is_listed_with_its_cause(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
@@ -214,37 +194,6 @@ def test_the_forecast_from_measured_speeds(here: Here, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--local", "--resource", "partition=gpu"], "--resource is for --launcher slurm and --launcher skypilot"),
-        (["--launcher", "slurm", "--resource", "partition"], "--resource 'partition' is not KEY=VALUE"),
-        (["--launcher", "slurm", "--resource", "time=long"], "--resource time=long must be a whole number of minutes"),
-        (["--launcher", "slurm", "--resource", "qos=a", "--resource", "qos=b"], "--resource qos is given twice"),
-        (["--launcher", "slurm", "--cpus-per-job", "0"], "--cpus-per-job must be at least 1"),
-        (["--launcher", "slurm", "--local"], "exclude each other"),
-        (["--local", "--experiment-id", "../x"], "use letters, digits, _ and - only"),
-        (["--local", "--architectures", "vitt"], "did you mean 'vit'"),
-        (["--local", "--timesteps", "0"], "--timesteps must be at least 1"),
-        (["--local", "--max-parallel", "0"], "--max-parallel must be at least 1"),
-        (["--local", "--retries", "-1"], "--retries must be at least 0"),
-        (["--local", "--heartbeat-timeout", "1"], "--heartbeat-timeout must be at least 30"),
-        (["--local", "--results-root", "bucket://x/y"], "use s3://, gs:// or az://, or a local path"),
-        (["--local", "trainer.learning_rate=-1"], "greater than 0"),
-        (["--local", "evaluate=false"], "evaluate cannot be set"),
-        (["--unknown"], "unrecognized arguments"),
-    ],
-)
-def test_wrong_flags_get_one_sentence_and_write_nothing(
-    here: Here, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
-) -> None:
-    assert main([*SMALL, *words]) == 2
-    error = capsys.readouterr().err
-    assert sentence in error
-    assert error.count("\n") == 1
-    assert list(Path().iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
         (
             [],
             "--launcher skypilot, the default, needs the package skypilot: run `uv sync --group skypilot`",
@@ -348,17 +297,3 @@ def test_further_seeds_go_to_neighbours_until_they_are_decided(
     assert main(words) == 0
     assert here.done == []
     assert Counter(run.training.architecture for run in read_results(RESULTS).runs) == seeds
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["--until-decided", "0"], "--until-decided must be at least 1"),
-        (["--until-decided", "5", "--skip-training"], "leave out --skip-training"),
-    ],
-)
-def test_wrong_ways_to_ask_for_further_seeds(
-    here: Here, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
-) -> None:
-    assert main([*LOCAL, *words]) == 2
-    assert sentence in capsys.readouterr().err

@@ -37,8 +37,8 @@ COMMAND = Command("x.vit.level_1_basic.s0", ("a.b.train", "run=x"), Path("log.tx
 class Near(Here):
     """Runs a command when it is started, so that there may be several."""
 
-    def __init__(self, results: Path) -> None:
-        super().__init__(results)
+    def __init__(self) -> None:
+        super().__init__()
         self._ended: list[Ended] = []
 
     def start(self, command: Command) -> None:
@@ -71,7 +71,7 @@ def server(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
     monkeypatch.setattr(SkyPilotExecutor, "seconds_between_questions", 0.05)
     monkeypatch.setattr(controller, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(RetryPolicy, "pause", lambda self, attempts: 0.0)
-    monkeypatch.setattr(skypilot, "LocalExecutor", lambda slots: Near(OUTPUT / "benchmark_results.json"))
+    monkeypatch.setattr(skypilot, "LocalExecutor", lambda slots: Near())
     fsspec.filesystem("memory").store.clear()
     from sky.server import common
 
