@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent
 UV_VERSION = "0.13.0"
 OLDEST_UV = (0, 8)
 PIN_HEADING = "# Every dependency, direct and indirect; written by `python3 tasks.py pin`."
-BENCHMARKS = ("sim", "training", "scaling", "evaluation", "memory", "parts", "startup")
+BENCHMARKS = ("sim", "training", "scaling", "evaluation", "memory", "parts", "startup", "result")
 QUICK = ["python", "experiments/recipes/benchmark_architectures/run_benchmark.py", "--quick"]
 
 

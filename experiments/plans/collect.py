@@ -1,7 +1,7 @@
 """Keeps evaluations of plans: `uv run python -m experiments.plans.collect ARCHIVE...` adds rows to learning_runs.csv.
 
-A row is one evaluation of a finished run. The table that is printed has the mean over seeds per variant. Without an
-archive it is only printed. Rows of the same run replace each other.
+A row is one evaluation of a finished run. The table that is printed has the mean over seeds per variant, and those of
+docs/protocol.md are written anew. Rows of the same run replace each other.
 """
 
 import csv
@@ -9,18 +9,23 @@ import io
 import json
 import statistics
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.plans.learning import ABLATIONS, CURRICULA, LEVELS, Settings, label, words
+from metta.analysis.intervals import estimate
 from metta.analysis.summary import aligned_table
 from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.files import write_atomically
 from metta.base.flags import Parser
+from metta.base.markers import between_markers
+from metta.base.provenance import REPOSITORY
 from metta.lab.archive import read_archive
 
 FILE = Path(__file__).parent / "learning_runs.csv"
+PAGE = REPOSITORY / "docs" / "protocol.md"
 COLUMNS = (
     *("variant", "architecture", "level", "seed", "environment", "hearts_per_agent"),
     *("timesteps", "training_seconds", "commit", "trainer"),
@@ -43,6 +48,8 @@ def main() -> int:
         writer.writerows(rows[key] for key in sorted(rows))
         write_atomically(FILE, text.getvalue())
     print("\n".join(table(rows)))
+    for name, part in page_parts(rows).items():
+        between_markers(PAGE, name, part)
     return 0
 
 
@@ -77,6 +84,26 @@ def rows_of(record: Mapping[str, Any]) -> Iterator[Row]:
             "commit": str(record["starts"][-1]["code"].get("commit")),
             "trainer": json.dumps(configuration["trainer"], sort_keys=True),
         }
+
+
+def page_parts(rows: Mapping[tuple[str, ...], Row]) -> dict[str, str]:
+    """Name -> the part of docs/protocol.md: hearts per agent of `fast` in `basic`, mean and interval over seeds."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for key in sorted(rows):
+        row = rows[key]
+        if (row["architecture"], row["environment"]) == ("fast", "basic"):
+            found.setdefault((row["variant"], row["level"]), []).append(float(row["hearts_per_agent"]))
+
+    def part(variants: Mapping[str, Settings], levels: Sequence[int]) -> str:
+        head = ["", "settings", *(f"level {level}" for level in levels)]
+        lines = []
+        for name, settings in variants.items():
+            hearts = [found.get((label(name), LEVELS[level])) for level in levels]
+            cells = ["" if values is None else estimate(values, lowest=0.0).text(2) for values in hearts]
+            lines.append([name, "<br>".join(f"`{word}`" for word in words(settings)), *cells])
+        return "\n".join(aligned_table(head, lines))
+
+    return {"ablation": part(ABLATIONS, (1, 3, 5)), "curriculum": part(CURRICULA, (5,))}
 
 
 def table(rows: Mapping[tuple[str, ...], Row]) -> list[str]:

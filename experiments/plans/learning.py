@@ -1,6 +1,6 @@
 """The runs that the settings of docs/protocol.md are chosen on, most important first, as a plan of batch.py.
 
-    uv run python -m experiments.plans.learning [candidates|ablation|rates] > plan.txt
+    uv run python -m experiments.plans.learning [candidates|ablation|rates|curriculum|quick] > plan.txt
     uv run experiments/recipes/benchmark_architectures/batch.py plan.txt --archive runs.tar.gz --cpu-jobs 2
     uv run python -m experiments.plans.collect runs.tar.gz
 
@@ -51,12 +51,17 @@ ABLATIONS: dict[str, Settings] = {
 }
 """Each piece taken away from the rest."""
 
+CURRICULA: dict[str, Settings] = {
+    f"curriculum {sampler}": {"curriculum.sampler": sampler} for sampler in ("learning_progress", "uniform", "off")
+}
+"""How the training episodes of level 5 are drawn."""
+
 RATES = (0.001, 0.002, 0.003)
 
 
 def main() -> None:
     """Print the parts asked for, or all."""
-    parts = {"candidates": candidates, "ablation": ablation, "rates": rates}
+    parts = {"candidates": candidates, "ablation": ablation, "rates": rates, "curriculum": curriculum, "quick": quick}
     parser = Parser("python -m experiments.plans.learning", str(__doc__))
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)} (default: all)")
     chosen = parser.parse_args().parts or list(parts)
@@ -84,6 +89,16 @@ def rates() -> Iterator[str]:
     yield from _grid(tuple(ARCHITECTURES), (1,), settings)
 
 
+def curriculum() -> Iterator[str]:
+    """The worth of level 5's curriculum."""
+    yield from _grid(("fast",), (5,), CURRICULA)
+
+
+def quick() -> Iterator[str]:
+    """Whether the pair of `run_benchmark.py --quick` separates."""
+    yield from _grid(("trxl", "transformer"), (1,), {"quick": {}})
+
+
 def _grid(architectures: Sequence[str], levels: Sequence[int], variants: Mapping[str, Settings]) -> Iterator[str]:
     for seed in SEEDS:
         for name, settings in variants.items():
@@ -94,12 +109,19 @@ def _grid(architectures: Sequence[str], levels: Sequence[int], variants: Mapping
 
 def line(name: str, architecture: str, level: str, seed: int, settings: Settings) -> str:
     """One run of the plan; `name` says what is varied."""
-    trainer = {"total_timesteps": BUDGET, "curve_points": 0, **settings}
-    words = [f"trainer.{key}={str(value).lower()}" for key, value in trainer.items()]
-    label = re.sub(r"[^a-z0-9]+", "_", name)
-    return " ".join(
-        [architecture, level, str(seed), f"experiment={label}", *words, f"evaluation.seed={TUNING_EVALUATION_SEED}"]
-    )
+    given = words({"total_timesteps": BUDGET, "curve_points": 0, **settings})
+    experiment = f"experiment={label(name)}"
+    return " ".join([architecture, level, str(seed), experiment, *given, f"evaluation.seed={TUNING_EVALUATION_SEED}"])
+
+
+def words(settings: Settings) -> list[str]:
+    """Settings as they are typed; those without a dot are the trainer's."""
+    return [f"{key if '.' in key else f'trainer.{key}'}={str(value).lower()}" for key, value in settings.items()]
+
+
+def label(name: str) -> str:
+    """A variant's name as a part of its runs' names."""
+    return re.sub(r"[^a-z0-9]+", "_", name)
 
 
 if __name__ == "__main__":

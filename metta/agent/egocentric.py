@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from metta.agent.front import NUM_GLOBAL_TOKENS, ORIENTATION_FEATURE, STEPS, centre_of
+from metta.agent.front import NUM_GLOBAL_TOKENS, STEPS, centre_of
 from metta.agent.path import at_hand
 from metta.agent.spec import EnvironmentSpec
 from metta.agent.table import Table
+from metta.sim.constants import FEATURE_LAST_ACTION, FEATURE_LAST_ACTION_ARGUMENT, FEATURE_ORIENTATION
 
-LAST_ACTION_FEATURE, LAST_ARGUMENT_FEATURE = 8, 9
 BYTES = 256
 SAME, ORIENTATION, ACTION = 0, 1, 2
 """How a value is turned: rows of `turned_values`."""
@@ -54,7 +54,7 @@ def orientations(observations: Tensor, spec: EnvironmentSpec) -> Tensor:
 
 def _orientations_with_tensor_operations(observations: Tensor, spec: EnvironmentSpec) -> Tensor:
     location, feature, value = observations.unbind(-1)
-    own = (location == centre_of(spec)) & (feature == ORIENTATION_FEATURE)
+    own = (location == centre_of(spec)) & (feature == FEATURE_ORIENTATION)
     first = own.to(torch.uint8).argmax(-1, keepdim=True)
     found = value.gather(-1, first) * own.gather(-1, first)
     return (found * (found < len(STEPS))).squeeze(-1).long()
@@ -65,7 +65,7 @@ def _orientations_with_a_loop(observations: Tensor, spec: EnvironmentSpec) -> Te
 
     flat_nM3 = observations.reshape(-1, *observations.shape[-2:])
     result_n = torch.empty(len(flat_nM3), dtype=torch.int64)
-    find_orientations(flat_nM3.numpy(), centre_of(spec), ORIENTATION_FEATURE, len(STEPS), result_n.numpy())
+    find_orientations(flat_nM3.numpy(), centre_of(spec), FEATURE_ORIENTATION, len(STEPS), result_n.numpy())
     return result_n.view(observations.shape[:-2])
 
 
@@ -79,10 +79,10 @@ def _with_a_loop(observations_nM3: Tensor, spec: EnvironmentSpec) -> Tensor:
         centre_of(spec),
         turned_places(spec).numbers,
         turned_values(spec).numbers,
-        ORIENTATION_FEATURE,
+        FEATURE_ORIENTATION,
         spec.num_features if spec.front_view else BYTES,
-        LAST_ACTION_FEATURE,
-        LAST_ARGUMENT_FEATURE,
+        FEATURE_LAST_ACTION,
+        FEATURE_LAST_ACTION_ARGUMENT,
         NUM_GLOBAL_TOKENS,
         result_nM3.numpy(),
     )
@@ -94,17 +94,17 @@ def with_tensor_operations(observations_nM3: Tensor, spec: EnvironmentSpec) -> T
     device = observations_nM3.device
     facing_n1 = _orientations_with_tensor_operations(observations_nM3, spec).unsqueeze(1)
     location, feature, value = observations_nM3.unbind(-1)
-    kind = (feature == ORIENTATION_FEATURE) & (location != centre_of(spec))
+    kind = (feature == FEATURE_ORIENTATION) & (location != centre_of(spec))
     if spec.front_view:
-        kind = kind | (feature == ORIENTATION_FEATURE + spec.num_features)
+        kind = kind | (feature == FEATURE_ORIENTATION + spec.num_features)
     kind = kind.to(torch.uint8) * ORIENTATION
     # An action is a move if it looks different to an agent that faces another way.
     turned = turned_values(spec).on(device, torch.uint8)
     global_rows = slice(0, NUM_GLOBAL_TOKENS)
-    is_action = feature[:, global_rows] == LAST_ACTION_FEATURE
+    is_action = feature[:, global_rows] == FEATURE_LAST_ACTION
     action_n1 = (value[:, global_rows] * is_action).amax(1, keepdim=True)
     moved_n1 = turned[ACTION, 1].take(action_n1.long()) != action_n1
-    is_argument = (feature[:, global_rows] == LAST_ARGUMENT_FEATURE) & moved_n1
+    is_argument = (feature[:, global_rows] == FEATURE_LAST_ACTION_ARGUMENT) & moved_n1
     kind[:, global_rows] = is_action * ACTION + is_argument * ORIENTATION
     values = turned.view(-1).take((kind.long() * len(STEPS) + facing_n1) * BYTES + value)
     places = turned_places(spec).on(device, torch.uint8)

@@ -18,11 +18,10 @@ from torch import Tensor
 from metta.agent.path import at_hand
 from metta.agent.spec import EnvironmentSpec
 from metta.agent.table import Table
+from metta.sim.constants import FEATURE_ORIENTATION
 
 NUM_GLOBAL_TOKENS = 4
 """The first rows of every observation: completion, last action, its argument, last reward."""
-
-ORIENTATION_FEATURE = 3
 
 STEPS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 """Rows and columns from an agent to the cell in front, by orientation: north, south, west, east."""
@@ -49,7 +48,7 @@ def _with_a_loop(observations_nM3: Tensor, spec: EnvironmentSpec) -> Tensor:
         observations_nM3.numpy(),
         centre_of(spec),
         _places_in_front(spec).numbers,
-        ORIENTATION_FEATURE,
+        FEATURE_ORIENTATION,
         NUM_GLOBAL_TOKENS,
         spec.num_features,
         result_nM3.numpy(),
@@ -64,7 +63,7 @@ def with_tensor_operations(observations_nM3: Tensor, spec: EnvironmentSpec) -> T
     location, feature, value = observations_nM3.unbind(-1)
     index_M, late_M, none, end = (table.on(device, torch.int64) for table in _numbers(M))
     # Place in the observation and value as one number: the least of them is that of the first such token.
-    own = (location == centre_of(spec)) & (feature == ORIENTATION_FEATURE)
+    own = (location == centre_of(spec)) & (feature == FEATURE_ORIENTATION)
     first_n1 = torch.where(own, torch.add(value, index_M, alpha=256), none).amin(1, keepdim=True)
     orientation_n1 = first_n1.bitwise_and(255)
     places, moves = _in_front(spec)

@@ -9,10 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from metta.agent.egocentric import LAST_ACTION_FEATURE, turn, turn_back
+from metta.agent.egocentric import turn, turn_back
 from metta.agent.front import NUM_GLOBAL_TOKENS, add_front_tokens
 from metta.agent.spec import EnvironmentSpec
 from metta.agent.state import State
+from metta.sim.constants import FEATURE_LAST_ACTION
 
 
 class PolicyOutput(NamedTuple):
@@ -140,6 +141,6 @@ def last_action(observations: Tensor, spec: EnvironmentSpec, like: Tensor) -> Te
         [B, T, 1]; 0 where the observation has no such token.
     """
     feature, value = observations[:, :, :NUM_GLOBAL_TOKENS, 1], observations[:, :, :NUM_GLOBAL_TOKENS, 2]
-    action = ((feature == LAST_ACTION_FEATURE) * value).sum(2, keepdim=True)
-    scale = spec.feature_scales[LAST_ACTION_FEATURE] if spec.num_features > LAST_ACTION_FEATURE else 1.0
+    action = ((feature == FEATURE_LAST_ACTION) * value).sum(2, keepdim=True)
+    scale = spec.feature_scales[FEATURE_LAST_ACTION] if spec.num_features > FEATURE_LAST_ACTION else 1.0
     return action.to(like.dtype) / scale

@@ -261,7 +261,7 @@ def _shape(who: Sequence[str]) -> altair.Shape:
 
 
 def _dashes(who: Sequence[str]) -> altair.StrokeDash:
-    return altair.StrokeDash("who:N", scale=_own(who, DASHES), title=None, legend=None)
+    return altair.StrokeDash("who:N", scale=_own(who, DASHES), title=None)
 
 
 def _own(who: Sequence[str], values: Sequence[Any]) -> altair.Scale:

@@ -62,7 +62,7 @@ RATING = Metric(
 REWARD_CURVE, HEARTS_CURVE = "rollout/reward_per_step", "held_out/hearts_per_agent"
 """Names in `metrics.jsonl`."""
 CURRICULUM = "curriculum/"
-"""Begin of the names of a curriculum's metrics."""
+"""Prefix of the names of a curriculum's metrics."""
 CURVES = {
     HEARTS_CURVE: HEARTS._replace(
         meaning="Each point is a few full episodes on held-out maps, the same for all runs, played in training."

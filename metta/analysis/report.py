@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metta.analysis.command import results_parser
-from metta.analysis.figures import png, svg
+from metta.analysis.figures import Figure, png, svg
 from metta.analysis.file_memory import FileMemory
-from metta.analysis.findings import find
+from metta.analysis.findings import Findings, find
 from metta.analysis.frames import results_frame
 from metta.analysis.gather import Gathered, combine, gather
 from metta.analysis.page import Report, page
 from metta.analysis.results import REPORT_NAME, BenchmarkResults
+from metta.analysis.scoreboard import ladder_figure
 from metta.analysis.topics import all_sections, cost, learning, levels, result
 from metta.base.addresses import local_path
 from metta.base.endings import report_errors
@@ -50,16 +51,15 @@ def report(benchmark: Gathered, home: Path) -> Report:
     return page(benchmark, result.title(benchmark), headline, result.status(benchmark), sections)
 
 
-def published_figures(benchmark: Gathered) -> dict[str, str]:
-    """Name -> SVG of the figures that stand by themselves: curves and hearts by level, ladder, efficiency, cost."""
-    found = find(benchmark)
+def published_figures(benchmark: Gathered, found: Findings) -> dict[str, Figure]:
+    """Name -> the figures of docs/results.md: the ladder, curves and hearts by level, efficiency, cost."""
     made = [
+        *([ladder_figure(benchmark)] if len(benchmark.levels) > 1 else []),
         *(figure for level in benchmark.levels for figure in levels.figures(benchmark, level)),
-        *(result.figures(benchmark, found) if len(found.compared_levels) > 1 else []),
         *learning.efficiency_figures(benchmark, learning.learning_of(benchmark)),
         *cost.figures(benchmark, found),
     ]
-    return {figure.name: svg(figure.spec) for figure in made}
+    return {figure.name: figure for figure in made}
 
 
 def _write(made: Report, benchmark: Gathered, output: Path) -> Path:

@@ -1,10 +1,12 @@
 """The published runs in Markdown: the scoreboard of README.md, and the pages of docs/results.md; pure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
+from metta.analysis.blocks import file_part
+from metta.analysis.figures import Axis, Figure, lines
 from metta.analysis.findings import Findings, cost_of
 from metta.analysis.gather import Gathered
 from metta.analysis.metrics import HEARTS
@@ -22,6 +24,8 @@ class Group(NamedTuple):
     steps: int
     benchmark: Gathered
     found: Findings
+    figures: Mapping[str, Figure]
+    """Name -> figure that lies in `published/<agent-steps>/figures/` as SVG."""
 
 
 def scoreboard(groups: Sequence[Group]) -> str:
@@ -75,10 +79,21 @@ def _group(group: Group) -> list[str]:
     benchmark, found = group.benchmark, group.found
     parts = [f"## {group.steps:,} agent-steps per run"]
     parts.append("\n".join(f"- {sentence}" for sentence in verdict_sentences(benchmark, found)))
+    parts += _pictures(group, "ladder")
     for level in benchmark.levels:
         parts += _level(group, level)
     parts += ["### What it cost", _cost(benchmark)]
+    parts += _pictures(group, "cost_training_seconds", "cost_parameters", "cost_latency")
     return parts
+
+
+def _pictures(group: Group, *names: str) -> list[str]:
+    """Those of these figures that there are, each with its caption."""
+    return [
+        f"![{figure.title}](../published/{group.steps}/figures/{name}.svg)\n\n{figure.title}. {figure.caption}".strip()
+        for name in names
+        if (figure := group.figures.get(name))
+    ]
 
 
 def _level(group: Group, level: str) -> list[str]:
@@ -101,7 +116,9 @@ def _level(group: Group, level: str) -> list[str]:
     verdicts = found.level_verdicts.get(level, [])
     apart = sum(verdict.better is not None for verdict in verdicts)
     words = f"{apart} of {len(verdicts)} pairs are told apart." if verdicts else "Nobody is ranked."
-    return [f"### {level}", words, "\n".join(aligned_table(head, [cells for _, cells in rows]))]
+    part = file_part(level)
+    pictures = _pictures(group, f"hearts_{part}", f"hearts_per_agent_{part}", f"sample_efficiency_{part}")
+    return [f"### {level}", words, "\n".join(aligned_table(head, [cells for _, cells in rows])), *pictures]
 
 
 def _cost(benchmark: Gathered) -> str:
@@ -136,6 +153,24 @@ def _repetitions(pairs: Sequence[tuple[PublishedRun, PublishedRun]]) -> list[str
     )
     head = ["run", "agent-steps", "machine", "other machine", "hearts", "again", "difference"]
     return ["## The same run again", text, "\n".join(aligned_table(head, rows))]
+
+
+def ladder_figure(benchmark: Gathered) -> Figure:
+    """How much of the way from the blind to the reflex player everybody is on each level that they were trained on."""
+    means = [
+        {"who": name, "x": level, "y": share, "hearts": hearts.mean}
+        for name in benchmark.architectures
+        for level in benchmark.levels
+        if (hearts := benchmark.hearts_over_seeds(name, level))
+        and (share := _share(benchmark, level, hearts.mean)) is not None
+    ]
+    across, up = Axis("level"), Axis("of the way from blind to reflex")
+    return Figure(
+        "ladder",
+        "Every architecture up the ladder",
+        lines(benchmark.architectures, means, across, up, order=benchmark.levels),
+        "0 is the best player that sees nothing, 1 the player that remembers nothing. Means over seeds.",
+    )
 
 
 def _share(benchmark: Gathered, level: str, hearts: float) -> float | None:

@@ -139,7 +139,7 @@ def verdict(seeds: Sequence[EnvironmentResult], blind: EnvironmentResult) -> str
     count = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
     if all(_above_on_same_episodes(result, blind) for result in seeds):
         return f"above blind in each of {count}"
-    return f"not distinguishable from blind with {count}"
+    return f"not told apart from blind, {count}"
 
 
 def _above_on_same_episodes(result: EnvironmentResult, blind: EnvironmentResult) -> bool:
@@ -215,14 +215,18 @@ def summary_markdown(results: BenchmarkResults, width: int | None = None) -> str
 
 
 def _tables(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
-    """One table, or one for every level and evaluation environment where it would be too wide."""
+    """One table; where it would be too wide, two for every level and evaluation environment, without the reward."""
     whole = aligned_table(header, rows)
     if width is None or len(whole[0]) <= width:
         return whole
     lines: list[str] = []
     for level, environment in dict.fromkeys((row[1], row[2]) for row in rows):
-        own = [[row[0], *row[3:]] for row in rows if (row[1], row[2]) == (level, environment)]
-        lines += ["", f"{level}, {environment}:", "", *aligned_table([header[0], *header[3:]], own, width)]
+        own = [row for row in rows if (row[1], row[2]) == (level, environment)]
+        lines += ["", f"{level}, {environment}:"]
+        for columns in (("hearts per agent", "verdict"), ("seeds", "score", "training")):
+            places = [0, *map(header.index, columns)]
+            cells = [[row[place] for place in places] for row in own]
+            lines += ["", *aligned_table([header[place] for place in places], cells, width)]
     return lines[1:]
 
 

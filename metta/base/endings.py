@@ -1,5 +1,6 @@
 """How a command ends: its exit status, and one sentence for every expected fault."""
 
+import contextlib
 import io
 import sys
 from collections.abc import Callable
@@ -13,7 +14,7 @@ INPUT_ERROR = 2
 IN_USE = 75
 """Exit status when another process works on the run; the same command may succeed later."""
 STOPPED = 130
-"""Exit status of a job that was asked to stop (as a shell reports it after Ctrl-C)."""
+"""Exit status of a command that was asked to stop (as a shell reports it after Ctrl-C), or that nobody listens to."""
 
 
 def report_errors(command: Callable[[], int | None]) -> int:
@@ -27,15 +28,21 @@ def report_errors(command: Callable[[], int | None]) -> int:
     try:
         return command() or 0
     except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _tell(f"error: {error}")
         return IN_USE if isinstance(error, InUseError) else INPUT_ERROR
     except RunError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _tell(f"error: {error}")
         return RUN_ERROR
     except KeyboardInterrupt:
-        print("stopped.", file=sys.stderr)
+        _tell("stopped.")
         return STOPPED
     except BrokenPipeError:
         # The reader of our output (e.g. `head`) has closed it; say nothing more, also not at exit.
         sys.stdout = None
-        return RUN_ERROR
+        return STOPPED
+
+
+def _tell(sentence: str) -> None:
+    """On standard error, unless its terminal has gone."""
+    with contextlib.suppress(OSError):
+        print(sentence, file=sys.stderr)

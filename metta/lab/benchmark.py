@@ -1,10 +1,8 @@
 """The results of a benchmark, rewritten after every run, its report and its replays: a study's reducer."""
 
-import contextlib
 import shlex
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -21,11 +19,11 @@ from metta.analysis.results import (
 from metta.base.addresses import REFERENCES_FOLDER
 from metta.base.errors import InputError
 from metta.base.files import write_atomically
-from metta.base.provenance import cores, now
+from metta.base.provenance import cores, now, provenance
 from metta.lab.evaluation_key import RULES, marks_by_environment
 from metta.lab.identity import training_mark
 from metta.lab.records import References, benchmark_results, reference_results
-from metta.lab.report_writer import ReportWriter
+from metta.lab.report_writer import ReportWriter, Throttle
 from metta.lab.study import Study
 
 REPLAYS = ("none", "best", "all")
@@ -34,27 +32,6 @@ MANY_RUNS = 500
 """Up to so many, the results are rewritten after every run; beyond that it takes seconds."""
 WRITING_SHARE = 0.1
 """No more than this share of the time is spent on the results of many runs."""
-
-
-class Throttle:
-    """Keeps something that takes long to a share of the time."""
-
-    def __init__(self) -> None:
-        self._again_at = 0.0
-
-    def allows(self) -> bool:
-        """Whether it may be done now."""
-        return time.monotonic() >= self._again_at
-
-    @contextlib.contextmanager
-    def measured(self) -> Iterator[None]:
-        """Do it inside."""
-        before = time.monotonic()
-        try:
-            yield
-        finally:
-            after = time.monotonic()
-            self._again_at = after + (after - before) / WRITING_SHARE
 
 
 @dataclass
@@ -74,7 +51,7 @@ class Benchmark:
     _planned: list[Key] = field(default_factory=list)
     """The runs of this call, then those of earlier ones."""
     _start_time: str = ""
-    _throttle: Throttle = field(default_factory=Throttle)
+    _throttle: Throttle = field(default_factory=lambda: Throttle(WRITING_SHARE))
     _report: ReportWriter | None = None
 
     def begin(self, study: Study) -> None:
@@ -161,16 +138,22 @@ class Benchmark:
                 (self._report.finish if final else self._report.refresh)(results)
 
     def end(self, study: Study) -> str:
-        """Write the replays; returns the summary."""
-        from metta.analysis.summary import summary_markdown, terminal_width
+        """Write the replays; returns the result in a sentence, the summary, and what to do next."""
+        from metta.analysis.findings import find
+        from metta.analysis.gather import combine
+        from metta.analysis.summary import summary_markdown, terminal_width, wrapped
+        from metta.analysis.topics.result import headline
 
         if self.replays != "none":
             self._write_replays(study)
         file = study.output / FILE_NAME
         results = self._results(study, now())
-        summary = summary_markdown(results, terminal_width())
+        width = terminal_width()
+        benchmark = combine({file: results})
+        sentence = "\n".join(wrapped([headline(benchmark, find(benchmark))], width))
+        summary = summary_markdown(results, width)
         where = f"Results: {file}\nReport: {study.output / REPORT_NAME}"
-        return "\n\n".join([summary, where, *_next_commands(results, study.output)])
+        return "\n\n".join([sentence, summary, where, *_next_commands(results, study.output)])
 
     def owns(self, name: str) -> bool:
         """Results, reports, references, replays."""
@@ -185,15 +168,18 @@ class Benchmark:
             record.model_copy(update={"run_number": number})
             for number, record in enumerate(self._kept, start=len(study.runs) + 1)
         ]
+        records = own + kept
+        done = {record.training.key for record in records}
         return benchmark_results(
-            [record.model_copy(update={"total_runs": len(self._planned)}) for record in own + kept],
+            records,
             self._planned,
             {**self._kept_references, **reference_results(study.references)},
-            self._start_time,
-            end_time,
-            self.max_timesteps,
-            self.command,
             self.untuned,
+            start_time=self._start_time,
+            end_time=end_time if done.issuperset(self._planned) else None,  # an earlier call may have left some undone
+            max_timesteps=self.max_timesteps,
+            command=self.command,
+            provenance=provenance(),
         )
 
     def _write_replays(self, study: Study) -> None:

@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import InputError, InUseError, RunError
-from metta.base.files import read_json, reason, write_json
+from metta.base.files import read_json, reason, write_atomically, write_json
 from metta.base.run_files import CONFIGURATION, EVALUATION, LOG, MANIFEST, METRICS, STATUS
 
 T = TypeVar("T")
@@ -264,11 +264,8 @@ class Bucket:
             self._fs.makedirs(folder, exist_ok=True)
 
     def _put_here(self, name: str, data: bytes) -> None:
-        place = self.folder / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        part = place.with_name(f".{place.name}.{os.getpid()}.part")
-        part.write_bytes(data)
-        os.replace(part, place)
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.folder / name, data)
 
     def _note(self) -> dict[str, dict[str, Any]]:
         try:

@@ -46,8 +46,8 @@ class Task(Protocol):
     def look(self, active: bool) -> Look:
         """What its folder says; `active`: a job of this controller works on it. Raises `InputError` if damaged."""
 
-    def command(self, rank: Rank) -> Command:
-        """The job that does what is to be done next."""
+    def command(self) -> Command:
+        """The job that does all that is left to do."""
 
     def end_holder(self) -> None:
         """End the other process that works on it. Raises `RunError` if that cannot be done from here."""
@@ -221,7 +221,7 @@ class Controller:
     def _adopt(self) -> None:
         """Go on with the jobs of an earlier controller."""
         commands = [
-            memory.task.command(memory.state.rank)
+            memory.task.command()
             for memory in self._memories
             if memory.state.rank is not None and not memory.state.has_failed(self._policy)
         ]
@@ -246,7 +246,7 @@ class Controller:
         if look is None or look.rank is None or look.held or look.rank != before:
             return
         try:
-            self._executor.start(memory.task.command(look.rank))
+            self._executor.start(memory.task.command())
         except NotNowError:
             self._put(place, replace(memory.state, retry_at=self._clock() + self._policy.retry_seconds))
             return

@@ -4,9 +4,11 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from metta.base.errors import InputError, RunError
+from metta.base.output import say, saying
 from metta.base.run_files import METRICS
 from metta.lab.executors.contract import tail
 from metta.lab.log import duration_text
@@ -25,9 +27,10 @@ class Display:
     def say(self, line: str) -> None:
         """Print a line."""
         if self._live is None:
-            print(line, flush=True)
+            say(line)
         else:
-            self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
+            with saying():
+                self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def draw(self, summary: str, running: Sequence[tuple[str, RunFolder | None]]) -> None:
         """Redraw the table, about once a second.
@@ -47,16 +50,18 @@ class Display:
             table.add_column(heading, justify="left" if heading in ("job", "state") else "right", no_wrap=True)
         for name, folder in running:
             table.add_row(name, *cells(folder))
-        if self._live is None:
-            self._live = Live(table, auto_refresh=False, transient=True)
-            self._live.start()
-        self._live.update(table, refresh=True)
+        with saying():
+            if self._live is None:
+                self._live = Live(table, auto_refresh=False, transient=True)
+                self._live.start()
+            self._live.update(table, refresh=True)
 
     def close(self) -> None:
         """Remove the table."""
         if self._live is not None:
-            self._live.stop()
-            self._live = None
+            live, self._live = self._live, None
+            with suppress(BrokenPipeError), saying():
+                live.stop()
 
 
 def cells(folder: RunFolder | None) -> list[str]:

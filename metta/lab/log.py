@@ -5,10 +5,12 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metta.base.files import reason
+from metta.base.output import say
 from metta.base.provenance import now
 
 if TYPE_CHECKING:
@@ -30,9 +32,11 @@ class RunLog:
 
     def say(self, line: str) -> None:
         """Print a line and keep it."""
-        print(f"{now()} {line}" if self._is_stdout else line, flush=True)
-        if not self._is_stdout:
+        if self._is_stdout:
+            say(f"{now()} {line}")
+        else:
             self.keep(line)
+            say(line)
 
     def keep(self, line: str) -> None:
         """Write a line to log.txt only."""
@@ -72,7 +76,7 @@ class ProgressLine:
         share = min(LOGGED_SHARES, progress.timesteps * LOGGED_SHARES // progress.total_timesteps)
         if self._on_terminal and time.monotonic() - self._drawn_at > SECONDS_BETWEEN_DRAWINGS:
             self._drawn_at = time.monotonic()
-            print(f"\r\x1b[K{_fitting(text, shutil.get_terminal_size().columns - 1)}", end="", flush=True)
+            say(f"\r\x1b[K{_fitting(text, shutil.get_terminal_size().columns - 1)}", end="")
         if self._logged_share is None:
             self._logged_share = share - 1 if share == LOGGED_SHARES else share
         if share > self._logged_share:
@@ -85,7 +89,8 @@ class ProgressLine:
     def close(self) -> None:
         """End the line."""
         if self._on_terminal:
-            print("\r\x1b[K", end="", flush=True)
+            with suppress(BrokenPipeError):
+                say("\r\x1b[K", end="")
 
 
 def progress_text(progress: "Progress", metrics: Mapping[str, float]) -> str:

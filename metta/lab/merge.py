@@ -26,7 +26,7 @@ from metta.base.errors import InputError
 from metta.base.files import locked, make_folder
 from metta.base.flags import Parser
 from metta.lab.benchmark import write_with_tables
-from metta.lab.records import with_scores
+from metta.lab.records import benchmark_results
 from metta.lab.report_writer import ReportWriter
 
 
@@ -65,22 +65,16 @@ def merge(sources: Sequence[tuple[str, BenchmarkResults]]) -> BenchmarkResults:
     everything = [results for _, results in sources]
     planned = list(dict.fromkeys(key for results in everything for key in results.planned_runs))
     ends = [results.end_time for results in everything]
-    return first.model_copy(
-        update={
-            "start_time": min(results.start_time for results in everything),
-            "end_time": None if None in ends else max(end for end in ends if end is not None),
-            "architectures": list(dict.fromkeys(key.architecture for key in planned)),
-            "levels": sorted({key.level for key in planned}),
-            "seeds": sorted({key.seed for key in planned}),
-            "planned": planned,
-            "command": " && ".join(dict.fromkeys(results.command for results in everything)),
-            "references": references,
-            "runs": [
-                with_scores(record.model_copy(update={"run_number": number, "total_runs": len(planned)}), references)
-                for number, record in enumerate(ordered, start=1)
-            ],
-            "provenance": {"merged": {name: results.provenance for name, results in sources}},
-        }
+    return benchmark_results(
+        [record.model_copy(update={"run_number": number}) for number, record in enumerate(ordered, start=1)],
+        planned,
+        references,
+        {name for results in everything for name in results.untuned},
+        start_time=min(results.start_time for results in everything),
+        end_time=None if None in ends else max(end for end in ends if end is not None),
+        max_timesteps=first.max_timesteps,
+        command=" && ".join(dict.fromkeys(results.command for results in everything)),
+        provenance={"merged": {name: results.provenance for name, results in sources}},
     )
 
 

@@ -41,8 +41,6 @@ class PlannedRun:
     """Evaluates the newest checkpoint."""
     train: bool = True
     """False: only what was trained before is evaluated, anew (--skip-training)."""
-    split: bool = False
-    """Training and evaluation are two jobs, so that all training can go first."""
     threads: int = 0
     """Threads of its jobs; 0: the job chooses."""
     bucket: Bucket | None = None
@@ -94,10 +92,9 @@ class PlannedRun:
             return Look(None, beat, held)
         return Look(Rank.EVALUATE if status.trained else Rank.TRAIN, beat, held)
 
-    def command(self, rank: Rank) -> Command:
-        """The job that does what is to be done next; the training command evaluates a run that is trained."""
-        words = (*self.words, "evaluate=false") if self.split and self.train and rank == Rank.TRAIN else self.words
-        return Command(self.name, words, self.folder.log_file, self.threads)
+    def command(self) -> Command:
+        """The job that does all that is left to do; the training command only evaluates a run that is trained."""
+        return Command(self.name, self.words, self.folder.log_file, self.threads)
 
     def end_holder(self) -> None:
         """Kill the process that holds the run's lock. Raises `RunError` if it is on another machine."""
@@ -165,7 +162,7 @@ class PlannedReference:
         """Done when its file is there, whole."""
         return Look(None if self.is_done() else Rank.REFERENCE)
 
-    def command(self, rank: Rank) -> Command:
+    def command(self) -> Command:
         """The evaluation command."""
         return Command(self.name, self.words, self.file.with_suffix(".log"), self.threads, near=True)
 

@@ -1,7 +1,8 @@
 """What the run folders say, as the records of benchmark_results.json."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from metta.analysis.results import (
     BenchmarkResults,
@@ -15,7 +16,6 @@ from metta.analysis.results import (
 )
 from metta.base.errors import InputError
 from metta.base.files import read_json
-from metta.base.provenance import provenance
 from metta.lab.evaluation import results_in
 from metta.lab.executors.contract import command_text
 from metta.lab.identity import training_mark
@@ -25,13 +25,12 @@ References = Mapping[str, Mapping[str, Mapping[str, EnvironmentResult]]]
 """Results of the reference players: level -> player -> environment."""
 
 
-def run_record(run: PlannedRun, home: Path, total: int, fault: str | None) -> RunRecord:
-    """What the run's folder says about how it went.
+def run_record(run: PlannedRun, home: Path, fault: str | None) -> RunRecord:
+    """What the run's folder says about how it went; `benchmark_results` fills in the number of runs.
 
     Args:
         run: the run.
         home: folder of the results.
-        total: number of runs in the plan.
         fault: why it was given up, or None.
     """
     folder = run.folder
@@ -64,12 +63,7 @@ def run_record(run: PlannedRun, home: Path, total: int, fault: str | None) -> Ru
         run_folder=folder_from(home, folder.path),
         settings=training_mark(configuration),
     )
-    return RunRecord(
-        run_number=run.number,
-        total_runs=total,
-        training=training,
-        evaluation=evaluation,
-    )
+    return RunRecord(run_number=run.number, total_runs=0, training=training, evaluation=evaluation)
 
 
 def _evaluation_record(run: PlannedRun, trained: bool, fault: str | None) -> tuple[EvaluationRecord, int | None]:
@@ -97,54 +91,44 @@ def _evaluation_record(run: PlannedRun, trained: bool, fault: str | None) -> tup
 
 
 def reference_results(references: Sequence[PlannedReference]) -> References:
-    """The results of those reference players that have been evaluated."""
+    """The results of those reference players that have been evaluated, with their own scores."""
     found: dict[str, dict[str, dict[str, EnvironmentResult]]] = {}
     for item in references:
         if item.is_done():
             found.setdefault(item.level, {})[item.player] = results_in(item.file)
-    return found
+    return {
+        level: {player: _all_scored(results, players) for player, results in players.items()}
+        for level, players in found.items()
+    }
 
 
 def benchmark_results(
-    records: Sequence[RunRecord],
+    records: Iterable[RunRecord],
     planned: Sequence[Key],
     references: References,
-    start_time: str,
-    end_time: str | None,
-    max_timesteps: int,
-    command: str,
-    untuned: Sequence[str] = (),
+    untuned: Collection[str],
+    **further: Any,
 ) -> BenchmarkResults:
-    """The record of the whole benchmark.
+    """The record of a whole benchmark: what follows from the plan, and scores, are filled in.
 
     Args:
-        records: runs that have been worked on, those of this call first; they are numbered as they stand there.
-        planned: every run that was planned, those of this call first, also before it has ended.
+        records: runs that have been worked on, with their numbers.
+        planned: every run that was planned, also before it has ended.
         references: what normalises the scores.
-        start_time: of the first call; ISO 8601.
-        end_time: None while this call goes on; runs that an earlier one left undone are left, too.
-        max_timesteps: agent-steps per run.
-        command: the call as typed.
         untuned: architectures whose learning rate was not tuned, among others.
+        further: the other fields of `BenchmarkResults`.
     """
-    done = {record.training.key for record in records}
     architectures = list(dict.fromkeys(key.architecture for key in planned))
+    numbered = (record.model_copy(update={"total_runs": len(planned)}) for record in records)
     return BenchmarkResults(
-        start_time=start_time,
-        end_time=end_time if done.issuperset(planned) else None,
-        max_timesteps=max_timesteps,
         architectures=architectures,
         untuned=[name for name in architectures if name in untuned],
         levels=sorted({key.level for key in planned}),
         seeds=sorted({key.seed for key in planned}),
         planned=list(planned),
-        command=command,
-        references={
-            level: {player: _all_scored(results, found) for player, results in found.items()}
-            for level, found in references.items()
-        },
-        runs=[with_scores(record, references) for record in records],
-        provenance=provenance(),
+        references={level: {player: dict(own) for player, own in found.items()} for level, found in references.items()},
+        runs=[with_scores(record, references) for record in numbered],
+        **further,
     )
 
 

@@ -1,8 +1,10 @@
 """Keeps a benchmark's report fresh beside its work: in a thread of its own, reading only files that have changed."""
 
+import contextlib
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from metta.analysis.file_memory import FileMemory
@@ -13,6 +15,28 @@ REPORT_SHARE = 0.1
 """No more than this share of the time is spent on reports."""
 
 
+class Throttle:
+    """Keeps something that takes long to a share of the time."""
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._again_at = 0.0
+
+    def allows(self) -> bool:
+        """Whether it may be done now."""
+        return time.monotonic() >= self._again_at
+
+    @contextlib.contextmanager
+    def measured(self) -> Iterator[None]:
+        """Do it inside."""
+        before = time.monotonic()
+        try:
+            yield
+        finally:
+            after = time.monotonic()
+            self._again_at = after + (after - before) * (1 / self._share - 1)
+
+
 class ReportWriter:
     """Writes `report.html` beside a results file, one at a time."""
 
@@ -20,7 +44,7 @@ class ReportWriter:
         self._results_file = results_file
         self._memory = FileMemory()
         self._thread: threading.Thread | None = None
-        self._again_at = 0.0
+        self._throttle = Throttle(REPORT_SHARE)
         self._warned: set[str] = set()
 
     def refresh(self, results: BenchmarkResults) -> None:
@@ -30,7 +54,7 @@ class ReportWriter:
         """
         if self._thread is not None and self._thread.is_alive():
             return
-        if time.monotonic() < self._again_at:
+        if not self._throttle.allows():
             return
         self._thread = threading.Thread(target=self._beside, args=(results,), name="report", daemon=True)
         self._thread.start()
@@ -42,14 +66,11 @@ class ReportWriter:
         self._write(results)
 
     def _beside(self, results: BenchmarkResults) -> None:
-        before = time.monotonic()
         try:
-            self._write(results)
+            with self._throttle.measured():
+                self._write(results)
         except RunError as error:
             self._warn(f"{error} The benchmark goes on.")
-        finally:
-            after = time.monotonic()
-            self._again_at = after + (after - before) * (1 / REPORT_SHARE - 1)
 
     def _write(self, results: BenchmarkResults) -> None:
         from metta.analysis.report import refresh_report

@@ -111,9 +111,7 @@ class Study:
         if done and not self._worked_on:
             self._display.say(f"{done} of {len(self.runs)} runs are finished already.")
         self._worked_on.add(task.name)
-        verb = "evaluating"
-        if isinstance(task, PlannedRun) and rank == Rank.TRAIN:
-            verb = "training" if task.split else "training and evaluating"
+        verb = "training and evaluating" if rank == Rank.TRAIN else "evaluating"
         self._display.say(f"{self._label(task)}: {verb} ...")
 
     def ended(self, task: Task, fault: str | None, settled: bool) -> None:
@@ -124,7 +122,7 @@ class Study:
             return
         done = ""
         if isinstance(task, PlannedRun):
-            record = self.records[task.name] = run_record(task, self.output, len(self.runs), fault)
+            record = self.records[task.name] = run_record(task, self.output, fault)
             fault = fault or record.training.error or record.evaluation.error
             done = _done_words(task, record)
         if fault:

@@ -65,7 +65,10 @@ class PlayJob(Job):
         ]
         for who, agents in _by_player(chosen).items():
             facts.append((f"agents {', '.join(map(str, agents))}", f"{who.name}: {who.player}"))
-        with PlayServer(table, play_page(title, facts, config.steer), config.port) as server, interruptible():
+        with (
+            PlayServer(table, play_page(title, facts, config.steer, sim.can_attack), config.port) as server,
+            interruptible(),
+        ):
             print(f"{title}. Open this address in a browser on this machine; Ctrl-C ends it:\n{server.url}", flush=True)
             try:
                 server.serve_forever()

@@ -17,8 +17,14 @@ CELL = 24
 MARGIN = 30
 SECONDS_PER_STEP = 0.15
 DEGREES = {NORTH: 0, EAST: 90, SOUTH: 180, WEST: 270}
-LETTERS = {"mine": "m", "generator": "g", "altar": "\N{BLACK HEART SUIT}", "lasery": "L", "armory": "A"}
-COLOURS = {"mine": "#8d6e4a", "generator": "#2f7f86", "altar": "#c2185b", "lasery": "#7e57c2", "armory": "#607d8b"}
+SIGNS = {
+    "mine": ("m", "#8d6e4a"),
+    "generator": ("g", "#2f7f86"),
+    "altar": ("\N{BLACK HEART SUIT}", "#c2185b"),
+    "lasery": ("L", "#7e57c2"),
+    "armory": ("A", "#607d8b"),
+}
+"""Machine -> letter and colour; white letters can be read on these."""
 GROUND, WALL, INK = "#f4f1ea", "#b9b2a3", "#2b2b2b"
 
 
@@ -45,6 +51,17 @@ def animated_picture(recording: Recording, title: str, first: int = 0, steps: in
     return "\n".join(parts) + "\n"
 
 
+def sign_of(name: str) -> tuple[str, str]:
+    """Letter and colour of a machine; machines of one's own have the first letter of their names."""
+    return SIGNS.get(name.partition("_")[0], (name[0], "#707070"))
+
+
+def agent_colour(agent: int) -> str:
+    """Of an agent, unlike that of the agents before it; a white number can be read on each."""
+    red, green, blue = colorsys.hls_to_rgb(agent * 0.618034 % 1, 0.36, 0.75)
+    return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
+
+
 def _walls(recording: Recording) -> Iterable[str]:
     for row, line in enumerate(recording.start_rows):
         for column, character in enumerate(line):
@@ -55,28 +72,27 @@ def _walls(recording: Recording) -> Iterable[str]:
 def _machines(recording: Recording, first: int, steps: int, duration: str) -> Iterable[str]:
     contents = recording.converters[first : first + steps, :, :-1]
     for index, (row, column, name) in enumerate(recording.converter_places):
-        kind = name.partition("_")[0]
-        full = _has_output(contents[:, index], kind)
+        letter, colour = sign_of(name)
+        full = _has_output(contents[:, index], name.partition("_")[0])
         opacity = _animate("fill-opacity", (("1" if each else "0.25") for each in full), duration, "discrete")
         yield (
             f'<rect x="{column * CELL + 2}" y="{row * CELL + 2}" width="{CELL - 4}" height="{CELL - 4}" rx="4" '
-            f'fill="{COLOURS[kind]}" stroke="{COLOURS[kind]}">{opacity}</rect>'
+            f'fill="{colour}" stroke="{colour}">{opacity}</rect>'
             f'<text x="{(column + 0.5) * CELL}" y="{(row + 0.72) * CELL}" font-size="14" text-anchor="middle" '
-            f'fill="{INK}">{LETTERS[kind]}</text>'
+            f'fill="{INK}">{escape(letter)}</text>'
         )
 
 
 def _has_output(contents: NDArray[np.uint8], kind: str) -> NDArray[np.bool_]:
     """Whether something lies in a machine to be taken, bool [S], from its contents uint8 [S, R]."""
     outputs = {"mine": "ore_", "generator": "battery_", "altar": "heart", "lasery": "laser", "armory": "armor"}
-    which = [index for index, resource in enumerate(RESOURCES) if resource.startswith(outputs[kind])]
+    which = [index for index, resource in enumerate(RESOURCES) if resource.startswith(outputs.get(kind, ""))]
     return np.any(contents[:, which] > 0, axis=1).astype(np.bool_)
 
 
 def _agents(agents: NDArray[np.uint8], duration: str) -> Iterable[str]:
     for index in range(agents.shape[1]):
-        red, green, blue = colorsys.hls_to_rgb(index / agents.shape[1], 0.45, 0.8)
-        colour = f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
+        colour = agent_colour(index)
         places = (f"{(column + 0.5) * CELL:g} {(row + 0.5) * CELL:g}" for row, column in agents[:, index, :2].tolist())
         turns = (str(DEGREES[orientation]) for orientation in agents[:, index, 2].tolist())
         moved = _animate_transform("translate", places, duration, "linear")
@@ -92,7 +108,7 @@ def _hearts(recording: Recording, first: int, steps: int, width: int, height: in
     per_heart = min(8.0, (width - 130) / max(*held, 1))
     bar = _animate("width", (f"{per_heart * each:g}" for each in held), duration, "discrete")
     yield f'<text x="6" y="{height - 9}" font-size="14" fill="{INK}">hearts held</text>'
-    yield f'<rect x="100" y="{height - 21}" height="14" width="0" fill="{COLOURS["altar"]}">{bar}</rect>'
+    yield f'<rect x="100" y="{height - 21}" height="14" width="0" fill="{SIGNS["altar"][1]}">{bar}</rect>'
 
 
 def _animate(attribute: str, values: Iterable[str], duration: str, mode: str) -> str:

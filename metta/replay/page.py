@@ -6,21 +6,28 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from metta import replay
-from metta.analysis.markup import Markup, element
 from metta.analysis.replays import shown_episode
-from metta.replay.layout import episode_page, packaged
+from metta.analysis.templating import rendered, source
+from metta.replay.animation import agent_colour, sign_of
 from metta.replay.recording import Recording
+from metta.replay.thumbnail import thumbnail
 from metta.sim.config import SimConfig
 from metta.sim.constants import ACTION_NAMES, ORIENTATION_NAMES
 
-HINT = "Keys: space plays and stops, arrow keys step, n and p choose an agent; or click one."
+PACKAGES = ("metta.replay",)
+HINT = "Space plays and stops, arrow keys step, n and p choose an agent; or click one on the map or its row."
 
 
-def replay_page(recording: Recording, player: str, facts: Sequence[tuple[str, str]], title: str, sim: SimConfig) -> str:
+def replay_page(
+    recording: Recording,
+    player: str,
+    facts: Sequence[tuple[str, str]],
+    title: str,
+    sim: SimConfig,
+    report: str | None = None,
+) -> str:
     """The page.
 
     Args:
@@ -29,6 +36,7 @@ def replay_page(recording: Recording, player: str, facts: Sequence[tuple[str, st
         facts: name and text of what else is said about it: which environment, where it comes from.
         title: of the page.
         sim: the environment.
+        report: address of the report that the page lies beside, if it lies beside one.
     """
     hearts = recording.result["hearts"]
     head = {
@@ -37,9 +45,16 @@ def replay_page(recording: Recording, player: str, facts: Sequence[tuple[str, st
         "hearts": hearts,
         "arrays": [[name, str(array.dtype), list(array.shape)] for name, array in _arrays(recording).items()],
     }
-    data = element("script", Markup(packed(head, _arrays(recording))), type="text/plain", id="data")
-    shown = shown_episode(recording.result["map_hash"], len(recording.agents), sum(hearts) / len(hearts))
-    return episode_page(title, facts, packaged(replay, "replay.js"), HINT, data, episode=shown)
+    return rendered(
+        *(PACKAGES, "replay.html", "view.css", [source(PACKAGES, "view.js") + source(PACKAGES, "replay.js")]),
+        title=title,
+        facts=facts,
+        hint=HINT,
+        report=report,
+        episode=shown_episode(recording.result["map_hash"], len(recording.agents), sum(hearts) / len(hearts)),
+        thumbnail=thumbnail(recording),
+        data=packed(head, _arrays(recording)),
+    )
 
 
 def header(
@@ -53,6 +68,9 @@ def header(
         "orientations": list(ORIENTATION_NAMES),
         "resources": list(sim.resource_names),
         "places": [list(place) for place in places],
+        "signs": {name: sign_of(name) for _, _, name in places},
+        "colours": [agent_colour(agent) for agent in range(sim.num_agents)],
+        "combat": sim.can_attack,
         "window": [sim.obs_height, sim.obs_width],
     }
 
@@ -77,6 +95,3 @@ def packed(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> str:
     little = [array.astype(array.dtype.newbyteorder("<")).tobytes() for array in arrays.values()]
     data = len(text).to_bytes(4, "little") + text + b"".join(little)
     return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode()
-
-
-assert np.dtype(np.float32).itemsize == 4

@@ -7,6 +7,9 @@ from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 
+from metta.analysis.blocks import file_part
+from metta.analysis.replays import replay_name
+from metta.analysis.results import REPORT_NAME
 from metta.base.addresses import local_path
 from metta.base.errors import InputError
 from metta.base.files import make_folder, write_atomically
@@ -100,14 +103,18 @@ def _write(config: ReplayConfig, chosen: ResolvedPlayer) -> Written:
     if output.suffix == ".svg":
         page = animated_picture(recording, title, config.first_step, config.steps)
     else:
-        page = replay_page(recording, chosen.name, facts, title, sim)
+        page = replay_page(recording, chosen.name, facts, title, sim, _report(output, config.level))
     write_atomically(output, page)
     return Written(output, title, mean, len(recording.agents), recording.result["map_hash"], len(page))
 
 
-def _output(config: ReplayConfig, player: Path | str) -> Path:
-    from metta.analysis.replays import replay_name
+def _report(output: Path, level: str) -> str | None:
+    """Where the report of a run's benchmark tells of a level, as seen from the run's folder; None without a report."""
+    beside = output.absolute().parent.parent / REPORT_NAME
+    return f"../{REPORT_NAME}#{file_part(level)}" if beside.is_file() else None
 
+
+def _output(config: ReplayConfig, player: Path | str) -> Path:
     if config.output is not None:
         return local_path(config.output)
     if isinstance(player, Path):

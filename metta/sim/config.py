@@ -251,6 +251,13 @@ class SimConfig(Config):
                     known = ", ".join(self.resource_names)
                     raise ValueError(f"{where} names the unknown resource {resource!r}; known are {known}")
 
+    @property
+    def can_attack(self) -> bool:
+        """Whether agents can ever pay for an attack."""
+        costs = self.actions.get("attack", ActionConfig()).consumed_resources
+        limits, default = self.agent.resource_limits, self.agent.default_resource_limit
+        return all(cost <= limits.get(name, default) for name, cost in costs.items())
+
     def _check_map(self, world: FixedMap) -> None:
         agents = 0
         for character in {c for row in world.rows for c in row}:

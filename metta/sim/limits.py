@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from metta.base.errors import InputError
-from metta.sim.config import ActionConfig, ConverterConfig, FixedMap, SimConfig
+from metta.sim.config import ConverterConfig, FixedMap, SimConfig
 from metta.sim.constants import COLUMN_STEP, NORTH, RESOURCES, ROW_STEP
 from metta.sim.scripted.chain import ALTAR, BATTERY, GENERATOR, HEART, MINE, ORE, make_chain, part_of
 
@@ -147,7 +147,7 @@ def map_limit(config: SimConfig, rows: Sequence[str], legend: dict[str, str]) ->
     mines, generators, altars = standing(mine_name), standing(generator_name), standing(altar_name)
     to_generator = {g: moves_to(g, open_cells) for g in generators}
     to_altar = {a: moves_to(a, open_cells) for a in altars}
-    if can_attack(config):
+    if config.can_attack:
         to_generator, to_altar = ({m: dict.fromkeys(open_cells, 1) for m in some} for some in (generators, altars))
     first_ore = {m: first_taking(m, agents, open_cells, mine) for m in mines}
     last_battery = {g: config.max_steps - 1 - altar.ticks - nearest(g, to_altar, reached) for g in generators}
@@ -216,13 +216,6 @@ NEVER = 1 << 30
 def between(source: Cell, distance: Distances, reached: set[Cell]) -> int:
     """Fewest moves from facing a machine to facing another one."""
     return min((distance.get(cell, NEVER) for cell in around(source) if cell in reached), default=NEVER)
-
-
-def can_attack(config: SimConfig) -> bool:
-    """Whether agents can ever pay for an attack."""
-    costs = config.actions.get("attack", ActionConfig()).consumed_resources
-    limits, default = config.agent.resource_limits, config.agent.default_resource_limit
-    return all(cost <= limits.get(name, default) for name, cost in costs.items())
 
 
 def nearest(source: Cell, distances: dict[Cell, Distances], reached: set[Cell]) -> int:

@@ -15,8 +15,6 @@ from metta.base.errors import InputError
 from metta.sim.constants import (
     ACTION_NAMES,
     COLUMN_STEP,
-    FEATURE_LAST_ACTION,
-    FEATURE_LAST_ACTION_ARGUMENT,
     FIRST_MOVE,
     NUM_ACTIONS,
     ROW_STEP,
@@ -146,10 +144,7 @@ def test_the_laws_hold_with_all_views(name):
     assert all(verdict.passed for verdict in verdicts), [verdict for verdict in verdicts if not verdict.passed]
 
 
-def test_the_constants_are_the_simulators():
-    from metta.agent.egocentric import LAST_ACTION_FEATURE, LAST_ARGUMENT_FEATURE
-
-    assert (LAST_ACTION_FEATURE, LAST_ARGUMENT_FEATURE) == (FEATURE_LAST_ACTION, FEATURE_LAST_ACTION_ARGUMENT)
+def test_the_moves_are_the_simulators():
     assert [ACTION_NAMES[move] for move in SPEC.moves] == ["move_north", "move_south", "move_west", "move_east"]
 
 

@@ -2,11 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from metta.agent.front import add_front_tokens, with_tensor_operations
+from metta.agent.front import NUM_GLOBAL_TOKENS, add_front_tokens, with_tensor_operations
 from metta.agent.spec import EnvironmentSpec, arena_spec
 from metta.agent.synthetic import synthetic_observations
 from metta.base.errors import InputError
-from metta.sim.constants import FEATURE_ORIENTATION
 from metta.sim.observations import GLOBAL_TOKENS
 from tests.agent.encoders.cases import odd_observations
 
@@ -40,10 +39,8 @@ def facing(value, spec=SPEC):
     return torch.from_numpy(observation)
 
 
-def test_the_constants_are_the_simulators():
-    from metta.agent.front import NUM_GLOBAL_TOKENS, ORIENTATION_FEATURE
-
-    assert (NUM_GLOBAL_TOKENS, ORIENTATION_FEATURE) == (GLOBAL_TOKENS, FEATURE_ORIENTATION)
+def test_the_number_of_global_tokens_is_the_simulators():
+    assert NUM_GLOBAL_TOKENS == GLOBAL_TOKENS
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,7 @@ def test_a_score_that_is_only_rounding_is_none() -> None:
 
 
 def test_episodes_that_do_not_pair_are_no_evidence() -> None:
-    assert verdict([evaluated([2.0, 2.2])], RANDOM) == "not distinguishable from blind with 1 seed"
+    assert verdict([evaluated([2.0, 2.2])], RANDOM) == "not told apart from blind, 1 seed"
 
 
 def test_rows_best_first_with_the_floor_last() -> None:
@@ -243,8 +243,8 @@ def test_markdown_and_csv() -> None:
         ([[2.0, 2.2, 2.1, 2.0], [2.0, 2.1, 2.1, 2.1]], "above blind in each of 2 seeds"),
         ([[2.0, 2.2, 2.1, 2.0], [1.0, 1.2, 1.1, 1.0]], "above blind in each of 2 seeds"),
         ([[2.0, 2.2, 2.1, 2.0]], "above blind in each of 1 seed"),
-        ([[2.0, 2.2, 2.1, 2.0], [0.0, 0.1, 0.2, 0.1]], "not distinguishable from blind with 2 seeds"),
-        ([[0.1, 0.0, 0.2, 0.1]], "not distinguishable from blind with 1 seed"),
+        ([[2.0, 2.2, 2.1, 2.0], [0.0, 0.1, 0.2, 0.1]], "not told apart from blind, 2 seeds"),
+        ([[0.1, 0.0, 0.2, 0.1]], "not told apart from blind, 1 seed"),
     ],
 )
 def test_verdicts(seeds: list[list[float]], words: str) -> None:
@@ -261,7 +261,7 @@ def test_below_blind() -> None:
 
 def test_episodes_on_other_maps_are_not_paired() -> None:
     other = evaluated([2.0, 2.2, 2.1, 2.0], worlds_hash="other maps")
-    assert verdict([other], RANDOM) == "not distinguishable from blind with 1 seed"
+    assert verdict([other], RANDOM) == "not told apart from blind, 1 seed"
 
 
 def test_a_benchmark_without_results_has_an_empty_table() -> None:

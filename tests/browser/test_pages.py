@@ -23,7 +23,7 @@ from metta.replay.page import replay_page
 from metta.replay.recording import Recording, record
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.players import REFERENCE_PLAYERS
-from metta.sim.constants import ACTION_NAMES
+from metta.sim.constants import ACTION_NAMES, HEART
 from tests.analysis.wide import LEVELS, write_benchmark
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (uv run --group browser ...)")
@@ -34,7 +34,7 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
     "--disable-sync",
 ]
-VIEWS = {"light": ("light", 1200, 900), "dark": ("dark", 1200, 900), "phone": ("light", 390, 844)}
+VIEWS = {"light": ("light", 1280, 800), "dark": ("dark", 1280, 800), "phone": ("light", 390, 844)}
 STEPS = 40
 
 
@@ -47,7 +47,7 @@ def browser() -> Iterator[Any]:
         opened.close()
 
 
-def opened(browser: Any, file: Path, view: str) -> tuple[Any, list[str]]:
+def opened(browser: Any, file: Path, view: str, anchor: str = "") -> tuple[Any, list[str]]:
     """The page of a file, offline, and the list that its faults and requests go to."""
     scheme, width, height = VIEWS[view]
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": height}, offline=True)
@@ -55,7 +55,7 @@ def opened(browser: Any, file: Path, view: str) -> tuple[Any, list[str]]:
     page.on("console", lambda said: faults.append(said.text))
     page.on("pageerror", lambda error: faults.append(str(error)))
     page.on("request", lambda asked: faults.append(asked.url) if not asked.url.startswith("file:") else None)
-    page.goto(file.as_uri())
+    page.goto(file.as_uri() + anchor)
     return page, faults
 
 
@@ -213,7 +213,7 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Recording]:
     sim = LEVEL.make_evals()["combat"].model_copy(update={"max_steps": STEPS})
     recording = record("random", sim, EvaluationConfig(worlds=1), SystemConfig(threads=1), 0)
     file = tmp_path_factory.mktemp("replay") / "replay.html"
-    file.write_text(replay_page(recording, "random", [("player", "random")], "A replay", sim))
+    file.write_text(replay_page(recording, "random", [("player", "random")], "A replay", sim, "report.html"))
     return file, recording
 
 
@@ -312,18 +312,102 @@ def test_a_click_on_an_agent_chooses_it(browser: Any, replay: tuple[Path, Record
     assert page.input_value("#agent") == "5"
 
 
-@pytest.fixture
-def live() -> Iterator[PlayServer]:
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_map_fills_the_window(browser: Any, replay: tuple[Path, Recording], view: str) -> None:
+    page, _ = opened(browser, replay[0], view)
+    sync_api.expect(page.locator("#clock")).to_have_text(f"0 of {STEPS - 1}")
+    room, drawn = (page.locator(name).bounding_box() for name in ("#room", "#map"))
+    columns = len(replay[1].start_rows[0])
+    missing = min(room[side] - drawn[side] for side in ("width", "height"))
+    assert 0 <= missing < columns  # less than a pixel of a cell
+    if view != "phone":
+        assert drawn["height"] > VIEWS[view][2] / 2
+        end = page.locator("#now").bounding_box()
+        assert end["y"] + end["height"] <= VIEWS[view][2]
+        page.set_viewport_size({"width": 1600, "height": 1000})
+        sync_api.expect(page.locator("#map")).not_to_have_css("height", f"{drawn['height']:g}px")
+        assert page.locator("#map").bounding_box()["height"] > drawn["height"] + columns
+
+
+def test_the_address_holds_step_and_agent(browser: Any, replay: tuple[Path, Recording]) -> None:
+    page, faults = opened(browser, replay[0], "light", "#step=7&agent=3")
+    clock, chosen = page.locator("#clock"), page.locator("#all tr.chosen th")
+    sync_api.expect(clock).to_have_text(f"7 of {STEPS - 1}")
+    sync_api.expect(chosen).to_have_text("3")
+    page.click("#step")
+    page.click("#all tr >> nth=9")
+    sync_api.expect(chosen).to_have_text("9")
+    page.wait_for_url("**#step=8&agent=9")
+    page.evaluate("location.hash = 'step=99999&agent=x'")
+    sync_api.expect(clock).to_have_text(f"{STEPS - 1} of {STEPS - 1}")
+    sync_api.expect(chosen).to_have_text("9")
+    assert page.get_attribute("header a", "href") == "report.html"
+    assert faults == []
+
+
+def test_a_row_is_followed_while_the_episode_plays(browser: Any, replay: tuple[Path, Recording]) -> None:
+    page, _ = opened(browser, replay[0], "light")
+    page.select_option("#speed", "60")
+    page.click("#play")
+    page.click("#all tr >> nth=4")
+    sync_api.expect(page.locator("#all tr.chosen th")).to_have_text("4")
+    assert page.inner_text("#followed") == "Agent 4"
+
+
+def test_the_chart_has_the_recording_s_numbers(browser: Any, replay: tuple[Path, Recording]) -> None:
+    file, recording = replay
+    page, _ = opened(browser, file, "light")
+    sync_api.expect(page.locator("#clock")).to_have_text(f"0 of {STEPS - 1}")
+    page.click("#chart", position={"x": page.locator("#chart").bounding_box()["width"] - 9, "y": 20})
+    sync_api.expect(page.locator("#clock")).to_have_text(f"{STEPS - 1} of {STEPS - 1}")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("n")
+    step, held = STEPS - 2, recording.inventories[STEPS - 2, :, HEART]
+    shown = dict(text.split(": ") for text in page.locator("#now span").all_inner_texts())
+    assert {name: float(number) for name, number in shown.items()} == {
+        "hearts per agent": pytest.approx(held.mean(), abs=0.0051),
+        "reward per agent so far": pytest.approx(recording.rewards[: step + 1].sum(axis=0).mean(), abs=0.0051),
+        "hearts of agent 1": held[1],
+    }
+    assert page.locator("#all td:nth-child(5)").all_inner_texts() == [str(hearts) for hearts in held]
+
+
+@pytest.fixture(params=["combat"])
+def live(request: pytest.FixtureRequest) -> Iterator[PlayServer]:
     """A short live world of random players."""
-    sim = LEVEL.make_evals()["basic"].model_copy(update={"max_steps": STEPS})
+    sim = LEVEL.make_evals()[request.param].model_copy(update={"max_steps": STEPS})
     seats = [Seat("random", REFERENCE_PLAYERS[RANDOM](sim), tuple(range(sim.num_agents)))]
     table = Table(sim, EvaluationConfig(worlds=2), seats, 0)
-    with PlayServer(table, play_page("Live", [("player", "random")], None), 0) as serving:
+    with PlayServer(table, play_page("Live", [("player", "random")], None, sim.can_attack), 0) as serving:
         thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
         thread.start()
         yield serving
         serving.shutdown()
         thread.join()
+
+
+@pytest.mark.parametrize("live", ["basic"], indirect=True)
+def test_nobody_attacks_where_combat_is_off(browser: Any, live: PlayServer) -> None:
+    page = browser.new_page()
+    page.goto(live.url)
+    clock = page.locator("#clock")
+    page.select_option("#steer", "3")
+    sync_api.expect(page.locator("#followed")).to_have_text("You (agent 3)")
+    assert page.inner_text("#all tr.chosen th") == "3 you"
+    assert page.locator("#attack, #target").count() == 0
+    page.click("summary >> nth=0")
+    assert "attack" not in page.inner_text(".stage") + page.inner_text("details >> nth=0")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("1")
+    page.keyboard.press("g")
+    sync_api.expect(clock).to_have_text(f"1 of {STEPS - 1}")
+    assert live.table.rows[0]["agents"][3][4] == ACTION_NAMES.index("get_items")
+    page.click("#step")
+    page.keyboard.press("ArrowUp")
+    sync_api.expect(clock).to_have_text(f"3 of {STEPS - 1}")
+    assert live.table.rows[2]["agents"][3][4] == ACTION_NAMES.index("move_north")
+    page.select_option("#steer", "")
+    sync_api.expect(page.locator("#followed")).to_have_text("Agent 3")
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -234,7 +234,7 @@ class SimulatedTask:
             return Look(None, self.disk.beats, held)
         return Look(Rank.EVALUATE if self.disk.trained else Rank.TRAIN, self.disk.beats, held)
 
-    def command(self, rank: Rank) -> Command:
+    def command(self) -> Command:
         return Command(self.name, (), LOG, 1)
 
     def end_holder(self) -> None:

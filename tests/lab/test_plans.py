@@ -1,8 +1,11 @@
-"""The plan of the published runs names each once, a whole table of the first level first."""
+"""The plan of the published runs names each once, a whole table of the first level first; docs/protocol.md shows what
+was run."""
 
+from experiments.plans.collect import FILE, PAGE, page_parts, read_rows
 from experiments.plans.published import SEEDS, in_order
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL, LEVELS
+from metta.base.markers import read_between
 
 
 def test_every_run_once_and_the_first_level_first() -> None:
@@ -12,3 +15,10 @@ def test_every_run_once_and_the_first_level_first() -> None:
     assert {(key.architecture, key.level, key.seed) for key in begin} == {
         (name, FIRST_LEVEL, 0) for name in ARCHITECTURES
     }
+
+
+def test_the_protocol_page_shows_the_runs_that_were_kept() -> None:
+    rows = read_rows(FILE)
+    assert rows
+    for part, text in page_parts(rows).items():
+        assert read_between(PAGE, part) == text

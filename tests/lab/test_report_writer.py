@@ -101,7 +101,7 @@ def test_a_fault_is_one_warning_between_runs_and_an_error_at_the_end(
         writer.refresh(record)
         assert writer._thread is not None
         writer._thread.join()
-        writer._again_at = 0.0
+        writer._throttle._again_at = 0.0
     error = capsys.readouterr().err
     assert error == "warning: cannot write report.html: no space left on device. The benchmark goes on.\n"
     with pytest.raises(RunError):

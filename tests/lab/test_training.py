@@ -1,5 +1,6 @@
 """A run folder starts, continues, refuses and finishes as docs/interface.md says, whatever interrupts it."""
 
+import errno
 import io
 import json
 import os
@@ -12,7 +13,7 @@ import pytest
 import torch
 
 from experiments.recipes.benchmark_architectures import level_1_basic
-from metta.base.endings import STOPPED
+from metta.base.endings import STOPPED, report_errors
 from metta.base.errors import InputError, RunError
 from metta.base.files import write_atomically
 from metta.cli.main import resolve
@@ -166,26 +167,45 @@ def test_a_request_while_the_end_is_written_down_changes_nothing(bench: Bench, m
     assert status().state == "stopped"
 
 
-def test_a_reader_of_the_output_that_goes_away_stops_the_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps = [0]
+class Refusing(io.StringIO):
+    """An output that refuses everything from 300 steps on."""
 
-    class Gone(io.StringIO):
-        """A pipe that nobody reads any more from 300 steps on."""
+    def __init__(self, bench: Bench, fault: int, terminal: bool) -> None:
+        super().__init__()
+        self._steps = 0
+        self._fault = fault
+        self._terminal = terminal
+        bench.on_step = lambda timesteps: setattr(self, "_steps", timesteps)
 
-        def write(self, text: str) -> int:
-            if steps[0] >= 300:
-                raise BrokenPipeError
-            return len(text)
+    def isatty(self) -> bool:
+        return self._terminal
 
-    bench.on_step = lambda timesteps: steps.__setitem__(0, timesteps)
+    def write(self, text: str) -> int:
+        if self._steps >= 300:
+            raise OSError(self._fault, os.strerror(self._fault))
+        return len(text)
 
+
+@pytest.mark.parametrize(("fault", "terminal"), [(errno.EPIPE, False), (errno.EIO, True)])
+def test_a_reader_of_the_output_that_goes_away_stops_the_run(
+    fault: int, terminal: bool, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A closed pipe, and a closed terminal, which answers otherwise."""
     with monkeypatch.context() as patch:
-        patch.setattr("sys.stdout", Gone())
-        with pytest.raises(BrokenPipeError):
-            job().execute()
+        patch.setattr("sys.stdout", Refusing(bench, fault, terminal))
+        patch.setattr("metta.lab.log.SECONDS_BETWEEN_DRAWINGS", 0.0)
+        assert report_errors(job().execute) == STOPPED
     assert (status().state, status().error) == ("stopped", None)
+    assert "The reader of the output has gone" in (FOLDER / "log.txt").read_text()
     assert job().execute() == 0
     assert bench.started_at == [0, 400]
+    assert status().state == "finished"
+
+
+def test_an_output_on_a_full_disk_ends_no_run(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", Refusing(bench, errno.ENOSPC, terminal=False))
+        assert report_errors(job().execute) == 0
     assert status().state == "finished"
 
 

@@ -138,7 +138,7 @@ def test_wrong_input(words: list[str], sentence: str, capsys: pytest.CaptureFixt
 @pytest.fixture
 def server() -> Iterator[PlayServer]:
     """A served world of the random player."""
-    with PlayServer(table_of("random"), play_page("A <game>", [("who", "<b>")], None), 0) as serving:
+    with PlayServer(table_of("random"), play_page("A <game>", [("who", "<b>")], None, True), 0) as serving:
         thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
         thread.start()
         yield serving
@@ -193,7 +193,7 @@ def test_the_page_is_escaped_and_may_ask_its_own_server_only(server: PlayServer)
     status, page = ask(server, "")
     assert status == 200
     assert "A &lt;game&gt;" in page
-    assert "connect-src &#x27;self&#x27;" in page
+    assert "connect-src &#39;self&#39;" in page
     assert page.count("<script") == 1
     assert server.token not in page
 

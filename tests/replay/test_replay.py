@@ -23,6 +23,8 @@ from metta.cli.main import main
 from metta.replay.animation import CELL, animated_picture
 from metta.replay.page import replay_page
 from metta.replay.recording import Recording, record
+from metta.replay.thumbnail import STEPS as THUMBNAIL_STEPS
+from metta.replay.thumbnail import thumbnail
 from metta.rl.checkpoint import write_checkpoint
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.evaluate import evaluate
@@ -148,11 +150,41 @@ def test_the_page_loads_nothing_and_its_policy_knows_the_script() -> None:
     page = page_of(record("scripted", BASIC, EVALUATION, SYSTEM, 0))
     script = page.rpartition("<script>")[2].partition("</script>")[0]
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert f"script-src &#x27;sha256-{digest}&#x27;" in page
-    assert "default-src &#x27;none&#x27;" in page
-    assert not re.search(r'(src|href)="', page)
+    assert f"script-src &#39;sha256-{digest}&#39;" in page
+    assert "default-src &#39;none&#39;" in page
+    assert [address[:26] for address in re.findall(r' (?:src|href)="([^"]*)', page)] == ["data:image/svg+xml;base64,"]
     assert "innerHTML" not in script
     assert "http" not in script
+
+
+def test_the_thumbnail_shows_where_agents_went() -> None:
+    recording = record("scripted", BASIC, EVALUATION, SYSTEM, 0)
+    text = base64.b64decode(thumbnail(recording).partition(",")[2]).decode()
+    paths = [each.get("d") for each in ElementTree.fromstring(text).iter("{http://www.w3.org/2000/svg}path")]
+    own = paths[-BASIC.num_agents :]
+    for agent, path in enumerate(own):
+        row, column = recording.agents[-THUMBNAIL_STEPS:, agent, :2].tolist()[0]
+        assert str(path).startswith(f"M{column + 0.5:g} {row + 0.5:g}h0")
+        moves = [(kind, int(by)) for kind, by in re.findall(r"([hv])(-?\d+)", str(path))]
+        end = [
+            row + sum(by for kind, by in moves if kind == "v"),
+            column + sum(by for kind, by in moves if kind == "h"),
+        ]
+        assert end == recording.agents[-1, agent, :2].tolist()
+
+
+def test_a_page_beside_a_report_leads_back_to_it(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    assert written(run).count("report.html") == 0
+    (tmp_path / "report.html").touch()
+    assert '<a href="../report.html#level_1_basic">' in written(run)
+
+
+def written(folder: Path) -> str:
+    """The page that the command writes into a folder."""
+    words = ["policy_uri=random", "evaluation_environments.basic.max_steps=5", f"output={folder / 'page.html'}"]
+    assert main(["level_1_basic.replay", *words, "evaluation.worlds=1"]) == 0
+    return (folder / "page.html").read_text()
 
 
 def test_text_does_no_harm() -> None:

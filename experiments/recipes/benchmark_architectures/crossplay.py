@@ -12,6 +12,7 @@ from pathlib import Path
 from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL
 from experiments.recipes.benchmark_architectures.planning import at_least, chosen_names
 from experiments.recipes.benchmark_architectures.rungs import KNOWN_LEVELS
+from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.flags import Parser, natural
@@ -47,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--steps", type=natural, metavar="N", help="steps of an episode (default: the level's)")
     parser.add_argument(
         "--output",
-        type=Path,
+        type=local_path,
         default=Path("train_dir/crossplay.json"),
         metavar="FILE",
         help="results (default: train_dir/crossplay.json)",

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
 
 from experiments.recipes.benchmark_architectures.learning_rates import untuned
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
@@ -28,25 +30,28 @@ from metta.analysis.results import (
     environment_result,
     write_results,
 )
-from metta.base.addresses import PLAYERS
+from metta.base.addresses import PLAYERS, local_path
+from metta.base.config import sentence
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
-from metta.base.files import locked, make_folder, read_json, write_json
+from metta.base.files import locked, make_folder, read_json, write_atomically, write_json
 from metta.base.flags import Parser
 from metta.base.markers import between_markers
 from metta.base.provenance import REPOSITORY
 from metta.lab.core import core_mark
 from metta.lab.evaluation_key import marks_by_environment
 from metta.lab.executors.contract import command_text
+from metta.lab.identity import training_mark
 from metta.lab.plan import RunSpec
 from metta.lab.publishing import Expected, Published, check, offered_records, published_run, unfinished
-from metta.lab.records import with_scores
+from metta.lab.records import benchmark_results
 
 if TYPE_CHECKING:
     from metta.analysis.scoreboard import Group
 
 References = dict[str, dict[str, dict[str, EnvironmentResult]]]
 """Level -> reference player -> evaluation environment -> result."""
+KNOWN = TypeAdapter(References)
 
 
 @dataclass(frozen=True)
@@ -58,17 +63,11 @@ class Pages:
     results: Path = REPOSITORY / "docs" / "results.md"
 
 
+@cache
 def expected(architecture: str, level: str, steps: int) -> Expected:
     """What a run must have been trained and evaluated with. Raises `InputError` for a name that is not known."""
     if architecture not in ARCHITECTURES or level not in LEVELS:
         raise InputError(f"there is no {architecture} on {level} in this version.")
-    return _expected(architecture, level, steps)
-
-
-@cache
-def _expected(architecture: str, level: str, steps: int) -> Expected:
-    from metta.lab.identity import training_mark
-
     spec = RunSpec(experiment="published", architecture=architecture, level=level, seed=0)
     (planned,) = planned_runs([spec], Path("train_dir"), [f"trainer.total_timesteps={steps}"])
     configuration = planned.job.config.model_dump(mode="json")
@@ -118,6 +117,7 @@ def write_pages(
     published: Published, pages: Pages, play: Callable[[str], Mapping[str, Mapping[str, EnvironmentResult]]]
 ) -> None:
     """Results and report of every number of agent-steps, and the generated parts of both pages."""
+    from metta.analysis.figures import svg
     from metta.analysis.file_memory import FileMemory
     from metta.analysis.report import refresh_report
     from metta.analysis.scoreboard import results_page, scoreboard
@@ -131,6 +131,11 @@ def write_pages(
         if fault is not None:
             raise InputError(fault)
     groups, pairs = read_groups(pages.home)
+    for group in groups:
+        folder = pages.home / str(group.steps) / "figures"
+        make_folder(folder)
+        for name, figure in group.figures.items():
+            write_atomically(folder / f"{name}.svg", svg(figure.spec))
     between_markers(pages.readme, "scoreboard", scoreboard(groups))
     between_markers(pages.results, "results", results_page(groups, pairs))
 
@@ -139,11 +144,16 @@ def read_groups(home: Path) -> tuple[list["Group"], list[tuple[PublishedRun, Pub
     """What the pages show: the results of every number of agent-steps, and the repetitions."""
     from metta.analysis.findings import find
     from metta.analysis.gather import gather
+    from metta.analysis.report import published_figures
     from metta.analysis.scoreboard import Group
 
     published = Published(home)
     benchmarks = {budget: gather([home / str(budget) / FILE_NAME]) for budget in published.budgets}
-    return [Group(budget, own, find(own)) for budget, own in benchmarks.items()], published.pairs()
+    found = {budget: find(own) for budget, own in benchmarks.items()}
+    groups = [
+        Group(budget, own, found[budget], published_figures(own, found[budget])) for budget, own in benchmarks.items()
+    ]
+    return groups, published.pairs()
 
 
 def _merged(runs: Mapping[Path, PublishedRun], budget: int, references: References) -> BenchmarkResults:
@@ -151,23 +161,15 @@ def _merged(runs: Mapping[Path, PublishedRun], budget: int, references: Referenc
     names = [name for name in ARCHITECTURES if any(run.architecture == name for run in runs.values())]
     levels = sorted({run.level for run in runs.values()})
     seeds = {level: sorted({run.seed for run in runs.values() if run.level == level}) for level in levels}
-    planned = [Key(name, level, seed) for level in levels for seed in seeds[level] for name in names]
-    own = {level: references[level] for level in levels}
-    return BenchmarkResults(
+    return benchmark_results(
+        [_record(number, file, run) for number, (file, run) in enumerate(runs.items(), start=1)],
+        [Key(name, level, seed) for level in levels for seed in seeds[level] for name in names],
+        {level: references[level] for level in levels},
+        untuned(names),
         start_time=min(run.start_time for run in runs.values()),
         end_time=max(run.start_time for run in runs.values()),
         max_timesteps=budget,
-        architectures=names,
-        levels=levels,
-        seeds=sorted({seed for known in seeds.values() for seed in known}),
-        planned=planned,
         command="python3 tasks.py publish",
-        untuned=untuned(names),
-        references=own,
-        runs=[
-            with_scores(_record(number, len(planned), file, run), own)
-            for number, (file, run) in enumerate(runs.items(), start=1)
-        ],
         provenance={
             "core": next(iter(runs.values())).core,
             "commits": sorted({commit for run in runs.values() for commit in run.commits}),
@@ -176,7 +178,7 @@ def _merged(runs: Mapping[Path, PublishedRun], budget: int, references: Referenc
     )
 
 
-def _record(number: int, total: int, file: Path, run: PublishedRun) -> RunRecord:
+def _record(number: int, file: Path, run: PublishedRun) -> RunRecord:
     words = [f"{PACKAGE}.{run.level}.train", f"arch_type={run.architecture}", f"seed={run.seed}"]
     training = TrainingRecord(
         architecture=run.architecture,
@@ -196,34 +198,27 @@ def _record(number: int, total: int, file: Path, run: PublishedRun) -> RunRecord
     evaluation = EvaluationRecord(
         status="success", duration_seconds=run.evaluation_seconds, results=run.results, error=None
     )
-    return RunRecord(run_number=number, total_runs=total, training=training, evaluation=evaluation)
+    return RunRecord(run_number=number, total_runs=0, training=training, evaluation=evaluation)
 
 
 def _references(
     published: Published, file: Path, play: Callable[[str], Mapping[str, Mapping[str, EnvironmentResult]]]
 ) -> References:
     """The reference players on the levels of the runs: those in `file`, and where they miss or differ, played anew."""
-    known: dict[str, Any] = read_json(file) if file.exists() else {}
+    try:
+        known = KNOWN.validate_python(read_json(file) if file.exists() else {})
+    except ValidationError as error:
+        raise InputError(sentence(error, EnvironmentResult, str(file))) from None
     references: References = {}
     for run in published.runs.values():
         if run.level in references:
             continue
-        found = {
-            player: {name: EnvironmentResult.parse(result, where=str(file)) for name, result in results.items()}
-            for player, results in known.get(run.level, {}).items()
-        }
+        found = known.get(run.level, {})
         if set(found) != set(PLAYERS) or not all(_alike(run.results, own) for own in found.values()):
             found = {player: dict(results) for player, results in play(run.level).items()}
         references[run.level] = found
     if references:
-        plain = {
-            level: {
-                player: {name: result.model_dump(mode="json") for name, result in results.items()}
-                for player, results in found.items()
-            }
-            for level, found in sorted(references.items())
-        }
-        write_json(file, plain)
+        write_json(file, KNOWN.dump_python(dict(sorted(references.items())), mode="json"))
     return references
 
 
@@ -259,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _publish(arguments: Sequence[str] | None) -> int:
     parser = Parser(prog="python -m experiments.recipes.benchmark_architectures.publish", description=__doc__)
-    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="run folders or archives of runs")
+    parser.add_argument("folders", nargs="*", type=local_path, metavar="FOLDER", help="run folders or archives of runs")
     given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
     publish(given.folders, Pages(), print, play_references)
     return 0

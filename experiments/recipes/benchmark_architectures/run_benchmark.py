@@ -12,13 +12,15 @@ from experiments.recipes.benchmark_architectures.learning_rates import untuned
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import EVERY_LEVEL
 from experiments.recipes.benchmark_architectures.planning import (
+    add_forecast,
     add_replays,
     at_least,
     call_text,
+    check_forecast,
     chosen_names,
     planned_references,
     planned_runs,
-    print_commands,
+    print_forecast,
     with_threads,
 )
 from experiments.recipes.benchmark_architectures.rungs import KNOWN_LEVELS
@@ -29,7 +31,7 @@ from metta.base.flags import Parser
 from metta.base.provenance import cores
 from metta.lab.benchmark import Benchmark
 from metta.lab.decide import RetryPolicy
-from metta.lab.executors.local import LocalExecutor
+from metta.lab.executors import local
 from metta.lab.plan import id_part, plan
 from metta.lab.study import Study
 
@@ -62,10 +64,10 @@ FULL = Extent(
 )
 
 QUICK = Extent(
-    # Chosen on tuning seeds because they are quick to train and differed clearly there (docs/protocol.md).
-    architectures="trxl,fast_dynamics",
+    # A pair that differs clearly, chosen for that on tuning seeds (docs/protocol.md); six of the published runs.
+    architectures="trxl,transformer",
     levels="level_1_basic",
-    max_timesteps=600_000,
+    max_timesteps=1_000_000,
     seeds=3,
     output_dir="./train_dir/quick",
     parallel=min(2, cores()),  # one-thread runs side by side beat one run on all cores by a third
@@ -81,9 +83,9 @@ def _benchmark(words: list[str]) -> int:
     given = _parser().parse_intermixed_args(words)
     study = build_study(given, command=call_text("run_benchmark.py", words))
     if given.dry_run:
-        print_commands(study.runs)
+        print_forecast(study, given)
         return 0
-    return study.execute(LocalExecutor(study.parallel))
+    return study.execute(local.LocalExecutor(study.parallel))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -127,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quick", action="store_true", help="a small real benchmark within minutes on a laptop CPU")
     add_replays(parser)
-    parser.add_argument("--dry-run", action="store_true", help="print the commands; nothing is run or written")
+    add_forecast(parser)
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings for every run")
     return parser
 
@@ -143,6 +145,7 @@ def build_study(given: argparse.Namespace, command: str) -> Study:
     for name in ("max_timesteps", "seeds", "parallel"):
         at_least(name, getattr(extent, name), 1)
     at_least("first_seed", given.first_seed, 0)
+    check_forecast(given)
     output = local_path(extent.output_dir)
     seeds = range(given.first_seed, given.first_seed + extent.seeds)
     otherwise = max(1, cores() // extent.parallel) if extent.parallel > 1 else 0

@@ -10,7 +10,7 @@ from metta.analysis.metrics import CURRICULUM, CURRICULUM_CURVES
 from metta.analysis.topics.learning import curve_figure
 
 CHOICE = "episodes_"
-"""Begin of a curriculum metric's name that counts the training episodes with a value of an axis."""
+"""Prefix of the curriculum metric that counts the training episodes with a value of an axis."""
 WORDS = (
     "Columns named by an axis and a value are shares of the training episodes that had this value, mean over seeds; "
     "the values of one axis add up to 1. Far from even over many seeds: the curriculum saw progress, in either "

@@ -11,9 +11,9 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from metta.base.provenance import REPOSITORY
 from metta.lab.executors.contract import Command, Ended, NotNowError, command_text
 from metta.lab.executors.launcher import BaseLauncher
 from metta.lab.executors.local import LocalExecutor
+from metta.lab.executors.remote import Job, Listed, RemoteExecutor
 
 NO_BUCKET = (
     "--launcher skypilot needs --results-root in a bucket that all machines reach, such as s3://bucket/folder; for "
@@ -41,8 +42,6 @@ GROUPS = {"s3": "s3"}
 UV = 'export PATH="$HOME/.local/bin:$PATH"'
 SETUP = "command -v uv >/dev/null || python3 -m pip install --user --quiet uv==0.13.0"
 
-WAITING = {"PENDING", "SUBMITTED", "STARTING", "RECOVERING"}
-WORKING = {"RUNNING", "WINDING_DOWN", "CANCELLING"}
 ENDINGS = {
     "CANCELLED": "it was cancelled",
     "FAILED_SETUP": "its setup failed",
@@ -51,11 +50,6 @@ ENDINGS = {
 }
 PERMANENT = {"FAILED_PRECHECKS": "no enabled infrastructure has these resources (--resource)"}
 
-SECONDS_BETWEEN_QUESTIONS = 20.0
-QUESTIONS = 10
-"""How often the server is asked for what an earlier controller left, before that is given up."""
-SECONDS_TO_STOP = 120.0
-SECONDS_UNTIL_LOST = 300.0
 SUBMISSIONS = 4
 """Jobs that are submitted at the same time; SkyPilot answers after minutes when its controller must be started."""
 
@@ -122,17 +116,21 @@ def as_yaml(record: Mapping[str, Any]) -> str:
 
 
 @dataclass
-class _Job:
-    command: Command
-    submission: "Future[int]"
-    seen_at: float
-    queued: bool = True
-    ending: bool = False
-    cancelled: bool = False
+class _Submitted(Job):
+    """A job whose submission goes on in a thread: SkyPilot takes minutes where it has to start its controller."""
+
+    submission: "Future[int]" = field(default_factory=Future)
 
 
-class SkyPilotExecutor:
-    """Submits commands as managed jobs."""
+class SkyPilotExecutor(RemoteExecutor):
+    """Submits commands as managed jobs; those that are to be near run on this machine."""
+
+    waiting = ("PENDING", "SUBMITTED", "STARTING", "RECOVERING")
+    working = ("RUNNING", "WINDING_DOWN", "CANCELLING")
+    seconds_between_questions = 20.0
+    questions = 10
+    seconds_to_stop = 120.0
+    seconds_until_lost = 300.0
 
     def __init__(self, slots: int, address: str, cpus: int, resources: Mapping[str, Any]) -> None:
         """Prepare to submit jobs.
@@ -146,17 +144,13 @@ class SkyPilotExecutor:
         Raises:
             InputError: SkyPilot is missing, its server does not answer, or no infrastructure is enabled.
         """
+        super().__init__(slots)
         self._sky = library()
-        self._slots = slots
         self._address = address
         self._cpus = cpus
         self._resources = dict(resources)
         self._near = LocalExecutor(1)
-        self._jobs: dict[str, _Job] = {}
-        self._asked_at = float("-inf")
         self._warned = False
-        self._doubtful: set[str] = set()
-        """Names of commands of which it is not known whether their submission succeeded."""
         self._pool = ThreadPoolExecutor(SUBMISSIONS, thread_name_prefix="skypilot")
         try:
             enabled = self._sky.get(self._sky.client.sdk.enabled_clouds())
@@ -165,52 +159,47 @@ class SkyPilotExecutor:
         if not enabled:
             raise InputError("no infrastructure is enabled in SkyPilot; see `sky check`.")
 
-    @property
-    def slots(self) -> int:
-        """Managed jobs at once."""
-        return self._slots
-
     def adopt(self, commands: Sequence[Command]) -> list[str]:
-        """Take over the jobs that an earlier controller of this experiment left.
-
-        Raises `NotNowError` if the server does not answer.
-        """
-        far = [command for command in commands if not command.near]
-        waiting = {job_name(command.name, self._address): command for command in far}
-        for _ in range(QUESTIONS):
-            try:
-                records = self._records()
-                break
-            except Exception as error:
-                fault = error
-                time.sleep(SECONDS_BETWEEN_QUESTIONS)
-        else:
-            raise NotNowError(f"SkyPilot's server does not say which jobs there are: {_line(fault)}") from fault
-        found = []
-        for record in records:
-            command = waiting.get(record.job_name)
-            state = record.status.value
-            if command is not None and state in WAITING | WORKING and command.name not in self._jobs:
-                known: Future[int] = Future()
-                known.set_result(record.job_id)
-                self._jobs[command.name] = _Job(command, known, time.monotonic(), state in WAITING)
-                found.append(command.name)
-        return found
+        return super().adopt([command for command in commands if not command.near])
 
     def start(self, command: Command) -> None:
-        """Begin to submit a job; `poll` tells if it is refused.
-
-        Raises:
-            InputError: the task is not valid.
-            NotNowError: the server does not answer.
-        """
         if command.near:
             self._near.start(command)
-            return
-        if command.name in self._doubtful:
-            if self.adopt([command]):
-                return
-            self._doubtful.discard(command.name)
+        else:
+            super().start(command)
+
+    def poll(self) -> list[Ended]:
+        ended = self._near.poll()
+        for job in list(self._jobs.values()):
+            if isinstance(job, _Submitted) and job.id is None and job.submission.done():
+                refusal = self._refusal(job)
+                if refusal is None:
+                    job.id = str(job.submission.result())
+                else:
+                    del self._jobs[job.command.name]
+                    ended.append(refusal)
+        return ended + super().poll()
+
+    def end(self, name: str) -> None:
+        if name in self._jobs:
+            super().end(name)
+        else:
+            self._near.end(name)
+
+    def close(self) -> None:
+        try:
+            self._near.close()
+        finally:  # also after a second Ctrl-C: what is far away is paid for
+            for job in self._jobs.values():
+                if isinstance(job, _Submitted):
+                    job.submission.cancel()
+            super().close()
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _name_of(self, command: Command) -> str:
+        return job_name(command.name, self._address)
+
+    def _submit(self, command: Command) -> Job:
         record = task_record(command, self._address, self._cpus, self._resources)
         try:
             task = self._sky.Task.from_yaml_config(record)
@@ -219,138 +208,65 @@ class SkyPilotExecutor:
         key = os.environ.get("WANDB_API_KEY")
         if key and any(word == "wandb=online" for word in command.words):
             task.update_secrets({"WANDB_API_KEY": key})
-        self._jobs[command.name] = _Job(command, self._pool.submit(self._submit, task), time.monotonic())
+        return _Submitted(command, None, time.monotonic(), submission=self._pool.submit(self._launch, task))
 
-    def queued(self) -> list[str]:
-        """Names of the jobs that wait for a machine, or are being moved to another."""
-        return [name for name, job in self._jobs.items() if job.queued]
-
-    def poll(self) -> list[Ended]:
-        """The jobs that have ended since the last call; SkyPilot is asked now and then."""
-        ended = list(self._near.poll())
-        ended += [end for name in list(self._jobs) if (end := self._refused(name)) is not None]
-        submitted = any(job.submission.done() for job in self._jobs.values())
-        if not submitted or time.monotonic() - self._asked_at < SECONDS_BETWEEN_QUESTIONS:
-            return ended
-        try:
-            records = {record.job_id: record for record in self._records()}
-        except Exception as error:
-            # An error of the server or of the network says nothing about the jobs.
-            self._warn(error)
-            return ended
-        finally:
-            self._asked_at = time.monotonic()
-        for name, job in list(self._jobs.items()):
-            if job.submission.done():
-                end = self._end_of(job, records.get(job.submission.result()))
-                if end is not None:
-                    del self._jobs[name]
-                    ended.append(end)
-        self._warned = self._warned and any(job.ending and not job.cancelled for job in self._jobs.values())
-        return ended
-
-    def end(self, name: str) -> None:
-        """Ask for a job to be cancelled; `poll` asks again until it is, and reports it."""
-        if name not in self._jobs:
-            self._near.end(name)
-            return
-        self._jobs[name].ending = True
-        self._asked_at = float("-inf")
-
-    def close(self) -> None:
-        """Cancel all jobs and wait until SkyPilot says that they have ended; says of which it has not."""
-        try:
-            self._near.close()
-        finally:
-            self._close_far()  # also after a second Ctrl-C: what is far away is paid for
-
-    def _close_far(self) -> None:
-        deadline = time.monotonic() + SECONDS_TO_STOP
-        for job in self._jobs.values():
-            job.ending = True
-            job.submission.cancel()
-        while self._jobs and time.monotonic() < deadline:
-            self._asked_at = float("-inf")
-            self.poll()
-            time.sleep(min(1.0, SECONDS_BETWEEN_QUESTIONS))
-        if self._jobs:
-            left = ", ".join(self._known_as(job) for job in self._jobs.values())
-            print(
-                f"warning: SkyPilot has not said within {SECONDS_TO_STOP:.0f} seconds that these jobs have ended, and "
-                f"they may go on: {left}; see `sky jobs queue`, and cancel them with `sky jobs cancel`.",
-                file=sys.stderr,
-            )
-        self._jobs.clear()
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _submit(self, task: Any) -> int:
+    def _launch(self, task: Any) -> int:
         ids, _ = self._sky.get(self._sky.jobs.launch(task))
         return int(ids[0] if isinstance(ids, list) else ids)
 
-    def _refused(self, name: str) -> Ended | None:
-        """The end of a job that could not be submitted, or was not any more."""
-        job = self._jobs[name]
-        if not job.submission.done() or (not job.submission.cancelled() and job.submission.exception() is None):
-            return None
-        del self._jobs[name]
+    def _refusal(self, job: _Submitted) -> Ended | None:
+        """The end of a job that could not be submitted, or was not any more; None if it was."""
         if job.submission.cancelled():
             return Ended(job.command, RUN_ERROR, "it was cancelled before SkyPilot had it.")
         error = job.submission.exception()
+        if error is None:
+            return None
         if _may_pass(error):
             # Not known: has the server got it? The next start looks before it submits.
-            self._doubtful.add(name)
+            self._doubtful.add(job.command.name)
             return Ended(job.command, IN_USE, f"SkyPilot's server does not answer: {_line(error)}")
         return Ended(job.command, INPUT_ERROR, f"SkyPilot refuses the job: {_line(error)}")
 
-    def _end_of(self, job: _Job, record: Any) -> Ended | None:
-        """How a submitted job ended, or None while it has not."""
-        id = job.submission.result()
-        if record is None:
-            if time.monotonic() - job.seen_at < SECONDS_UNTIL_LOST:
-                return None
-            return Ended(job.command, RUN_ERROR, f"SkyPilot does not know job {id} any more.")
-        job.seen_at = time.monotonic()
-        state = record.status.value
-        job.queued = state in WAITING
-        if state in WAITING | WORKING:
-            if job.ending and not job.cancelled:
-                job.cancelled = self._cancel(id)
-            return None
-        if state == "SUCCEEDED":
-            return Ended(job.command, 0)
-        said = f" ({_text(record.failure_reason)})" if getattr(record, "failure_reason", None) else ""
-        where = f"see `sky jobs logs {id}`."
-        if state in PERMANENT:
-            return Ended(job.command, INPUT_ERROR, f"SkyPilot job {id}: {PERMANENT[state]}{said}; {where}")
-        return Ended(job.command, RUN_ERROR, f"SkyPilot job {id}: {ENDINGS.get(state, 'it failed')}{said}; {where}")
-
-    def _cancel(self, id: int) -> bool:
-        """Whether the server has taken the request to cancel a job; if not, the next `poll` asks again."""
-        try:
-            self._sky.get(self._sky.jobs.cancel(job_ids=[id]))
-        except Exception as error:
-            self._warn(error)
-            return False
-        return True
-
-    def _warn(self, error: Exception) -> None:
-        """Say once that the server does not answer, until it has answered everything again."""
-        if not self._warned:
-            print(f"warning: SkyPilot's server does not answer and is asked again: {_line(error)}", file=sys.stderr)
-        self._warned = True
-
-    def _known_as(self, job: _Job) -> str:
-        """SkyPilot's number for a job, or its name while the answer to its submission is awaited."""
-        answer = job.submission
-        if answer.done() and not answer.cancelled() and answer.exception() is None:
-            return str(answer.result())
-        return job_name(job.command.name, self._address)
-
-    def _records(self) -> list[Any]:
-        """What SkyPilot knows of this user's managed jobs."""
+    def _listed(self) -> dict[str, Listed]:
         fields = ["job_id", "job_name", "status", "failure_reason"]
-        answer = self._sky.get(self._sky.jobs.queue_v2(refresh=False, fields=fields))
-        return list(answer[0] if isinstance(answer, tuple) else answer)
+        answer = self._answer(lambda: self._sky.jobs.queue_v2(refresh=False, fields=fields))
+        self._warned = False  # everything was answered again
+        records = answer[0] if isinstance(answer, tuple) else answer
+        listed = [Listed(str(r.job_id), r.job_name, r.status.value, r.failure_reason or "") for r in records]
+        return {job.id: job for job in listed}
+
+    def _cancel(self, ids: Sequence[str]) -> None:
+        self._answer(lambda: self._sky.jobs.cancel(job_ids=[int(id) for id in ids]))
+
+    def _answer(self, ask: Callable[[], Any]) -> Any:
+        """What the server says; an error of it, or of the network, says nothing about the jobs and is said once."""
+        try:
+            return self._sky.get(ask())
+        except Exception as error:
+            said = _line(error)
+            if not self._warned:
+                print(f"warning: SkyPilot's server does not answer and is asked again: {said}", file=sys.stderr)
+            self._warned = True
+            raise NotNowError(f"SkyPilot's server does not say which jobs there are: {said}") from error
+
+    def _end_of(self, job: Job, listed: Listed | None) -> Ended | None:
+        if listed is None:
+            lost = Ended(job.command, RUN_ERROR, f"SkyPilot does not know job {job.id} any more.")
+            return lost if self._is_lost(job) else None
+        if listed.state == "SUCCEEDED":
+            return Ended(job.command, 0)
+        never = PERMANENT.get(listed.state)
+        why = never or ENDINGS.get(listed.state, "it failed")
+        said = f" ({_text(listed.reason)})" if listed.reason else ""
+        cause = f"SkyPilot job {job.id}: {why}{said}; see `sky jobs logs {job.id}`."
+        return Ended(job.command, INPUT_ERROR if never else RUN_ERROR, cause)
+
+    def _left_over(self, jobs: Sequence[Job]) -> str:
+        left = ", ".join(job.id or self._name_of(job.command) for job in jobs)
+        return (
+            f"SkyPilot has not said within {self.seconds_to_stop:.0f} seconds that these jobs have ended, and they may "
+            f"go on: {left}; see `sky jobs queue`, and cancel them with `sky jobs cancel`."
+        )
 
 
 class Launcher(BaseLauncher):

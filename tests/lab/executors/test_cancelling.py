@@ -66,7 +66,7 @@ def with_slurm(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setitem(sys.modules, "submitit", submitit)
     monkeypatch.setattr(slurm, "check_available", lambda: None)
     monkeypatch.setattr(slurm, "_ask", ask)
-    monkeypatch.setattr(slurm, "SECONDS_BETWEEN_QUESTIONS", 0.0)
+    monkeypatch.setattr(SlurmExecutor, "seconds_between_questions", 0.0)
     return SlurmExecutor(4, tmp_path, 1, {})
 
 
@@ -88,7 +88,7 @@ def with_skypilot(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         ),
     )
     monkeypatch.setattr(skypilot, "library", lambda: sky)
-    monkeypatch.setattr(skypilot, "SECONDS_BETWEEN_QUESTIONS", 0.0)
+    monkeypatch.setattr(SkyPilotExecutor, "seconds_between_questions", 0.0)
     return SkyPilotExecutor(4, "s3://b/x", 1, {})
 
 
@@ -145,8 +145,7 @@ def test_jobs_that_could_not_be_cancelled_are_named(
     place = Place()
     executor = open_place(place, monkeypatch, tmp_path)
     started(executor, place)
-    monkeypatch.setattr(slurm, "SECONDS_TO_STOP", 0.2)
-    monkeypatch.setattr(skypilot, "SECONDS_TO_STOP", 0.2)
+    monkeypatch.setattr(type(executor), "seconds_to_stop", 0.2)
     place.faults = 1_000_000
     executor.close()
     said = capsys.readouterr().err.splitlines()[-1]

@@ -73,14 +73,13 @@
     asking = false;
   }, 1000);
 
-  const steered = () => get("steer").value;
+  const steered = () => get("steer").value === "" ? null : Number(get("steer").value);
   async function step(action) {
     if (ended) return false;
     const wish = action === undefined ? wanted : action;
     wanted = null;
-    const agent = steered();
     // Whoever is steered waits unless told otherwise.
-    const orders = agent === "" ? {} : {[agent]: wish === null ? 0 : wish};
+    const orders = steered() === null ? {} : {[steered()]: wish === null ? 0 : wish};
     asking = true;
     try {
       const answer = await ask("step", {game: start.game, step: count - 1, steered: orders});
@@ -103,21 +102,21 @@
   const number = (name) => head.actions.indexOf(name);
   const moves = {w: "move_north", s: "move_south", a: "move_west", d: "move_east", ArrowUp: "move_north",
     ArrowDown: "move_south", ArrowLeft: "move_west", ArrowRight: "move_east", g: "get_items", u: "put_items", x: "noop"};
-  for (let k = 0; k < 9; k++) moves[String(k + 1)] = "attack_" + k;
+  for (let k = 0; head.combat && k < 9; k++) moves[String(k + 1)] = "attack_" + k;
   const orders = Object.fromEntries(Object.entries(moves).map(([key, name]) => [key, () => act(number(name))]));
-  const shown = watch(head, arrays, {known: () => count, step, keys: () => steered() === "" ? {} : orders});
+  get("steer").append(...head.players.map((name, agent) => new Option(`agent ${agent} (${name})`, String(agent))));
+  get("steer").value = get("steering").dataset.steer;
+  const shown = watch(head, arrays, {known: () => count, step, steered, keys: () => steered() === null ? {} : orders});
   function act(action) {
-    if (steered() === "") return say("Choose first whom you steer.");
+    if (steered() === null) return say("Choose first whom you steer.");
     if (shown.playing()) wanted = action;
     else shown.go(count, action);
   }
 
-  get("steer").append(...head.players.map((name, agent) => new Option(`agent ${agent} (${name})`, String(agent))));
-  get("steer").value = get("steering").dataset.steer;
-  get("steer").addEventListener("change", () => { if (steered() !== "") shown.choose(Number(steered())); });
+  get("steer").addEventListener("change", () => shown.choose(steered() ?? Number(get("agent").value)));
   for (const button of document.querySelectorAll(".act"))
     button.addEventListener("click", () => act(Number(button.dataset.action)));
-  get("attack").addEventListener("click", () => act(Number(get("target").value)));
+  get("attack")?.addEventListener("click", () => act(Number(get("target").value)));
   for (let episode = 0; episode < head.episodes; episode++) get("episode").append(new Option(String(episode)));
   get("episode").value = String(head.episode);
   get("restart").addEventListener("click", async () => {
@@ -128,6 +127,6 @@
       say("No other episode was begun: " + error.message);
     }
   });
-  if (steered() !== "") shown.choose(Number(steered()));
+  if (steered() !== null) shown.choose(steered());
   say(ended ? "The episode is over." : "");
 })();
