@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from experiments.recipes.benchmark_architectures.levels import LEVELS
 from experiments.recipes.benchmark_architectures.run_benchmark import main
 from metta.analysis.gather import gather
 from metta.analysis.report import main as report
@@ -492,14 +490,6 @@ def test_a_full_disk_between_runs_costs_nothing(
     assert main(SMALL) == 0
     assert "The benchmark goes on" in capsys.readouterr().err
     assert len(read_results(RESULTS).runs) == 4
-
-
-def test_dry_run_prints_every_command_and_writes_nothing(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--dry-run"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 3 * len(ARCHITECTURES) * len(LEVELS)
-    assert all(line.startswith("uv run ./tools/run.py ") for line in lines)
-    assert list(Path().iterdir()) == []
 
 
 def test_quick_is_two_architectures_on_level_1_with_three_seeds(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
