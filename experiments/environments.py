@@ -13,8 +13,9 @@
 W worlds, A agents in a world, N = W*A streams, M tokens of an observation.
 """
 
+from copy import deepcopy
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, Self
 
 import gymnasium
 import numpy as np
@@ -69,6 +70,9 @@ class LoneAgent(gymnasium.Env[NDArray[np.uint8], int]):
         self.render_mode = render_mode
         self.observation_space = self._world.observation_space(ONE_AGENT)  # type: ignore[assignment]
         self.action_space = self._world.action_space(ONE_AGENT)  # type: ignore[assignment]
+
+    def __copy__(self) -> Self:
+        return deepcopy(self)  # sharing the world would mix two games
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

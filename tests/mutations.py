@@ -10,7 +10,6 @@ The kernels run uncompiled, as the plain Python they are: most mutations are fou
 takes.
 """
 
-import argparse
 import os
 import resource
 import shutil
@@ -31,6 +30,9 @@ import numba.extending  # noqa: F401
 import numpy  # noqa: F401
 import pydantic  # noqa: F401
 import pytest
+
+from metta.base.endings import report_errors
+from metta.base.flags import Parser
 
 REPOSITORY = Path(__file__).parents[1]
 CASES = [(flavour, seed) for seed in range(4) for flavour in ("odd", "brawl", "workshop", "corridor", "arena")]
@@ -255,7 +257,7 @@ def try_mutation(mutation: Mutation | None, sources: Path) -> tuple[bool, str, f
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns its exit status."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    parser = Parser("python -m tests.mutations", str(__doc__).splitlines()[0])
     parser.add_argument("--list", action="store_true", help="print the mutations and check that they fit, run nothing")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="only mutations whose description has one of these")
     options = parser.parse_args(arguments)
@@ -293,4 +295,4 @@ def try_all(chosen: Sequence[Mutation], sources: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report_errors(main))

@@ -13,6 +13,7 @@ from typing import Any
 
 from metta.analysis.results import read_results
 from metta.analysis.summary import aligned_table
+from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import read_json, write_atomically, write_json
@@ -36,10 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="memory_page", description="Fill the tables of docs/memory.md.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is out of date")
-    parser.add_argument("--probes", nargs="+", type=Path, metavar="FILE", help="files of the verb probe")
-    parser.add_argument("--crossplay", type=Path, metavar="FILE", help="file of crossplay.py")
-    parser.add_argument("--imitation", nargs="+", type=Path, metavar="FILE", help="files of imitation.py")
-    parser.add_argument("--benchmark", type=Path, metavar="FILE", help="benchmark_results.json to compare orders with")
+    parser.add_argument("--probes", nargs="+", type=local_path, metavar="FILE", help="files of the verb probe")
+    parser.add_argument("--crossplay", type=local_path, metavar="FILE", help="file of crossplay.py")
+    parser.add_argument("--imitation", nargs="+", type=local_path, metavar="FILE", help="files of imitation.py")
+    parser.add_argument(
+        "--benchmark", type=local_path, metavar="FILE", help="benchmark_results.json to compare orders with"
+    )
     return parser
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.gpu.extent import FULL, MINIATURE, SHARES
+from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.flags import Parser
@@ -114,10 +115,14 @@ def _parse(arguments: Sequence[str] | None, names: list[str]) -> argparse.Namesp
     parser = Parser("python -m benchmarks.gpu", description, more)
     parser.add_argument("--minutes", type=float, default=8.0, help="time for everything (default: 8)")
     parser.add_argument("--parts", default=",".join(names), help=f"of {', '.join(names)} (default: all)")
-    parser.add_argument("--output", type=Path, help="the file to write (default: a dated one in benchmarks/results)")
+    parser.add_argument(
+        "--output", type=local_path, help="the file to write (default: a dated one in benchmarks/results)"
+    )
     parser.add_argument("--rehearse", action="store_true", help="every part in miniature, on the processor")
-    parser.add_argument("--plan", type=Path, help="runs to do, as batch.py takes them (default: every architecture)")
-    parser.add_argument("--beside", type=Path, help="archive of other runs, whose hearts are shown beside")
+    parser.add_argument(
+        "--plan", type=local_path, help="runs to do, as batch.py takes them (default: every architecture)"
+    )
+    parser.add_argument("--beside", type=local_path, help="archive of other runs, whose hearts are shown beside")
     parser.add_argument("--at-once", type=int, default=4, help="real runs side by side on the GPU (default: 4)")
     parser.add_argument(
         "--cpu-jobs", type=int, default=max(1, cores() - 4), help="real runs on cores (default: all but 4)"

@@ -5,6 +5,7 @@ from pathlib import Path
 import pandas
 
 from metta.analysis.gather import Gathered, Run, gather
+from metta.base.addresses import local_path
 
 RESULT_COLUMNS = (
     "architecture",
@@ -38,7 +39,7 @@ def load_results(*paths: str | Path) -> pandas.DataFrame:
     Raises:
         InputError: a file is missing or damaged, or they do not belong together; the sentence names file and field.
     """
-    return results_frame(gather([Path(path) for path in paths]))
+    return results_frame(gather([local_path(str(path)) for path in paths]))
 
 
 def results_frame(gathered: Gathered) -> pandas.DataFrame:
@@ -103,7 +104,7 @@ def load_curves(*paths: str | Path) -> pandas.DataFrame:
     Raises:
         InputError: as `load_results`.
     """
-    gathered = gather([Path(path) for path in paths])
+    gathered = gather([local_path(str(path)) for path in paths])
     rows = [
         (*run.key, int(steps), metric, float(value))
         for run in gathered.runs.values()

@@ -7,9 +7,10 @@ the one with the most hearts per agent, and the median one (of an even number th
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from metta.analysis.gather import Gathered, Run
+if TYPE_CHECKING:  # gathering needs numpy; a command that only names a file does not
+    from metta.analysis.gather import Gathered, Run
 
 BEST, MEDIAN = "best", "median"
 KINDS = (BEST, MEDIAN)
@@ -22,7 +23,7 @@ class Episode(NamedTuple):
     environment: str
     number: int
     """Of the evaluation, from 0."""
-    run: Run
+    run: "Run"
 
 
 class Choice(NamedTuple):
@@ -35,7 +36,7 @@ class Choice(NamedTuple):
     episode: Episode
 
 
-def choices(benchmark: Gathered) -> list[Choice]:
+def choices(benchmark: "Gathered") -> list[Choice]:
     """The best and the median episode of every architecture on every level where it has results."""
     found = []
     for level in benchmark.levels:
@@ -47,7 +48,7 @@ def choices(benchmark: Gathered) -> list[Choice]:
     return found
 
 
-def ranked(runs: Sequence[Run]) -> list[Episode]:
+def ranked(runs: Sequence["Run"]) -> list[Episode]:
     """Every evaluated episode of these runs, most hearts first; of equal ones the earlier seed's first."""
     episodes = [
         Episode(hearts, environment, number, run)

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from metta.analysis.intervals import Interval
 from metta.analysis.summary import aligned_table
-from metta.base.addresses import PLAYERS
+from metta.base.addresses import PLAYERS, local_path
 from metta.base.errors import InputError
 from metta.base.files import make_folder, write_json
 from metta.base.job import Job
@@ -55,7 +55,7 @@ class ProbeJob(Job):
             chosen = choose(config.policy_uri, config.architecture)
             assert isinstance(chosen.player, Path)
             name = f"probe.{chosen.checkpoint}.{config.level}.{config.environment}.json"
-            output = Path(config.output) if config.output else chosen.player.parent.parent / name
+            output = local_path(config.output) if config.output else chosen.player.parent.parent / name
             make_folder(output.parent)
             record = probe_record(chosen.player, chosen.name, chosen.timesteps, config)
             write_json(output, record)

@@ -24,7 +24,6 @@ from metta.replay.recording import Recording, record
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.players import REFERENCE_PLAYERS
 from metta.sim.constants import ACTION_NAMES, HEART
-from metta.sim.limits import can_attack
 from tests.analysis.wide import LEVELS, write_benchmark
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (uv run --group browser ...)")
@@ -379,7 +378,7 @@ def live(request: pytest.FixtureRequest) -> Iterator[PlayServer]:
     sim = LEVEL.make_evals()[request.param].model_copy(update={"max_steps": STEPS})
     seats = [Seat("random", REFERENCE_PLAYERS[RANDOM](sim), tuple(range(sim.num_agents)))]
     table = Table(sim, EvaluationConfig(worlds=2), seats, 0)
-    with PlayServer(table, play_page("Live", [("player", "random")], None, can_attack(sim)), 0) as serving:
+    with PlayServer(table, play_page("Live", [("player", "random")], None, sim.can_attack), 0) as serving:
         thread = threading.Thread(target=serving.serve_forever, args=(0.01,))
         thread.start()
         yield serving

@@ -61,7 +61,7 @@ def test_a_level_and_a_launcher(copy: Path) -> None:
     (copy / "metta/lab/executors/yard.py").write_text(LAUNCHER)
     changed(copy / "metta/lab/executors/launcher.py", 'LAUNCHERS = ("local",', 'LAUNCHERS = ("local", "yard",')
     words = ("--experiment-id", "x", "--launcher", "yard", "--architectures", "fast", "--cpus-per-job", "2")
-    said = printed(copy, f"{RECIPES}/adaptive.py", *words, "--seeds-per-level", "1", "--dry-run")
+    said = printed(copy, f"{RECIPES}/adaptive.py", *words, "--seeds-per-level", "1", "--dry-run", "--commands")
     commands = [line for line in said.splitlines() if not line.startswith("#")]
     assert len(commands) == 6
     assert ".level_6_new.train " in commands[-1]

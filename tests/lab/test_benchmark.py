@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from experiments.recipes.benchmark_architectures.levels import LEVELS
 from experiments.recipes.benchmark_architectures.run_benchmark import main
 from metta.analysis.gather import gather
 from metta.analysis.report import main as report
@@ -492,12 +494,24 @@ def test_a_full_disk_between_runs_costs_nothing(
     assert len(read_results(RESULTS).runs) == 4
 
 
+def test_a_forecast_counts_what_was_never_measured(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--dry-run", "--price-per-hour", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "uv run" not in said
+    assert f"{3 * len(ARCHITECTURES) * len(LEVELS)} runs to do, 1 at a time" in said
+    assert re.search(r"time: about \d+:\d\d:\d\d from start to end", said)
+    assert re.search(r"disk: about [1-9][\d.]* GB", said)
+    assert re.search(r"cost: about [\d.]+ at 2 per slot and hour", said)
+    assert f"scaled to it, within a factor of two: {', '.join(ARCHITECTURES)}\n" in said
+    assert list(Path().iterdir()) == []
+
+
 def test_quick_is_two_architectures_on_level_1_with_three_seeds(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--quick", "--dry-run"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    assert main(["--quick", "--dry-run", "--commands"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
     assert len(lines) == 6
     assert all("level_1_basic" in line for line in lines)
-    for architecture in ("trxl", "fast_dynamics"):
+    for architecture in ("trxl", "transformer"):
         assert sum(f"arch_type={architecture} " in line for line in lines) == 3
 
 

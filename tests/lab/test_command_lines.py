@@ -87,8 +87,8 @@ def test_wrong_flags_get_one_sentence_and_write_nothing(
 @pytest.mark.parametrize(
     ("main", "words", "runs"),
     [
-        (run_benchmark.main, [], 3 * len(ARCHITECTURES) * len(LEVELS)),
-        (adaptive.main, ["--experiment-id", "x"], 3 * len(ARCHITECTURES) * len(LEVELS)),
+        (run_benchmark.main, ["--commands"], 3 * len(ARCHITECTURES) * len(LEVELS)),
+        (adaptive.main, ["--experiment-id", "x", "--commands"], 3 * len(ARCHITECTURES) * len(LEVELS)),
         (tuning.main, ["--vary", "gamma=0.9,0.95"], 2 * len(ARCHITECTURES)),
     ],
 )

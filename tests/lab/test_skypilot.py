@@ -149,7 +149,7 @@ def test_skip_training_without_a_checkpoint_starts_no_job(server: Server, capsys
 
 
 def test_the_dry_run_of_skip_training_prints_evaluations(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*WORDS, "--dry-run", "--skip-training"]) == 0
+    assert main([*WORDS, "--dry-run", "--commands", "--skip-training"]) == 0
     lines = capsys.readouterr().out.splitlines()
     documents = yaml.safe_load_all("\n".join(line[3:] for line in lines if line.startswith("#| ")))
     commands = [line for line in lines if not line.startswith("#")]
@@ -246,7 +246,7 @@ def test_no_infrastructure_or_no_server(
 
 
 def test_the_dry_run_prints_yaml_that_skypilot_reads(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*WORDS, "--dry-run", "--resource", "use_spot=false"]) == 0
+    assert main([*WORDS, "--dry-run", "--commands", "--resource", "use_spot=false"]) == 0
     lines = capsys.readouterr().out.splitlines()
     documents = list(yaml.safe_load_all("\n".join(line[3:] for line in lines if line.startswith("#| "))))
     assert len(documents) == 2

@@ -21,6 +21,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from experiments.recipes.benchmark_architectures.planning import at_least, planned_runs
+from metta.base.addresses import local_path
 from metta.base.endings import STOPPED, report_errors
 from metta.base.errors import InputError
 from metta.base.files import make_folder, reason
@@ -78,9 +79,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _command(arguments: Sequence[str] | None) -> int:
     description, _, more = (__doc__ or "").partition("\n")
     parser = Parser("batch.py", description, more)
-    parser.add_argument("plan", help="file with a run on each line")
-    parser.add_argument("--archive", type=Path, required=True, help="the archive to write, or to go on with (.tar.gz)")
-    parser.add_argument("--work", type=Path, default=Path("train_dir/batch"), help="folder of the run folders")
+    parser.add_argument("plan", type=local_path, help="file with a run on each line")
+    parser.add_argument(
+        "--archive", type=local_path, required=True, help="the archive to write, or to go on with (.tar.gz)"
+    )
+    parser.add_argument("--work", type=local_path, default=Path("train_dir/batch"), help="folder of the run folders")
     parser.add_argument("--minutes", type=float, default=60.0, help="time for everything (default: 60)")
     parser.add_argument("--at-once", type=int, default=0, help="runs side by side in this process (default: 0)")
     parser.add_argument("--cpu-jobs", type=int, default=cores(), help="processes of one thread (default: cores)")
@@ -90,7 +93,7 @@ def _command(arguments: Sequence[str] | None) -> int:
         at_least(name, getattr(given, name), 0)
     deadline = time.monotonic() + 60 * given.minutes
     try:
-        lines = Path(given.plan).read_text(encoding="utf-8").splitlines()
+        lines = given.plan.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise InputError(f"cannot read {given.plan}: {reason(error)}.") from None
     runs = read_plan(lines, given.work, given.settings, gpu=given.at_once > 0)

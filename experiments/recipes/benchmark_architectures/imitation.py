@@ -12,6 +12,7 @@ from pathlib import Path
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL, LEVELS, PACKAGE
 from experiments.recipes.benchmark_architectures.planning import at_least, chosen_names
+from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.flags import Parser, natural
@@ -43,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--first-seed", type=natural, default=0, metavar="N", help="seeds are N, N+1, ... (default: 0)")
     parser.add_argument(
         "--output",
-        type=Path,
+        type=local_path,
         default=Path("train_dir/imitation"),
         metavar="DIR",
         help="records (default: train_dir/imitation)",

@@ -17,10 +17,12 @@ from metta.lab.benchmark import REPLAYS
 from metta.lab.bucket import Bucket
 from metta.lab.evaluation_key import RULES
 from metta.lab.executors.contract import command_text
+from metta.lab.forecast import forecast, ledger_speeds, measured_speeds
 from metta.lab.identity import KnownRuns
 from metta.lab.plan import RunSpec
 from metta.lab.planned import PlannedReference, PlannedRun
 from metta.lab.run_folder import RunFolder
+from metta.lab.study import Study
 from metta.lab.training import TrainJob
 
 
@@ -33,6 +35,38 @@ def print_commands(runs: Iterable[PlannedRun]) -> None:
     """Every run's command as it can be typed."""
     for run in runs:
         print(command_text(run.words))
+
+
+def add_forecast(parser: argparse.ArgumentParser) -> None:
+    """The flags of a forecast."""
+    add = parser.add_argument
+    add("--dry-run", action="store_true", help="forecast runs, time, disk and cost; nothing is run or written")
+    add("--commands", action="store_true", help="with --dry-run: print every command as it can be typed, too")
+    add(
+        "--steps-per-second",
+        type=float,
+        metavar="X",
+        help="for the forecast: agent-steps per second and job (default: as measured in runs of this machine beside "
+        "the results, else the rates of docs/architectures.md scaled to this machine)",
+    )
+    add("--price-per-hour", type=float, metavar="X", help="for the forecast: price of one job's place for an hour")
+
+
+def print_forecast(study: Study, given: argparse.Namespace, first: Iterable[str] = ()) -> None:
+    """The forecast; with --commands after `first` and every command as it can be typed, as comments of the shell."""
+    if given.commands:
+        for line in first:
+            print(line)
+        print_commands(study.runs)
+    threads = study.runs[0].threads
+    measured = measured_speeds(study.output.parent, threads)
+    ledger = ledger_speeds(measured, threads)
+    expected = forecast(study.runs, study.parallel, measured, ledger, given.steps_per_second)
+    sentences = expected.sentences(study.parallel, given.price_per_hour, study.output)
+    if not given.commands:
+        sentences.append("--commands prints every command as it can be typed, too")
+    for sentence in [f"{len(study.runs)} runs in {study.output}", *sentences]:
+        print(f"# {sentence}" if given.commands else sentence)
 
 
 def add_replays(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +91,15 @@ def chosen_names(flag: str, text: str, known: Iterable[str]) -> list[str]:
             near = get_close_matches(name, known, n=1, cutoff=0.0)[0]
             raise InputError(f"{flag}: unknown name {name!r}; did you mean {near!r}? Known: {', '.join(known)}.")
     return list(dict.fromkeys(names))
+
+
+def check_forecast(given: argparse.Namespace) -> None:
+    """Raise `InputError` if a flag of the forecast is too small, or has no effect."""
+    for name in ("steps_per_second", "price_per_hour"):
+        if getattr(given, name) is not None:
+            at_least(name, getattr(given, name), 1e-9)
+    if given.commands and not given.dry_run:
+        raise InputError("--commands prints what --dry-run would do; give --dry-run, too.")
 
 
 def at_least(flag: str, value: float, least: float) -> None:

@@ -30,7 +30,7 @@ from metta.analysis.results import (
     environment_result,
     write_results,
 )
-from metta.base.addresses import PLAYERS
+from metta.base.addresses import PLAYERS, local_path
 from metta.base.config import sentence
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
@@ -254,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _publish(arguments: Sequence[str] | None) -> int:
     parser = Parser(prog="python -m experiments.recipes.benchmark_architectures.publish", description=__doc__)
-    parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="run folders or archives of runs")
+    parser.add_argument("folders", nargs="*", type=local_path, metavar="FOLDER", help="run folders or archives of runs")
     given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
     publish(given.folders, Pages(), print, play_references)
     return 0

@@ -1,6 +1,7 @@
 """Jobs as subprocesses on this machine: each with its own log, threads and, where there are GPUs, one GPU."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,8 @@ from metta.lab.executors.launcher import BaseLauncher
 
 SECONDS_TO_STOP = 60.0
 """Time that jobs have to finish and save their update after being asked to stop."""
+SECONDS_TO_SAY_SO = 10.0
+"""Time that jobs have to write down that they stopped, when they are to end at once."""
 
 
 @dataclass
@@ -74,19 +77,31 @@ class LocalExecutor:
         job.kill_at = time.monotonic() + SECONDS_TO_STOP
 
     def close(self) -> None:
-        """Ask all jobs to stop, wait, and kill those that do not; no process is left, even if this is interrupted."""
-        for name in self._running:
-            self.end(name)
-        deadline = time.monotonic() + SECONDS_TO_STOP
+        """Ask all jobs to stop, wait, and kill those that do not; no process is left.
+
+        If this is interrupted, the jobs are interrupted, too: they save nothing more, but write down that they stopped.
+        """
         try:
+            for name in self._running:
+                self.end(name)
+            self._wait(SECONDS_TO_STOP)
+        except KeyboardInterrupt:
             for job in self._running.values():
-                with suppress(subprocess.TimeoutExpired):
-                    job.process.wait(max(0.0, deadline - time.monotonic()))
+                job.process.send_signal(signal.SIGINT)
+            self._wait(SECONDS_TO_SAY_SO)
+            raise
         finally:
             for job in self._running.values():
                 job.process.kill()
                 job.process.wait()
             self._running.clear()
+
+    def _wait(self, seconds: float) -> None:
+        """Until no job lives, so long at most."""
+        deadline = time.monotonic() + seconds
+        for job in self._running.values():
+            with suppress(subprocess.TimeoutExpired):
+                job.process.wait(max(0.0, deadline - time.monotonic()))
 
     def _least_used_gpu(self) -> str | None:
         used = Counter(job.gpu for job in self._running.values())

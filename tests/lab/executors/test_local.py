@@ -32,7 +32,11 @@ if doing == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
 if doing == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if doing in ("sleep", "stubborn"):
+if doing == "impatient":  # somebody types Ctrl-C again when the job has been asked to stop
+    def asked(*_): os.kill(os.getppid(), signal.SIGINT)
+    def again(*_): print("stopped at once", flush=True); sys.exit(130)
+    signal.signal(signal.SIGTERM, asked); signal.signal(signal.SIGINT, again)
+if doing in ("sleep", "stubborn", "impatient"):
     print(os.getpid(), flush=True)
     time.sleep(60)
 """
@@ -96,6 +100,20 @@ def test_closing_leaves_no_process(tmp_path: Path, doing: str) -> None:
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)
     assert executor.poll() == []
+
+
+def test_closing_that_is_interrupted_interrupts_the_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "SECONDS_TO_STOP", 600.0)
+    monkeypatch.setattr(local, "SECONDS_TO_SAY_SO", 600.0)
+    executor = LocalExecutor(1)
+    job = command(tmp_path, "impatient")
+    executor.start(job)
+    process = started(job)
+    with pytest.raises(KeyboardInterrupt):
+        executor.close()
+    assert tail(job.log_file)[-1] == "stopped at once"
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
 
 
 @pytest.mark.parametrize("doing", ["sleep", "stubborn"])
