@@ -110,24 +110,6 @@ def at_least(flag: str, value: float, least: float) -> None:
         raise InputError(f"--{flag.replace('_', '-')} must be at least {least} (given: {value}).")
 
 
-def with_threads(settings: Sequence[str], output: Path, otherwise: int) -> tuple[int, list[str]]:
-    """Threads of every run, and the settings with them.
-
-    They are a run's own: what the settings say, or what the runs that are there have, so that they can be continued
-    with another number of jobs at a time, or by the other command.
-
-    Args:
-        settings: key=value words for every run.
-        output: folder in which the run folders lie.
-        otherwise: threads where neither says anything; 0 leaves the choice to the run.
-    """
-    if any(word.startswith("system.threads=") for word in settings):
-        return 0, list(settings)
-    known = KnownRuns(output).threads
-    threads = otherwise if known is None else known
-    return threads, [*settings, f"system.threads={threads}"] if threads else list(settings)
-
-
 def benchmark_study(
     given: argparse.Namespace,
     specs: Sequence[RunSpec],
@@ -139,11 +121,19 @@ def benchmark_study(
     bucket: Bucket | None = None,
     elsewhere: bool = False,
 ) -> Study:
-    """The study that makes these results of these runs, each checked; arguments as of `with_threads`, `Study` and
-    `PlannedRun`, of `given` the flags `settings` and `skip_training`. Raises `InputError`.
+    """The study that makes these results of these runs, each checked. Raises `InputError`.
+
+    Arguments as of `Study` and `PlannedRun`, of `given` the flags `settings` and `skip_training`. Threads are a run's
+    own: what the settings say, or what the runs that are there have, so that they can be continued with another number
+    of jobs at a time, or by the other command; `threads` where neither says anything, 0 leaving the choice to the run.
     """
-    steps = f"trainer.total_timesteps={results.max_timesteps}"
-    threads, settings = with_threads([steps, *given.settings], output, threads)
+    settings = [f"trainer.total_timesteps={results.max_timesteps}", *given.settings]
+    if any(word.startswith("system.threads=") for word in settings):
+        threads = 0
+    else:
+        known = KnownRuns(output).threads
+        threads = threads if known is None else known
+        settings += [f"system.threads={threads}"] if threads else []
     train = not given.skip_training
     runs = planned_runs(specs, output, settings, bucket, train, threads=threads, elsewhere=elsewhere)
     check_published(run.job.config for run in runs)
