@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 SECONDS_OF_SILENCE = 2.0
-TAKES_LONG = "Loading and compiling; the first time on a machine this takes some minutes, later ones seconds."
+TAKES_LONG = (
+    "Loading and compiling the simulator (once); the first time on a machine this takes minutes, later seconds."
+)
 
 
 @contextmanager
