@@ -1,6 +1,7 @@
 """What a benchmark shows while it runs: lines, and below them on a terminal a live table of the running jobs."""
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from metta.lab.log import duration_text
 from metta.lab.run_folder import RunFolder
 
 SECONDS_BETWEEN_DRAWINGS = 1.0
+OTHER_COLUMNS = 47
+"""Characters in a line of the table beside a job's name, at most."""
 
 
 class Display:
@@ -49,7 +52,7 @@ class Display:
         for heading in ("job", "state", "done", "steps/s", "hearts", "left"):
             table.add_column(heading, justify="left" if heading in ("job", "state") else "right", no_wrap=True)
         for name, folder in running:
-            table.add_row(name, *cells(folder))
+            table.add_row(_fitting(name, shutil.get_terminal_size().columns - OTHER_COLUMNS), *cells(folder))
         with saying():
             if self._live is None:
                 self._live = Live(table, auto_refresh=False, transient=True)
@@ -62,6 +65,11 @@ class Display:
             live, self._live = self._live, None
             with suppress(BrokenPipeError), saying():
                 live.stop()
+
+
+def _fitting(name: str, room: int) -> str:
+    """Its end, where architecture, level and seed stand, if there is no room for all of it."""
+    return name if len(name) <= room else f"…{name[len(name) - max(room, 2) + 1 :]}"
 
 
 def cells(folder: RunFolder | None) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from metta.sim.actions import act, is_attack, is_valid, refuse
 from metta.sim.compiled import entry, inner, source_digest
 from metta.sim.constants import NOOP
-from metta.sim.converters import happen_events
+from metta.sim.converters import finish_what_is_due
 from metta.sim.episode_start import choose_variant, start_episode
 from metta.sim.faces import draw_agent
 from metta.sim.observations import observe_world
@@ -60,7 +60,7 @@ def change_world(
     rewards[:] = np.float32(0.0)
     world.clock[STEP] += 1
     world.clock[LIFETIME] += 1
-    happen_events(rules, world)
+    finish_what_is_due(rules, world)
     if rules.wait > 0:
         continue_rounds(rules, world)
     draw_order(rules, world)

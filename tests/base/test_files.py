@@ -90,7 +90,7 @@ def test_a_lock_is_held_by_one_process_and_freed_by_its_death(tmp_path: Path) ->
     path = tmp_path / ".lock"
     program = (
         "import sys, time; from pathlib import Path; from metta.base.files import locked\n"
-        "with locked(Path(sys.argv[1]), 'the run'): print('held', flush=True); time.sleep(60)"
+        "with locked(Path(sys.argv[1]), 'the run'): print('held', flush=True); time.sleep(1800)"
     )
     process = subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -144,7 +144,7 @@ def play(folder: Path, words: list[str], environment: dict[str, str]) -> subproc
         lines = [serving.stdout.readline() for _ in range(2)]
         if serving.poll() is None:
             for what in ("", "episode"):
-                with urllib.request.urlopen(lines[1].strip() + what, timeout=120) as answer:
+                with urllib.request.urlopen(lines[1].strip() + what, timeout=600) as answer:
                     assert answer.status == 200
             serving.send_signal(signal.SIGINT)
         output, error = serving.communicate()

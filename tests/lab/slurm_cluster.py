@@ -16,7 +16,7 @@ from pathlib import Path
 
 NODES = ("n1", "n2")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol")
-SECONDS_TO_COME_UP = 30.0
+SECONDS_TO_COME_UP = 600.0
 
 CONFIGURATION = """
 ClusterName=loopback
@@ -112,7 +112,7 @@ class Cluster:
     def ask(self, *words: str) -> str:
         """What one of Slurm's commands prints."""
         return subprocess.run(
-            words, env=self.environment, capture_output=True, text=True, check=True, timeout=60
+            words, env=self.environment, capture_output=True, text=True, check=True, timeout=600
         ).stdout
 
     def jobs(self) -> list[dict[str, str]]:

@@ -4,7 +4,6 @@ import importlib.util
 import json
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -23,7 +22,6 @@ from experiments.recipes.benchmark_architectures.levels import LEVELS
 from metta.analysis.results import read_results
 from metta.base.addresses import PLAYERS
 from metta.base.files import holder, locked
-from metta.cli.main import resolve
 from metta.lab import controller
 from metta.lab.executors import local
 from tests.lab.stand_ins import Bench, Here, environment_result
@@ -137,16 +135,6 @@ def test_a_run_that_somebody_works_on_is_waited_for(here: Here, monkeypatch: pyt
     assert VIT in done_while_held
     assert FAST not in done_while_held
     assert here.done.count(FAST) == 1
-
-
-def test_the_dry_run_prints_commands_that_can_be_typed(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--experiment-id", "x", "--dry-run", "--commands", "--timesteps", "1000000"]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
-    assert len(set(lines)) == RUNS
-    assert all(line.startswith("uv run ./tools/run.py ") for line in lines)
-    for line in lines[::40]:
-        assert resolve(shlex.split(line)[3:]).config.run in line
-    assert list(Path().iterdir()) == []
 
 
 def test_settings_may_stand_between_flags(here: Here, capsys: pytest.CaptureFixture[str]) -> None:

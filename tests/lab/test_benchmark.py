@@ -494,14 +494,6 @@ def test_a_full_disk_between_runs_costs_nothing(
     assert len(read_results(RESULTS).runs) == 4
 
 
-def test_dry_run_prints_every_command_and_writes_nothing(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--dry-run", "--commands"]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
-    assert len(lines) == 3 * len(ARCHITECTURES) * len(LEVELS)
-    assert all(line.startswith("uv run ./tools/run.py ") for line in lines)
-    assert list(Path().iterdir()) == []
-
-
 def test_a_forecast_counts_what_was_never_measured(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--dry-run", "--price-per-hour", "2"]) == 0
     said = capsys.readouterr().out

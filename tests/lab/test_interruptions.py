@@ -61,7 +61,7 @@ KINDS = {
     "kill -9 of everybody": Kind((signal.SIGKILL,), everybody=True, loses=True, kills=True),
 }
 SETTINGS = (
-    *("trainer.num_streams=12", "trainer.rollout_steps=8", "trainer.minibatches=1", "trainer.checkpoint_every=3000"),
+    *("trainer.num_streams=12", "trainer.rollout_steps=8", "trainer.minibatches=1", "trainer.checkpoint_every=1000"),
     *("sim.max_steps=40", "evaluation.worlds=1", "evaluation_environments.basic.max_steps=20"),
     *("system.threads=1", "system.device=cpu"),
 )
@@ -70,15 +70,15 @@ LEVEL = "experiments.recipes.benchmark_architectures.level_1_basic"
 COMMANDS: dict[str, tuple[str, ...]] = {
     "train": (
         *(str(REPOSITORY / "tools" / "run.py"), f"{LEVEL}.train", "run=r", "arch_type=fast", "train_dir=x"),
-        *("trainer.total_timesteps=15000", *SETTINGS),
+        *("trainer.total_timesteps=5000", *SETTINGS),
     ),
     "benchmark": (
-        *(run_benchmark.__file__, "--output-dir", "x", "--parallel", "2", "--seeds", "2", "--max-timesteps", "9000"),
+        *(run_benchmark.__file__, "--output-dir", "x", "--parallel", "2", "--seeds", "2", "--max-timesteps", "3000"),
         *(*FEW, *SETTINGS),
     ),
     "adaptive": (
         *(adaptive.__file__, "--local", "--experiment-id", "x", "--results-root", ".", "--max-parallel", "2"),
-        *("--seeds-per-level", "2", "--timesteps", "9000", *FEW, *SETTINGS),
+        *("--seeds-per-level", "2", "--timesteps", "3000", *FEW, *SETTINGS),
     ),
 }
 

@@ -23,7 +23,7 @@ if reason := why_not():
     pytest.skip(reason, allow_module_level=True)
 
 pytestmark = pytest.mark.slow
-SECONDS = 400.0
+SECONDS = 1200.0
 """No test waits longer for anything."""
 FAST = "x.fast.level_1_basic.s0"
 WORDS = (

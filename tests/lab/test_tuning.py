@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from experiments.recipes.benchmark_architectures import adaptive, run_benchmark
-from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.seeds import TUNING_EVALUATION_SEED, TUNING_SEEDS
 from experiments.recipes.benchmark_architectures.tuning import grid, main
 from metta.analysis.results import environment_result as scored
@@ -146,14 +145,6 @@ def test_published_runs_on_tuning_seeds_are_refused(bench: Bench, capsys: pytest
         assert "evaluation.seed=77 is kept for tuning" in capsys.readouterr().err
         assert command([*words, "--first-seed", "998"]) == 0
         capsys.readouterr()
-
-
-def test_dry_run_prints_every_command(jobs: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--dry-run", "--vary", "gamma=0.9,0.95"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 * len(ARCHITECTURES)
-    assert all(line.startswith("uv run ./tools/run.py ") for line in lines)
-    assert list(Path().iterdir()) == []
 
 
 def trial(number: int, scores: dict[str, list[float]], planned: int = 2) -> Trial:

@@ -1,5 +1,6 @@
 """Rounds of a cue, a wait and an answer: equal to the twin's, and worth nothing to a player without memory."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from metta.base.errors import InputError
 from metta.sim.config import SimConfig
+from metta.sim.conformance import load_case, replay
 from metta.sim.constants import GET_ITEMS, HEART, NUM_ACTIONS, PUT_ITEMS
 from metta.sim.scripted.oracles import NO_CUE, OraclePlayer
 from metta.sim.vector_env import VectorEnv
@@ -22,6 +24,9 @@ from tests.reference.cases import (
     random_case,
 )
 from tests.sim.lockstep import answers, config_of, run_lockstep
+
+CASES = sorted((Path(__file__).parent.parent / "data" / "rounds").glob("*.npz"))
+"""Written by `tests/reference/record_rounds.py` from the twin."""
 
 few_examples = settings(
     max_examples=30,
@@ -53,6 +58,22 @@ def cue_of(observation: np.ndarray) -> int:
     shown = [(int(feature), int(value)) for _, feature, value in observation if feature in (11, 12)]
     assert shown in ([], [(11, 1)], [(12, 1)])
     return {11: PUT_ITEMS, 12: GET_ITEMS}[shown[0][0]] if shown else 0
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_replays_identically(path: Path) -> None:
+    assert replay(load_case(path)) is None
+
+
+def test_the_recorded_cases_answer_right_and_wrong() -> None:
+    cases = [load_case(path) for path in CASES]
+    assert [case.name for case in cases] == ["altar_wait_3", "mine_wait_1"]
+    for case in cases:
+        assert case.final_inventory.any()
+        shown = (case.observations[..., 1] == 11).any(-1) | (case.observations[..., 1] == 12).any(-1)
+        begun = int(shown.sum())
+        paid = int((case.rewards > 0).sum())
+        assert 0 < paid < begun - case.actions.shape[1]
 
 
 @few_examples

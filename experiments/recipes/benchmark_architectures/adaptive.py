@@ -15,15 +15,12 @@ from experiments.recipes.benchmark_architectures.planning import (
     add_forecast,
     add_replays,
     at_least,
+    benchmark_study,
     call_text,
     check_forecast,
     chosen_names,
-    planned_references,
-    planned_runs,
     print_forecast,
-    with_threads,
 )
-from experiments.recipes.benchmark_architectures.seeds import check_published
 from metta.analysis.results import FILE_NAME, read_results
 from metta.base.addresses import local_path
 from metta.base.endings import report_errors
@@ -176,20 +173,9 @@ def build_study(
         if counts is None or spec.seed - given.first_seed < counts[spec.architecture, spec.level]
     ]
     slots, threads = place.share(len(specs))
-    threads, settings = with_threads([f"trainer.total_timesteps={given.timesteps}", *given.settings], output, threads)
-    runs = planned_runs(
-        *(specs, output, settings, bucket, not given.skip_training), threads=threads, elsewhere=place.elsewhere
-    )
-    check_published(run.job.config for run in runs)
-    return Study(
-        output,
-        runs,
-        planned_references(levels, output, settings, threads),
-        Benchmark(given.timesteps, command, given.replays, untuned(ARCHITECTURES)),
-        RetryPolicy(retries=given.retries, silence_seconds=given.heartbeat_timeout or place.silence_seconds),
-        slots,
-        bucket,
-    )
+    results = Benchmark(given.timesteps, command, given.replays, untuned(ARCHITECTURES))
+    policy = RetryPolicy(retries=given.retries, silence_seconds=given.heartbeat_timeout or place.silence_seconds)
+    return benchmark_study(given, specs, output, results, policy, slots, threads, bucket, place.elsewhere)
 
 
 def _print_plan(study: Study, given: argparse.Namespace, place: BaseLauncher) -> None:

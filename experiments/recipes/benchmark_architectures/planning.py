@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from experiments.recipes.benchmark_architectures.levels import PACKAGE
+from experiments.recipes.benchmark_architectures.seeds import check_published
 from metta.analysis.results import Key
 from metta.base.addresses import CHECKPOINTS_FOLDER, PLAYERS, REFERENCES_FOLDER, check_run_name, path_text
 from metta.base.errors import InputError
 from metta.cli.main import resolve
-from metta.lab.benchmark import REPLAYS
+from metta.lab.benchmark import REPLAYS, Benchmark
 from metta.lab.bucket import Bucket
+from metta.lab.decide import RetryPolicy
 from metta.lab.evaluation_key import RULES
 from metta.lab.executors.contract import command_text
 from metta.lab.forecast import forecast, ledger_speeds, measured_speeds
@@ -124,6 +126,29 @@ def with_threads(settings: Sequence[str], output: Path, otherwise: int) -> tuple
     known = KnownRuns(output).threads
     threads = otherwise if known is None else known
     return threads, [*settings, f"system.threads={threads}"] if threads else list(settings)
+
+
+def benchmark_study(
+    given: argparse.Namespace,
+    specs: Sequence[RunSpec],
+    output: Path,
+    results: Benchmark,
+    policy: RetryPolicy,
+    parallel: int,
+    threads: int,
+    bucket: Bucket | None = None,
+    elsewhere: bool = False,
+) -> Study:
+    """The study that makes these results of these runs, each checked; arguments as of `with_threads`, `Study` and
+    `PlannedRun`, of `given` the flags `settings` and `skip_training`. Raises `InputError`.
+    """
+    steps = f"trainer.total_timesteps={results.max_timesteps}"
+    threads, settings = with_threads([steps, *given.settings], output, threads)
+    train = not given.skip_training
+    runs = planned_runs(specs, output, settings, bucket, train, threads=threads, elsewhere=elsewhere)
+    check_published(run.job.config for run in runs)
+    levels = list(dict.fromkeys(spec.level for spec in specs))
+    return Study(output, runs, planned_references(levels, output, settings, threads), results, policy, parallel, bucket)
 
 
 def planned_runs(

@@ -15,16 +15,13 @@ from experiments.recipes.benchmark_architectures.planning import (
     add_forecast,
     add_replays,
     at_least,
+    benchmark_study,
     call_text,
     check_forecast,
     chosen_names,
-    planned_references,
-    planned_runs,
     print_forecast,
-    with_threads,
 )
 from experiments.recipes.benchmark_architectures.rungs import KNOWN_LEVELS
-from experiments.recipes.benchmark_architectures.seeds import check_published
 from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.flags import Parser
@@ -149,15 +146,9 @@ def build_study(given: argparse.Namespace, command: str) -> Study:
     output = local_path(extent.output_dir)
     seeds = range(given.first_seed, given.first_seed + extent.seeds)
     otherwise = max(1, cores() // extent.parallel) if extent.parallel > 1 else 0
-    threads, settings = with_threads(
-        [f"trainer.total_timesteps={extent.max_timesteps}", *given.settings], output, otherwise
-    )
     specs = plan(id_part(output.resolve().name), chosen, levels, seeds)
-    runs = planned_runs(specs, output, settings, train=not given.skip_training, threads=threads)
-    check_published(run.job.config for run in runs)
-    references = planned_references(levels, output, settings, threads)
     results = Benchmark(extent.max_timesteps, command, given.replays, untuned(ARCHITECTURES))
-    return Study(output, runs, references, results, RetryPolicy(retries=0), extent.parallel)
+    return benchmark_study(given, specs, output, results, RetryPolicy(retries=0), extent.parallel, otherwise)
 
 
 if __name__ == "__main__":

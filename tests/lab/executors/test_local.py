@@ -38,7 +38,7 @@ if doing == "impatient":  # somebody types Ctrl-C again when the job has been as
     signal.signal(signal.SIGTERM, asked); signal.signal(signal.SIGINT, again)
 if doing in ("sleep", "stubborn", "impatient"):
     print(os.getpid(), flush=True)
-    time.sleep(60)
+    time.sleep(1800)
 """
 
 

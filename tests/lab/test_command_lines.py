@@ -1,11 +1,15 @@
-"""Wrong flags and settings of the commands that plan runs get one sentence, and nothing is written."""
+"""The commands that plan runs: what is wrong gets one sentence, a dry run prints what would be run; neither writes."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from experiments.recipes.benchmark_architectures import adaptive, run_benchmark, tuning
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from experiments.recipes.benchmark_architectures.levels import LEVELS
+from metta.cli.main import resolve
 from tests.lab.stand_ins import Here
 
 SMALL = ("--architectures", "vit,fast", "--levels", "level_1_basic")
@@ -78,3 +82,23 @@ def test_wrong_flags_get_one_sentence_and_write_nothing(
     assert sentence in error
     assert error.count("\n") == 1
     assert [path.name for path in Path().iterdir()] == ["a_file"]
+
+
+@pytest.mark.parametrize(
+    ("main", "words", "runs"),
+    [
+        (run_benchmark.main, ["--commands"], 3 * len(ARCHITECTURES) * len(LEVELS)),
+        (adaptive.main, ["--experiment-id", "x", "--commands"], 3 * len(ARCHITECTURES) * len(LEVELS)),
+        (tuning.main, ["--vary", "gamma=0.9,0.95"], 2 * len(ARCHITECTURES)),
+    ],
+)
+def test_a_dry_run_prints_every_command_as_it_can_be_typed(
+    here: Here, capsys: pytest.CaptureFixture[str], main: Callable[[Sequence[str]], int], words: list[str], runs: int
+) -> None:
+    assert main([*words, "--dry-run"]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
+    assert len(set(lines)) == len(lines) == runs
+    assert all(line.startswith("uv run ./tools/run.py ") for line in lines)
+    for line in lines[::40]:
+        assert resolve(shlex.split(line)[3:]).config.run in line
+    assert list(Path().iterdir()) == []
