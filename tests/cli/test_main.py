@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from experiments.recipes.benchmark_architectures.rungs import KNOWN_LEVELS
 from metta.base.provenance import REPOSITORY
 from metta.cli.main import USAGE, main, resolve
 from metta.cli.values import OTHER_NAMES, known_keys
@@ -33,9 +34,8 @@ def test_list_names_every_verb_of_every_level(capsys: pytest.CaptureFixture[str]
     lines = capsys.readouterr().out.splitlines()
     paths = [line for line in lines if not line.startswith(" ")]
     assert max(map(len, lines)) <= 80
-    levels = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "level_5_expert")
     verbs = ("train", "evaluate", "probe", "replay", "play", "make_env", "make_evals")
-    assert set(paths) == {f"{PACKAGE}.{level}.{verb}" for level in levels for verb in verbs}
+    assert set(paths) == {f"{PACKAGE}.{level}.{verb}" for level in KNOWN_LEVELS for verb in verbs}
 
 
 def test_help_lists_every_key_with_type_default_and_meaning(capsys: pytest.CaptureFixture[str]) -> None:
