@@ -122,6 +122,7 @@ class Batch:
                 worker.join()
             self._mark_unfinished()
             self._write()
+            self._say_unfinished()
 
     def records(self) -> dict[str, dict[str, Any]]:
         """The record of every run of the plan, also of those not started, and of the others in the archive, by name."""
@@ -234,6 +235,8 @@ class Batch:
                 run.state = "not started"
             elif run.state in ("training", "trained", "evaluating"):
                 run.state = "stopped"
+
+    def _say_unfinished(self) -> None:
         unfinished = [f"{run.name} ({run.state})" for run in self.runs if run.state != "finished"]
         if unfinished:
             self._say(f"not finished: {', '.join(unfinished)}")

@@ -298,6 +298,7 @@ def test_without_a_scripted_player_hearts_are_compared(tmp_path: Path) -> None:
     assert gather([file]).measure == HEARTS
     page = made(file)
     assert "Numbers are hearts per agent" in page.text
+    assert "or where the scripted player collected no more than the random one" in page.text
     assert "Reference players without results: scripted on level_1_basic." in page.text
 
 

@@ -1,11 +1,13 @@
 """A batch does its plan within its time, and its archive is whole and enough to go on from."""
 
+import io
 import time
 from pathlib import Path
 
 import pytest
 
 from experiments.recipes.benchmark_architectures.batch import main, read_plan
+from metta.base.endings import STOPPED
 from metta.base.errors import InputError
 from metta.base.provenance import REPOSITORY
 from metta.lab.archive import CURVE_POINTS, read_archive, write_archive
@@ -66,6 +68,21 @@ def test_without_time_nothing_starts_and_the_archive_says_so(tmp_path: Path) -> 
     assert command(tmp_path, PLAN, "--minutes", "0", "--at-once", "1") == 0
     states = [record["state"] for record in read_archive(tmp_path / "runs.tar.gz").values()]
     assert states == ["not started"] * 2
+
+
+def test_a_reader_of_the_output_that_goes_away_stops_it_and_the_archive_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", Gone())
+        assert command(tmp_path, PLAN, "--at-once", "1", "--cpu-jobs", "1", "system.device=cpu") == STOPPED
+    states = [record["state"] for record in read_archive(tmp_path / "runs.tar.gz").values()]
+    assert len(states) == 2
+    assert set(states) <= {"not started", "stopped"}
 
 
 def test_a_run_that_would_not_end_in_time_is_left_for_a_shorter_one(tmp_path: Path) -> None:

@@ -21,13 +21,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from experiments.recipes.benchmark_architectures.planning import at_least, planned_runs
+from metta.base import output
 from metta.base.addresses import local_path
 from metta.base.endings import STOPPED, report_errors
 from metta.base.errors import InputError
 from metta.base.files import make_folder, reason
 from metta.base.flags import Parser
 from metta.base.provenance import cores, now
-from metta.base.stopping import interruptible
+from metta.base.stopping import interruptible, stop_this_process
 from metta.lab.batch import TRAINED_ON_ONE_CORE, Batch, BatchRun, Place
 from metta.lab.plan import RunSpec
 
@@ -101,7 +102,10 @@ def _command(arguments: Sequence[str] | None) -> int:
     make_folder(given.archive.parent)
 
     def say(line: str) -> None:
-        print(f"{now()} {line}", flush=True)
+        try:
+            output.say(f"{now()} {line}")
+        except BrokenPipeError:
+            stop_this_process()
 
     batch = Batch(runs, given.archive, deadline, given.at_once, given.cpu_jobs, say)
     try:
