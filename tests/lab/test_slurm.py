@@ -181,7 +181,7 @@ def test_a_new_controller_takes_over_the_jobs_of_one_that_was_killed(
     finish(controller("--timesteps", "20000"))
     (after,) = [each for each in cluster.jobs() if each["id"] == job["id"]]
     assert after["state"] == "COMPLETED"
-    assert {each["id"] for each in cluster.jobs()} == before
+    assert {each["id"] for each in cluster.jobs()} <= before  # no further job
 
 
 def test_a_controller_that_is_stopped_leaves_no_job(
