@@ -41,9 +41,9 @@ def test_the_wait_can_be_set() -> None:
 
 
 def test_the_benchmark_runs_rungs_only_where_they_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    common = ["--dry-run", "--architectures", "fast", "--seeds", "1", "--output-dir", str(tmp_path)]
+    common = ["--dry-run", "--commands", "--architectures", "fast", "--seeds", "1", "--output-dir", str(tmp_path)]
     assert main(common) == 0
     assert "memory" not in capsys.readouterr().out
     assert main([*common, "--levels", "memory_1,memory_3"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[3].split(".")[-2] for line in lines] == ["memory_1", "memory_3"]
+    commands = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("uv run ")]
+    assert [words[3].split(".")[-2] for words in commands] == ["memory_1", "memory_3"]
