@@ -3,8 +3,9 @@
     uv run python benchmarks/blind_players.py [--level level_1_basic] [--worlds 48]
 
 Searches a grid, then twice around the best with halved distances, on worlds that neither training nor evaluation meets
-(`TUNING_SEED`); prints every player tried and at last what `FOUND` in metta/sim/scripted/blind.py is to hold. Levels
-that differ in rewards alone are one. How often a player puts decides its hearts, almost whatever else it does.
+(`TUNING_SEED`); prints every player tried and at last what `FOUND` and `FOUND_FOR_WAITS` in metta/sim/scripted/blind.py
+are to hold. Levels that differ in rewards alone are one. How often a player puts decides its hearts, almost whatever
+else it does.
 """
 
 import importlib
@@ -26,7 +27,7 @@ from metta.sim.scripted.chain import make_chain
 from metta.sim.vector_env import VectorEnv
 
 RECIPES = "experiments.recipes.benchmark_architectures"
-LEVELS = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard")
+LEVELS = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "memory_1", "memory_2", "memory_3")
 PUT, GET = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32), (0.04, 0.08, 0.16, 0.32, 0.64)
 TUNING_SEED = 5
 
@@ -37,13 +38,16 @@ def main() -> None:
     parser.add_argument("--level", choices=LEVELS, help="one level instead of all")
     parser.add_argument("--worlds", type=int, default=48, help="worlds per player, one full episode each")
     options = parser.parse_args()
-    found = {}
+    found, for_waits = {}, {}
     for level in LEVELS if options.level is None else (options.level,):
         sim = importlib.import_module(f"{RECIPES}.{level}").make_env()
         (put, get), hearts = search(level, sim, options.worlds)
-        found[make_chain(sim).battery_per_heart, sim.num_agents] = (put, get)
+        if sim.rounds is None:
+            found[make_chain(sim).battery_per_heart, sim.num_agents] = (put, get)
+        else:
+            for_waits[sim.rounds.wait] = get
         print(f"{level}: best put {put}, get {get}: {hearts:.3f} hearts per agent", flush=True)
-    print(f"FOUND = {found}")
+    print(f"FOUND = {found}\nFOUND_FOR_WAITS = {for_waits}")
 
 
 def search(level: str, sim: SimConfig, worlds: int) -> tuple[tuple[float, float], float]:
@@ -57,7 +61,8 @@ def search(level: str, sim: SimConfig, worlds: int) -> tuple[tuple[float, float]
                 print(f"{level}  put {put:.4f}  get {get:.3f}: {tried[put, get]:.3f}", flush=True)
         return max(tried, key=lambda player: tried[player])
 
-    put, get = best([(put, get) for put in PUT for get in GET])
+    puts = PUT if sim.rounds is None else (0.0,)  # an oracle takes either: only how often it is answered counts
+    put, get = best([(put, get) for put in puts for get in GET])
     for step in (2**0.5, 2**0.25):
         near = [(round(put * step**i, 4), round(get * step**j, 3)) for i in (-1, 0, 1) for j in (-1, 0, 1)]
         put, get = best(near)

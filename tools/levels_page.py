@@ -1,19 +1,23 @@
 """Writes docs/levels.md: `uv run python -m tools.levels_page [--measure]`.
 
 The page shows the numbers of every level, the physical limit of its environments, the scores of the reference players
-on the held-out episodes, and what each level tests. Scores are read from docs/levels.json; `--measure` plays them anew
-and writes that file (minutes), `--check` only says whether page and scores fit the levels (exit status 2 if not).
+on the held-out episodes, what each level tests, and the same of the memory ladder. Scores are read from
+docs/levels.json; `--measure` plays them anew and writes that file (minutes), `--check` only says whether page and
+scores fit the levels (exit status 2 if not).
 """
 
 import hashlib
+import statistics
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from experiments.recipes.benchmark_architectures.level import Level
+from experiments.recipes.benchmark_architectures.level import Level, Verbs
 from experiments.recipes.benchmark_architectures.levels import LEVELS
+from experiments.recipes.benchmark_architectures.rung import Rung
+from experiments.recipes.benchmark_architectures.rungs import RUNGS
 from metta.analysis.summary import aligned_table
-from metta.base.addresses import PLAYERS, RANDOM, SCRIPTED
+from metta.base.addresses import PLAYERS, RANDOM, REFLEX, SCRIPTED
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import read_json, write_atomically, write_json
@@ -42,6 +46,26 @@ deviation over the episodes. `random` draws every action alike; `blind` has the 
 (`metta/sim/scripted/blind.py`); `reflex` remembers nothing and sees its own window (`metta/sim/scripted/reflex.py`);
 `scripted` sees the whole map. What is above `blind` has learned to look; memory counts only where a player that has
 one is clearly above `reflex`."""
+
+LADDER = """## The memory ladder
+
+On the five levels memory decides little. Beside them stand rungs on which it is all that decides. No benchmark, report
+or table of published results contains them unless they are named (`--levels memory_1`). How to read what they say:
+[memory.md](memory.md)."""
+RULES = """A rung is a room of altars and nothing else; a heart pays 1. Each agent lives in rounds of its own. A round
+begins with a cue, `put_items` or `get_items`, drawn with a coin for each agent and round and shown in one observation,
+to this agent only (feature 11 or 12 with value 1, at its own cell). Then its actions are lost for the wait: it is
+frozen, and what it tries shows as noop. Then the first `put_items` or `get_items` that it does in front of an altar
+ends the round: the one that the cue named brings a heart, the other nothing, and the next round begins in the same
+step."""
+HEADROOM = """While an agent waits neither its place nor its hands nor anything in sight can keep the cue. So **a player
+without memory is right in half of its rounds on average, whatever it does**. The limit is max_steps // (wait + 1)
+rounds, without memory half of them. `reflex` and `scripted` are other players here (`metta/sim/scripted/oracles.py`):
+both see their own window, walk to the nearest altar and stay; `reflex` gives it always the same answer, `scripted` the
+one that its last cue named.
+
+Hearts per agent, mean with 95 % interval (Student's t) over the held-out worlds; headroom is what `scripted` has more
+than `reflex`, with the interval of a ratio of means over the same worlds."""
 
 
 def environment_hash(sim: SimConfig, evaluation: EvaluationConfig) -> str:
@@ -76,7 +100,29 @@ def measure(levels: Sequence[Level], evaluation: EvaluationConfig, system: Syste
     return scores
 
 
-def check_scores(levels: Sequence[Level], scores: dict[str, Any]) -> None:
+def measure_rungs(rungs: Sequence[Rung], evaluation: EvaluationConfig, system: SystemConfig) -> dict[str, Any]:
+    """Per rung, evaluation environment and reference player: hearts per agent of every episode."""
+    from metta.rl.evaluate import evaluate
+
+    scores: dict[str, Any] = {}
+    for rung in rungs:
+        environments = rung.make_evals()
+        results = {player: evaluate(player, environments, evaluation, system) for player in PLAYERS}
+        scores[rung.name] = {
+            name: {
+                "environment_hash": environment_hash(sim, evaluation),
+                "worlds_hash": results[RANDOM][name]["worlds_hash"],
+                **{
+                    player: [statistics.fmean(episode["hearts"]) for episode in results[player][name]["per_episode"]]
+                    for player in PLAYERS
+                },
+            }
+            for name, sim in environments.items()
+        }
+    return scores
+
+
+def check_scores(levels: Sequence[Verbs], scores: dict[str, Any]) -> None:
     """Raises InputError if a level has no scores or they were measured on another environment."""
     for level in levels:
         for name, sim in level.make_evals().items():
@@ -87,12 +133,37 @@ def check_scores(levels: Sequence[Level], scores: dict[str, Any]) -> None:
                 )
 
 
-def page(levels: Sequence[Level], scores: dict[str, Any]) -> str:
+def page(levels: Sequence[Level], scores: dict[str, Any], rungs: Sequence[Rung] = ()) -> str:
     """The page as Markdown. Raises InputError as `check_scores`."""
-    check_scores(levels, scores)
+    check_scores([*levels, *rungs], scores)
     purposes = "\n".join(f"- **{level.name}** {_sentence(level)}" for level in levels)
     parts = [HEAD, purposes, NUMBERS, _numbers(levels), CONTENTS, _contents(levels), LIMITS, _scores(levels, scores)]
+    if rungs:
+        named = "\n".join(f"- **{rung.name}** {rung.purpose}" for rung in rungs)
+        parts += [LADDER, named, RULES, _rungs(rungs), HEADROOM, _headroom(rungs, scores)]
     return "\n\n".join(parts) + "\n"
+
+
+def _rungs(rungs: Sequence[Rung]) -> str:
+    rows = [[r.name, f"{r.size} x {r.size}", str(r.num_agents), str(r.altars), str(r.wait)] for r in rungs]
+    return "\n".join(aligned_table(["rung", "room", "agents", "altars", "wait"], rows))
+
+
+def _headroom(rungs: Sequence[Rung], scores: dict[str, Any]) -> str:
+    from metta.analysis.intervals import estimate
+    from metta.analysis.memory_value import kept
+
+    rows = []
+    for rung in rungs:
+        for name, sim in rung.make_evals().items():
+            entry = scores[rung.name][name]
+            rounds = sim.max_steps // (rung.wait + 1)
+            more = kept(entry[SCRIPTED], entry[REFLEX])
+            assert more is not None
+            headroom = "+{:.0f} % [+{:.0f}, +{:.0f}]".format(*(100 * (end - 1) for end in more if end is not None))
+            shown = [estimate(entry[player]).text(2) for player in PLAYERS]
+            rows.append([rung.name, str(rounds), f"{rounds / 2:g}", *shown, headroom, str(len(entry[REFLEX]))])
+    return "\n".join(aligned_table(["rung", "limit", "without memory", *PLAYERS, "headroom", "worlds"], rows))
 
 
 def _sentence(level: Level) -> str:
@@ -164,10 +235,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--measure", action="store_true", help="play the reference players' episodes anew (minutes)")
     parser.add_argument("--check", action="store_true", help="only compare")
     given = parser.parse_args(arguments)
-    levels = list(LEVELS.values())
+    levels, rungs = list(LEVELS.values()), list(RUNGS.values())
     if given.measure:
-        write_json(SCORES, measure(levels, EvaluationConfig(), SystemConfig(device="cpu")))
-    text = page(levels, read_json(SCORES) if SCORES.exists() else {})
+        evaluation, system = EvaluationConfig(), SystemConfig(device="cpu")
+        write_json(SCORES, measure(levels, evaluation, system) | measure_rungs(rungs, evaluation, system))
+    text = page(levels, read_json(SCORES) if SCORES.exists() else {}, rungs)
     if given.check:
         if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
             raise InputError(f"{PAGE} is out of date; run `{COMMAND}`.")

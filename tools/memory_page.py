@@ -1,8 +1,8 @@
 """Fills the tables of docs/memory.md: `uv run python -m tools.memory_page`.
 
-The tables are made from docs/memory.json. `--probes`, `--crossplay`, `--imitation` and `--benchmark` take over what
-those commands wrote, each in the place of what was there; `--check` only says whether the page fits the file (exit
-status 2 if not).
+The tables are made from docs/memory.json. `--ladder`, `--probes`, `--crossplay`, `--imitation` and `--benchmark` take
+over what those commands wrote, each in the place of what was there; `--check` only says whether the page fits the file
+(exit status 2 if not).
 """
 
 import argparse
@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from metta.analysis.intervals import estimate
 from metta.analysis.results import read_results
 from metta.analysis.summary import aligned_table
-from metta.base.addresses import local_path
+from metta.base.addresses import PLAYERS, local_path
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import read_json, write_atomically, write_json
@@ -37,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(prog="memory_page", description="Fill the tables of docs/memory.md.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is out of date")
+    parser.add_argument(
+        "--ladder", nargs="+", type=local_path, metavar="FILE", help="benchmark_results.json of rungs of the ladder"
+    )
     parser.add_argument("--probes", nargs="+", type=local_path, metavar="FILE", help="files of the verb probe")
     parser.add_argument("--crossplay", type=local_path, metavar="FILE", help="file of crossplay.py")
     parser.add_argument("--imitation", nargs="+", type=local_path, metavar="FILE", help="files of imitation.py")
@@ -48,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _main(given: argparse.Namespace) -> int:
     results = read_json(RESULTS) if RESULTS.exists() else {}
+    if given.ladder:
+        results["ladder"] = [_ladder_summary(file) for file in given.ladder]
     if given.probes:
         results["probes"] = [_probe_summary(read_json(file)) for file in given.probes]
     if given.crossplay:
@@ -79,6 +85,43 @@ def page(text: str, results: Mapping[str, Any]) -> str:
         lines = table(results) if results.get(name) else [NOTHING]
         text = before + begin + "\n".join(lines) + end + after
     return text
+
+
+def _ladder_summary(file: Path) -> dict[str, Any]:
+    """What the page keeps of a benchmark on rungs: hearts of every seed, and of the reference players."""
+    results = read_results(file)
+    hearts: dict[str, dict[str, list[float]]] = {}
+    for run in results.runs:
+        for result in run.evaluation.results.values():
+            own = hearts.setdefault(run.training.level, {})
+            own.setdefault(run.training.architecture, []).append(result.hearts_per_agent)
+    return {
+        "max_timesteps": results.max_timesteps,
+        "hearts": hearts,
+        "players": {
+            level: {name: result.hearts_per_agent for name, played in players.items() for result in played.values()}
+            for level, players in results.references.items()
+        },
+        "commit": results.provenance.get("code", {}).get("commit"),
+    }
+
+
+def _ladder_table(results: Mapping[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for found in results["ladder"]:
+        levels = list(found["hearts"])
+        rows = []
+        for name in dict.fromkeys(name for own in found["hearts"].values() for name in own):
+            of_levels = [found["hearts"][level].get(name, []) for level in levels]
+            rows.append([name, *(estimate(values, lowest=0.0).text(2) if values else "-" for values in of_levels)])
+        rows.sort(key=lambda row: -float(row[1].split()[0].replace("-", "0")))
+        for player in PLAYERS:
+            own = [found["players"].get(level, {}).get(player) for level in levels]
+            rows.append([f"*{player}*", *("-" if value is None else f"{value:.2f}" for value in own)])
+        about = f"{found['max_timesteps']:,} agent-steps, mean and 95 % interval over seeds"
+        lines += [*([""] if lines else []), f"{about} ({_commits([found])}).", ""]
+        lines += aligned_table(["hearts per agent", *levels], rows)
+    return lines
 
 
 def _probe_summary(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -263,6 +306,7 @@ def _commits(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 TABLES: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {
+    "ladder": _ladder_table,
     "probes": _probes_table,
     "crossplay": _crossplay_table,
     "imitation": _imitation_table,

@@ -96,7 +96,7 @@ def curriculum() -> Iterator[str]:
 
 def quick() -> Iterator[str]:
     """Whether the pair of `run_benchmark.py --quick` separates."""
-    yield from _grid(("trxl", "memory_free"), (1,), {"quick": {}})
+    yield from _grid(("trxl", "transformer"), (1,), {"quick": {}})
 
 
 def _grid(architectures: Sequence[str], levels: Sequence[int], variants: Mapping[str, Settings]) -> Iterator[str]:

@@ -78,16 +78,16 @@ def _report(chosen: Mapping[str, PolicyConfig], registry: Mapping[str, PolicyCon
     for name, config in chosen.items():
         if not as_json:
             print(name)
-        verdicts = []
-        for verdict in check(name, config, registry, spec):
-            verdicts.append(verdict._asdict())
-            if not verdict.passed:
-                broken.append(f"{name}: law {verdict.number}")
+        found = []
+        for law in check(name, config, registry, spec):
+            found.append(law._asdict())
+            if not law.passed:
+                broken.append(f"{name}: law {law.number}")
             if not as_json:
-                outcome = "pass" if verdict.passed else "FAIL"
-                measured = f"{verdict.deviation:.1e} (at most {verdict.tolerance:.0e})"
-                print(f"  {verdict.number}  {outcome}  {verdict.law:38s} {measured:26s} {verdict.note}", flush=True)
-        results.append({"architecture": name, "laws": verdicts})
+                outcome = "pass" if law.passed else "FAIL"
+                measured = f"{law.deviation:.1e} (at most {law.tolerance:.0e})"
+                print(f"  {law.number}  {outcome}  {law.law:38s} {measured:26s} {law.note}", flush=True)
+        results.append({"architecture": name, "laws": found})
     if as_json:
         print(json.dumps({"passed": not broken, "architectures": results}))
     else:

@@ -37,7 +37,7 @@ BATCH, STEPS, BOUNDARY = 3, 80, 40
 """Rows and steps of a test sequence, longer than the longest memory; half of it is one step past any boundary."""
 
 
-class Verdict(NamedTuple):
+class LawResult(NamedTuple):
     """What a law found."""
 
     number: int
@@ -59,7 +59,7 @@ class Sequences(NamedTuple):
     """bool [B, T]."""
 
 
-def stepping_equals_one_pass(config: PolicyConfig, spec: EnvironmentSpec) -> Verdict:
+def stepping_equals_one_pass(config: PolicyConfig, spec: EnvironmentSpec) -> LawResult:
     """1. One observation at a time gives what one pass over the sequence gives, and so do chunks of any size."""
     policy = moved_policy(config, spec)
     inputs = sequences(spec)
@@ -74,10 +74,10 @@ def stepping_equals_one_pass(config: PolicyConfig, spec: EnvironmentSpec) -> Ver
         fresh = policy(*_part(inputs, BOUNDARY, STEPS), state)
         carried = policy(*_part(inputs, BOUNDARY, STEPS), inner)
     unused = bool(list(leaves(inner))) and difference(fresh, carried) < EXERCISED
-    return _verdict(1, "stepping equals one pass", deviations, TOLERANCE, "state does not change outputs" * unused)
+    return _result(1, "stepping equals one pass", deviations, TOLERANCE, "state does not change outputs" * unused)
 
 
-def resets_start_afresh(config: PolicyConfig, spec: EnvironmentSpec) -> Verdict:
+def resets_start_afresh(config: PolicyConfig, spec: EnvironmentSpec) -> LawResult:
     """2. From a reset on, outputs are those of a fresh start and no gradient crosses it; plain LSTMs carry over."""
     policy = moved_policy(config, spec)
     inputs = sequences(spec, with_resets=False)
@@ -106,7 +106,7 @@ def resets_start_afresh(config: PolicyConfig, spec: EnvironmentSpec) -> Verdict:
             fresh = policy(inputs.observations, marked, policy.initial_state(BATCH))
         lost = difference(fresh, with_reset) < EXERCISED
         problem = "memory does not carry over episode ends, though it is said to" * lost
-        return _verdict(2, "memory carries over resets, as stated", deviations, TOLERANCE, problem)
+        return _result(2, "memory carries over resets, as stated", deviations, TOLERANCE, problem)
     crossing, inside = _gradients_over_boundary(policy, inputs, marked, used, at_B)
     deviations["gradient across the reset"] = crossing
     problem = ""
@@ -114,10 +114,10 @@ def resets_start_afresh(config: PolicyConfig, spec: EnvironmentSpec) -> Verdict:
         problem = "the reset had no effect"
     elif stateful and inside == 0.0:
         problem = "no gradient reaches back even inside an episode"
-    return _verdict(2, "a reset starts afresh", deviations, TOLERANCE, problem)
+    return _result(2, "a reset starts afresh", deviations, TOLERANCE, problem)
 
 
-def rows_are_independent(config: PolicyConfig, spec: EnvironmentSpec) -> Verdict:
+def rows_are_independent(config: PolicyConfig, spec: EnvironmentSpec) -> LawResult:
     """3. Each row gives alone what it gives in a batch, in any order."""
     policy = moved_policy(config, spec)
     inputs = sequences(spec)
@@ -148,10 +148,10 @@ def rows_are_independent(config: PolicyConfig, spec: EnvironmentSpec) -> Verdict
         )
     deviations = {"each row alone": difference(joined, whole), "another order": difference(restored, whole)}
     rows_differ = difference(whole.logits[0], whole.logits[2]) > EXERCISED
-    return _verdict(3, "rows are independent", deviations, TOLERANCE, "" if rows_differ else "all rows are equal")
+    return _result(3, "rows are independent", deviations, TOLERANCE, "" if rows_differ else "all rows are equal")
 
 
-def every_parameter_learns(config: PolicyConfig, spec: EnvironmentSpec) -> Verdict:
+def every_parameter_learns(config: PolicyConfig, spec: EnvironmentSpec) -> LawResult:
     """4. The loss gives every parameter a gradient, from the initial weights, that is finite and not zero."""
     policy = config.build(spec, seed=1)
     output = policy(*sequences(spec), policy.initial_state(BATCH))
@@ -161,20 +161,20 @@ def every_parameter_learns(config: PolicyConfig, spec: EnvironmentSpec) -> Verdi
     unsound = [name for name, parameter in policy.named_parameters() if not _finite(parameter.grad)]
     problem = f"no gradient: {', '.join(without)}" if without else f"not finite: {', '.join(unsound)}" * bool(unsound)
     share = len(without + unsound) / len(list(policy.parameters()))
-    return _verdict(4, "every parameter learns", {"share of parameters without a gradient": share}, 0.0, problem)
+    return _result(4, "every parameter learns", {"share of parameters without a gradient": share}, 0.0, problem)
 
 
 def computes_its_own(
     name: str, config: PolicyConfig, others: Mapping[str, PolicyConfig], spec: EnvironmentSpec
-) -> Verdict:
+) -> LawResult:
     """5. No other architecture builds the same computation: the same operations with the same results."""
     own = fingerprint(config, spec)
     twins = [other for other, its in others.items() if other != name and fingerprint(its, spec) == own]
     problem = f"the same computation as {', '.join(twins)}" if twins else ""
-    return _verdict(5, "computes what no other does", {"architectures that compute the same": len(twins)}, 0.0, problem)
+    return _result(5, "computes what no other does", {"architectures that compute the same": len(twins)}, 0.0, problem)
 
 
-def state_and_precision_survive(config: PolicyConfig, spec: EnvironmentSpec) -> Verdict:
+def state_and_precision_survive(config: PolicyConfig, spec: EnvironmentSpec) -> LawResult:
     """6. The state survives saving, detaching and a move between devices; in bfloat16 outputs stay finite."""
     policy = moved_policy(config, spec)
     inputs = sequences(spec)
@@ -201,10 +201,10 @@ def state_and_precision_survive(config: PolicyConfig, spec: EnvironmentSpec) -> 
     finite = all(_finite(tensor) for tensor in (output.logits, output.values, *leaves(output.state)))
     kept = output.logits.dtype == torch.bfloat16
     problem = "not finite in bfloat16" if not finite else "bfloat16 is not kept" * (not kept)
-    return _verdict(6, "state survives, bfloat16 is finite", deviations, TOLERANCE, problem)
+    return _result(6, "state survives, bfloat16 is finite", deviations, TOLERANCE, problem)
 
 
-def rebuilt_from_checkpoint(config: PolicyConfig, spec: EnvironmentSpec) -> Verdict:
+def rebuilt_from_checkpoint(config: PolicyConfig, spec: EnvironmentSpec) -> LawResult:
     """7. A policy rebuilt from its two files alone gives the same outputs, to the last bit."""
     policy = moved_policy(config, spec)
     inputs = sequences(spec)
@@ -212,14 +212,14 @@ def rebuilt_from_checkpoint(config: PolicyConfig, spec: EnvironmentSpec) -> Verd
         save_policy(Path(folder), policy, config, "checked")
         again = load_policy(Path(folder)).policy
         deviation = difference(again(*inputs, again.initial_state(BATCH)), policy(*inputs, policy.initial_state(BATCH)))
-    return _verdict(7, "rebuilt from a checkpoint", {"outputs": deviation}, 0.0, "")
+    return _result(7, "rebuilt from a checkpoint", {"outputs": deviation}, 0.0, "")
 
 
 def check(
     name: str, config: PolicyConfig, others: Mapping[str, PolicyConfig], spec: EnvironmentSpec
-) -> Iterator[Verdict]:
+) -> Iterator[LawResult]:
     """All seven laws on one architecture; `others` are those it must differ from."""
-    laws: Sequence[Callable[[], Verdict]] = (
+    laws: Sequence[Callable[[], LawResult]] = (
         lambda: stepping_equals_one_pass(config, spec),
         lambda: resets_start_afresh(config, spec),
         lambda: rows_are_independent(config, spec),
@@ -316,10 +316,10 @@ def _operations() -> Iterator[list[str]]:
         yield record
 
 
-def _verdict(number: int, law: str, deviations: Mapping[str, float], tolerance: float, problem: str) -> Verdict:
+def _result(number: int, law: str, deviations: Mapping[str, float], tolerance: float, problem: str) -> LawResult:
     worst = max(deviations, key=lambda name: deviations[name])
     passed = deviations[worst] <= tolerance and not problem
-    return Verdict(number, law, passed, deviations[worst], tolerance, problem or f"largest: {worst}")
+    return LawResult(number, law, passed, deviations[worst], tolerance, problem or f"largest: {worst}")
 
 
 def _part(inputs: Sequences, start: int, end: int) -> Sequences:

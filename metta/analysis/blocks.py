@@ -20,6 +20,8 @@ class Link(NamedTuple):
     """What screen readers say, complete without its row."""
     address: str
     """Relative to the report; from the program, never from data as it is."""
+    picture: str = ""
+    """Above the text; an address that holds it."""
 
 
 Cell = str | int | float | Estimate | Interval | Link | None

@@ -18,7 +18,7 @@ from metta.analysis.palette import DASHES, SERIES, SHAPES
 Record = dict[str, Any]
 Spec = dict[str, Any]
 
-HEIGHT, WIDTH, ROW = 300, 620, 22
+HEIGHT, WIDTH, ROW = 260, 620, 22
 """Of figures in pixels, where the page's width does not decide; of a row of names."""
 CONFIG: Spec = {
     "font": "system-ui, sans-serif",

@@ -75,11 +75,14 @@ class Page(NamedTuple):
     file: Path
     hearts_per_agent: float
     """At the end of the replay; differs from the evaluation only if rounding turned an action."""
+    picture: str
+    """A thumbnail as an address that holds it; empty if the page has none."""
 
 
-HEAD_BYTES = 4096
+HEAD_BYTES = 65_536
 """How much of a page is read to see what it shows."""
 _SHOWN = re.compile(r'<meta name="episode" content="([0-9a-f]+) ([0-9]+) ([0-9.]+)">')
+_PICTURE = re.compile(r'<link rel="icon" href="(data:image/svg\+xml;base64,[A-Za-z0-9+/=]+)">')
 
 
 def shown_episode(map_hash: str, steps: int, hearts_per_agent: float) -> str:
@@ -103,12 +106,13 @@ def page_of(choice: Choice) -> Page | None:
         return None
     try:
         with file.open("rb") as opened:
-            found = _SHOWN.search(opened.read(HEAD_BYTES).decode(errors="replace"))
+            head = opened.read(HEAD_BYTES).decode(errors="replace")
     except OSError:
         return None
+    found, picture = _SHOWN.search(head), _PICTURE.search(head)
     if found is None or not plays(choice, found[1], int(found[2])):
         return None
-    return Page(file, float(found[3]))
+    return Page(file, float(found[3]), picture[1] if picture else "")
 
 
 def plays(choice: Choice, map_hash: str, steps: int) -> bool:

@@ -215,8 +215,7 @@ def summary_markdown(results: BenchmarkResults, width: int | None = None) -> str
 
 
 def _tables(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
-    """One table; where it would be too wide, hearts with the verdict and the rest apart, for every level and evaluation
-    environment."""
+    """One table; where it would be too wide, two for every level and evaluation environment, without the reward."""
     whole = aligned_table(header, rows)
     if width is None or len(whole[0]) <= width:
         return whole
@@ -224,7 +223,7 @@ def _tables(header: Sequence[str], rows: Sequence[Sequence[str]], width: int | N
     for level, environment in dict.fromkeys((row[1], row[2]) for row in rows):
         own = [row for row in rows if (row[1], row[2]) == (level, environment)]
         lines += ["", f"{level}, {environment}:"]
-        for columns in (("hearts per agent", "verdict"), ("score", "reward", "training")):
+        for columns in (("hearts per agent", "verdict"), ("seeds", "score", "training")):
             places = [0, *map(header.index, columns)]
             cells = [[row[place] for place in places] for row in own]
             lines += ["", *aligned_table([header[place] for place in places], cells, width)]

@@ -185,6 +185,27 @@ def _step(owner: Any, name: str, key: str, config: Config, fixed: Mapping[str, s
     raise InputError(unknown_key_sentence(key, config, fixed, other_keys))
 
 
+OTHER_NAMES = {
+    "batch_size": "trainer.minibatches",
+    "clip_coef": "trainer.clip",
+    "clip_range": "trainer.clip",
+    "device": "system.device",
+    "ent_coef": "trainer.entropy_weight",
+    "max_steps": "sim.max_steps",
+    "n_envs": "trainer.num_streams",
+    "n_steps": "trainer.rollout_steps",
+    "num_envs": "trainer.num_streams",
+    "num_minibatches": "trainer.minibatches",
+    "num_steps": "trainer.rollout_steps",
+    "num_workers": "system.threads",
+    "steps": "trainer.total_timesteps",
+    "timesteps": "trainer.total_timesteps",
+    "total_steps": "trainer.total_timesteps",
+    "vf_coef": "trainer.value_weight",
+}
+"""What other libraries (Stable-Baselines3, CleanRL, PufferLib) call a setting -> its key here."""
+
+
 def unknown_key_sentence(key: str, config: Config, fixed: Mapping[str, str], other_keys: Sequence[str]) -> str:
     """Names an unknown key, the nearest known one, and what is allowed at the deepest part that exists."""
     known = [*other_keys, *(entry.key for entry in known_keys(config, fixed))]
@@ -193,7 +214,12 @@ def unknown_key_sentence(key: str, config: Config, fixed: Mapping[str, str], oth
     by_last_name = {known_key.rpartition(".")[2]: known_key for known_key in reversed(known)}
     by_last_name |= {other.rpartition(".")[2]: other for other in known if _part(other) == _part(key)}
     short = get_close_matches(key.rpartition(".")[2], by_last_name, n=1, cutoff=0.75)
-    nearest = [by_last_name[name] for name in short] or _by_meaning(key, known_keys(config, fixed))
+    other = OTHER_NAMES.get(key.rpartition(".")[2])
+    nearest = (
+        [other]
+        if other in known
+        else [by_last_name[name] for name in short] or _by_meaning(key, known_keys(config, fixed))
+    )
     nearest = nearest or get_close_matches(key, known, n=1, cutoff=0.0)
     part = key
     while part and not any(other.startswith(part + ".") for other in known):

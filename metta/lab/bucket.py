@@ -19,7 +19,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 
 from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import InputError, InUseError, RunError
-from metta.base.files import read_json, reason, write_json
+from metta.base.files import read_json, reason, write_atomically, write_json
 from metta.base.run_files import CONFIGURATION, EVALUATION, LOG, MANIFEST, METRICS, STATUS
 
 T = TypeVar("T")
@@ -70,7 +70,6 @@ class Bucket:
     folder: Path
     _fs: Any
     _root: str
-    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def open(cls, address: str) -> "Bucket":
@@ -105,21 +104,20 @@ class Bucket:
         Raises:
             RunError: the store does not answer.
         """
-        with self._lock:
-            note = self._note()
-            there = {name: mark for name, mark in self._listed().items() if wanted(name)}
-            for name in sorted(there, key=_order):
-                if note.get(name, {}).get("there") == there[name] and (self.folder / name).exists():
-                    continue
-                data = self._tried(partial(self._fs.cat_file, f"{self._root}/{name}"))
-                self._put_here(name, data)
-                note[name] = {"here": self._mark_here(name), "there": there[name]}
-            for name in [name for name in note if wanted(name) and name not in there]:
-                (self.folder / name).unlink(missing_ok=True)
-                with suppress(OSError):
-                    (self.folder / name).parent.rmdir()
-                del note[name]
-            self._write_note(note)
+        note = self._note()
+        there = {name: mark for name, mark in self._listed().items() if wanted(name)}
+        for name in sorted(there, key=_order):
+            if note.get(name, {}).get("there") == there[name] and (self.folder / name).exists():
+                continue
+            data = self._tried(partial(self._fs.cat_file, f"{self._root}/{name}"))
+            self._put_here(name, data)
+            note[name] = {"here": self._mark_here(name), "there": there[name]}
+        for name in [name for name in note if wanted(name) and name not in there]:
+            (self.folder / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                (self.folder / name).parent.rmdir()
+            del note[name]
+        self._write_note(note)
 
     def send(self, wanted: Callable[[str], bool] = lambda name: True) -> None:
         """Make the bucket as the local folder is, as far as names are wanted; what has not changed is not sent.
@@ -127,26 +125,25 @@ class Bucket:
         Raises:
             RunError: the store does not answer.
         """
-        with self._lock:
-            note = self._note()
-            here = {name: self._mark_here(name) for name in self._names_here() if wanted(name)}
-            try:
-                for name in sorted(here, key=_order):
-                    if here[name] is None or note.get(name, {}).get("here") == here[name]:
-                        continue
-                    try:
-                        data = (self.folder / name).read_bytes()
-                    except FileNotFoundError:
-                        continue  # an old checkpoint that has just been removed
-                    self._tried(partial(self._put_there, name, data))
-                    there = _mark(self._tried(partial(self._fs.info, f"{self._root}/{name}")))
-                    note[name] = {"here": here[name], "there": there}
-                for name in [name for name in note if wanted(name) and name not in here]:
-                    with suppress(FileNotFoundError):
-                        self._tried(partial(self._fs.rm_file, f"{self._root}/{name}"))
-                    del note[name]
-            finally:
-                self._write_note(note)
+        note = self._note()
+        here = {name: self._mark_here(name) for name in self._names_here() if wanted(name)}
+        try:
+            for name in sorted(here, key=_order):
+                if here[name] is None or note.get(name, {}).get("here") == here[name]:
+                    continue
+                try:
+                    data = (self.folder / name).read_bytes()
+                except FileNotFoundError:
+                    continue  # an old checkpoint that has just been removed
+                self._tried(partial(self._put_there, name, data))
+                there = _mark(self._tried(partial(self._fs.info, f"{self._root}/{name}")))
+                note[name] = {"here": here[name], "there": there}
+            for name in [name for name in note if wanted(name) and name not in here]:
+                with suppress(FileNotFoundError):
+                    self._tried(partial(self._fs.rm_file, f"{self._root}/{name}"))
+                del note[name]
+        finally:
+            self._write_note(note)
 
     def holds(self, wanted: Callable[[str], bool]) -> bool:
         """Whether there is a file with a wanted name. Raises `RunError` if the store does not answer."""
@@ -264,11 +261,8 @@ class Bucket:
             self._fs.makedirs(folder, exist_ok=True)
 
     def _put_here(self, name: str, data: bytes) -> None:
-        place = self.folder / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        part = place.with_name(f".{place.name}.{os.getpid()}.part")
-        part.write_bytes(data)
-        os.replace(part, place)
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.folder / name, data)
 
     def _note(self) -> dict[str, dict[str, Any]]:
         try:

@@ -1,15 +1,21 @@
-"""How long a plan will take and cost: from the speed of runs that this machine has done, or a given one."""
+"""How long a plan will take and cost, and the disk it needs: from runs that this machine has done, or from the ledger.
+
+The ledger's training rates (docs/architectures.md) are scaled to this machine: by the runs that it has done, if there
+are any, else by how fast it multiplies matrices. Such figures are rough, and are said to be.
+"""
 
 import heapq
+import shutil
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from statistics import fmean
 
 from metta.base.errors import InputError
 from metta.base.files import read_json
-from metta.base.provenance import machine
+from metta.base.provenance import REPOSITORY, cores, machine
 from metta.base.run_files import STATUS
 from metta.lab.log import duration_text
 from metta.lab.planned import PlannedRun
@@ -17,21 +23,36 @@ from metta.lab.run_folder import RunFolder
 
 START_SECONDS = 5.0
 """Time a job takes to start: interpreter, torch, compiled kernels from the cache."""
+LEDGER = REPOSITORY / "docs" / "architectures.md"
+LEDGER_GIGAFLOPS, LEDGER_THREADS = 93.0, 2
+"""What `gigaflops` says of the machine on which the ledger's rates were measured, and their threads."""
+SHARE_OF_THREADS = 0.6
+"""A run with k times as many threads trains about k to this power times as fast."""
+FASTER_ACTING = 2.0
+"""An evaluation does about so many times the agent-steps per second of training."""
+BYTES_PER_PARAMETER = 18
+"""Of a checkpoint: weights, their average, and the optimiser's state."""
+CHECKPOINTS, FURTHER_BYTES = 3, 2_000_000
+"""Of a run's folder: the newest two and the best; curves, log and replays."""
 
 
 @dataclass(frozen=True)
 class Speed:
-    """What was measured of one architecture on one level."""
+    """What is known of one architecture on one level."""
 
     steps_per_second: float
     """Agent-steps per second in training."""
-    evaluation_seconds: float
-    """Time of the evaluation."""
+    evaluation_seconds: float | None
+    """Time of the evaluation; None: it follows from the rate."""
+    disk: float
+    """Bytes of a run's folder."""
 
 
 Speeds = Mapping[tuple[str, str], Speed]
 """(architecture, level) -> speed; the level may be `ANY_LEVEL`."""
 ANY_LEVEL = ""
+ANY_ARCHITECTURE = ""
+"""Of the ledger: as the slowest and the largest of all."""
 
 
 def measured_speeds(root: Path, threads: int) -> Speeds:
@@ -49,9 +70,7 @@ def measured_speeds(root: Path, threads: int) -> Speeds:
             found[architecture, level].append(speed)
             found[architecture, ANY_LEVEL].append(speed)
     return {
-        key: Speed(
-            fmean(speed.steps_per_second for speed in speeds), fmean(speed.evaluation_seconds for speed in speeds)
-        )
+        key: Speed(*(fmean(getattr(speed, field.name) or 0.0 for speed in speeds) for field in fields(Speed)))
         for key, speeds in found.items()
     }
 
@@ -67,10 +86,53 @@ def _measured(folder: RunFolder, threads: int) -> tuple[str, str, Speed] | None:
         if status is None or not status.trained or status.training_seconds <= 0:
             return None
         evaluated = read_json(folder.evaluation_file) if folder.evaluation_file.exists() else {}
-        speed = Speed(status.timesteps / status.training_seconds, float(evaluated.get("duration_seconds") or 0.0))
+        speed = Speed(
+            status.timesteps / status.training_seconds,
+            float(evaluated.get("duration_seconds") or 0.0),
+            sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file()),
+        )
         return str(configuration["architecture"]), str(configuration["level"]), speed
-    except (InputError, KeyError, IndexError, TypeError, ValueError, AttributeError):
+    except (InputError, OSError, KeyError, IndexError, TypeError, ValueError, AttributeError):
         return None  # an unreadable run says nothing about speed
+
+
+def ledger_speeds(measured: Speeds, threads: int) -> dict[str, Speed]:
+    """Architecture -> speed by the ledger, scaled to this machine; `ANY_ARCHITECTURE` for one that is not in it.
+
+    Args:
+        measured: what this machine has done.
+        threads: of each run; 0: all cores.
+    """
+    rates: dict[str, tuple[float, float]] = {}
+    rows = (line.split("|")[1:-1] for line in LEDGER.read_text(encoding="utf-8").splitlines() if line[:2] == "| ")
+    for name, _, parameters, *_, rate, _ in rows:
+        if parameters.strip()[:1].isdecimal() and rate.strip()[:1].isdecimal():
+            rates[name.strip()] = (float(rate.replace(",", "")), float(parameters.replace(",", "")))
+    known = [
+        measured[name, ANY_LEVEL].steps_per_second / rate
+        for name, (rate, _) in rates.items()
+        if (name, ANY_LEVEL) in measured
+    ]
+    by_threads = ((threads or cores()) / LEDGER_THREADS) ** SHARE_OF_THREADS
+    scale = fmean(known) if known else gigaflops() / LEDGER_GIGAFLOPS * by_threads
+    rates[ANY_ARCHITECTURE] = min(rate for rate, _ in rates.values()), max(size for _, size in rates.values())
+    return {
+        name: Speed(rate * scale, None, CHECKPOINTS * BYTES_PER_PARAMETER * parameters + FURTHER_BYTES)
+        for name, (rate, parameters) in rates.items()
+    }
+
+
+def gigaflops() -> float:
+    """Billions of operations per second of one thread that multiplies small matrices; the best of many tries."""
+    import numpy as np  # here, because `--help` need not wait for it
+
+    matrix, best = np.ones((64, 64), np.float32), float("inf")
+    for _ in range(200):
+        started = time.perf_counter()
+        for _ in range(20):
+            np.matmul(matrix, matrix)
+        best = min(best, time.perf_counter() - started)
+    return 20 * 2 * 64**3 / best / 1e9
 
 
 @dataclass(frozen=True)
@@ -80,58 +142,73 @@ class Forecast:
     runs: int
     """Runs to be done."""
     job_seconds: float
-    """Sum over all jobs whose speed is known."""
+    """Sum over all jobs."""
     wall_seconds: float
     """From start to end, with the slots given."""
-    unknown: tuple[str, ...]
-    """Architectures whose speed is not known; their runs are not counted in the times."""
+    disk: float
+    """Bytes of the folders of all runs to be done."""
+    rough: tuple[str, ...]
+    """Architectures whose figures are the ledger's."""
 
-    def sentences(self, slots: int, price_per_hour: float | None) -> list[str]:
-        """For people. `price_per_hour` is that of one slot, in any currency."""
-        lines = [f"{self.runs} runs to do, {slots} at a time"]
-        least = "at least " if self.unknown else ""
-        if self.job_seconds:
-            lines.append(
-                f"time: {least}{duration_text(self.wall_seconds)} from start to end, "
-                f"{least}{duration_text(self.job_seconds)} of all jobs together (h:mm:ss)"
-            )
-        if self.job_seconds and price_per_hour is not None:
-            cost = self.job_seconds / 3600 * price_per_hour
-            lines.append(f"cost: {least}{cost:,.2f} at {price_per_hour:g} per slot and hour")
-        elif price_per_hour is None:
+    def sentences(self, slots: int, price_per_hour: float | None, folder: Path) -> list[str]:
+        """For people. `price_per_hour` is that of one slot, in any currency; the runs go into `folder`."""
+        if not self.runs:
+            return ["nothing to do: every run is finished"]
+        about = "about " if self.rough else ""
+        there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+        lines = [
+            f"{self.runs} runs to do, {slots} at a time",
+            f"time: {about}{duration_text(self.wall_seconds)} from start to end, "
+            f"{about}{duration_text(self.job_seconds)} of all jobs together (h:mm:ss)",
+            f"disk: about {self.disk / 1e9:,.1f} GB ({shutil.disk_usage(there).free / 1e9:,.0f} GB free)",
+        ]
+        if price_per_hour is None:
             lines.append("cost: give --price-per-hour, the price of one slot, to have it forecast")
-        if self.unknown:
-            lines.append(f"speed not measured on this machine with these threads: {', '.join(self.unknown)}")
+        else:
+            cost = self.job_seconds / 3600 * price_per_hour
+            lines.append(f"cost: {about}{cost:,.2f} at {price_per_hour:g} per slot and hour")
+        if self.rough:
+            lines.append(
+                "not measured on this machine with these threads, hence by the rates of docs/architectures.md scaled "
+                f"to it, within a factor of two: {', '.join(self.rough)}"
+            )
         return lines
 
 
-def forecast(runs: Sequence[PlannedRun], slots: int, speeds: Speeds, steps_per_second: float | None) -> Forecast:
+def forecast(
+    runs: Sequence[PlannedRun], slots: int, measured: Speeds, ledger: Mapping[str, Speed], rate: float | None
+) -> Forecast:
     """The time of everything that is not finished, started in the order of the plan.
 
     Args:
         runs: the plan.
         slots: jobs that run at once.
-        speeds: what was measured.
-        steps_per_second: agent-steps per second that hold for all runs in place of what was measured, or None.
+        measured: what this machine has done.
+        ledger: for what it has not.
+        rate: agent-steps per second that hold for all runs in place of either, or None.
     """
     durations: list[float] = []
-    unknown: dict[str, None] = {}
-    left = 0
+    rough: dict[str, None] = {}
+    disk = 0.0
     for run in runs:
         if run.folder.is_finished():
             continue
-        left += 1
-        spec = run.spec
-        speed = speeds.get((spec.architecture, spec.level)) or speeds.get((spec.architecture, ANY_LEVEL))
-        if steps_per_second is not None:
-            speed = Speed(steps_per_second, speed.evaluation_seconds if speed else 0.0)
+        name, config, status = run.spec.architecture, run.job.config, run.folder.status()
+        speed = measured.get((name, run.spec.level)) or measured.get((name, ANY_LEVEL))
         if speed is None:
-            unknown[spec.architecture] = None
-            continue
-        status = run.folder.status()
-        steps = max(0, run.job.config.trainer.total_timesteps - (status.timesteps if status else 0))
-        durations.append(START_SECONDS + steps / speed.steps_per_second + speed.evaluation_seconds)
-    return Forecast(left, sum(durations), _wall(durations, slots), tuple(unknown))
+            speed = ledger.get(name) or ledger[ANY_ARCHITECTURE]
+            if rate is None:
+                rough[name] = None
+        if rate is not None:
+            speed = replace(speed, steps_per_second=rate)
+        steps = max(0, config.trainer.total_timesteps - (status.timesteps if status else 0))
+        evaluation = speed.evaluation_seconds
+        if evaluation is None:
+            played = sum(sim.max_steps * sim.num_agents for sim in config.evaluation_environments.values())
+            evaluation = config.evaluation.worlds * played / speed.steps_per_second / FASTER_ACTING
+        durations.append(START_SECONDS + steps / speed.steps_per_second + evaluation)
+        disk += speed.disk
+    return Forecast(len(durations), sum(durations), _wall(durations, slots), disk, tuple(rough))
 
 
 def _wall(durations: Iterable[float], slots: int) -> float:

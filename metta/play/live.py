@@ -10,6 +10,7 @@ from pydantic import Field
 
 from metta.base.errors import InputError
 from metta.base.job import Job
+from metta.base.patience import patience
 from metta.base.stopping import interruptible
 from metta.rl.resolved_player import EpisodeConfig, ResolvedPlayer, choose, fixed_by_path, with_players
 from metta.sim.config import SimConfig
@@ -53,10 +54,11 @@ class PlayJob(Job):
         from metta.play.server import PlayServer
         from metta.play.table import Table
 
-        chosen, table = with_players(
-            lambda: seated(config.policy_uri, config.architecture, config.players, sim.num_agents),
-            lambda chosen: (chosen, Table(sim, config.evaluation, seats(chosen, config, sim), config.episode)),
-        )
+        with patience(lambda sentence: print(sentence, flush=True)):
+            chosen, table = with_players(
+                lambda: seated(config.policy_uri, config.architecture, config.players, sim.num_agents),
+                lambda chosen: (chosen, Table(sim, config.evaluation, seats(chosen, config, sim), config.episode)),
+            )
         names = " and ".join(dict.fromkeys(who.name for who in chosen))
         title = f"Live: {names} on {config.level}, {config.environment}"
         facts = [

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from metta.base.seeding import derive_seed
 from metta.rl.config import CurriculumConfig
+from metta.rl.curriculum_tasks import Task, make_tasks
 from metta.rl.learning_progress import ProgressState, initial_state, learn, learning_progress, means, task_weights
-from metta.rl.tasks import Task, make_tasks
 from metta.sim.config import SimConfig
 from metta.sim.constants import HEART
 from metta.sim.episodes import EpisodeRecord

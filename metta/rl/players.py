@@ -17,6 +17,7 @@ from metta.rl.sampling import sample_actions
 from metta.sim.config import SimConfig
 from metta.sim.constants import NUM_ACTIONS
 from metta.sim.scripted.blind import blind_probabilities
+from metta.sim.scripted.oracles import OraclePlayer
 from metta.sim.scripted.player import ScriptedPlayer as Planner
 from metta.sim.scripted.reflex import ReflexPlayer as Reflexes
 from metta.sim.vector_env import VectorEnv
@@ -149,6 +150,29 @@ class ReflexPlayer:
         return self._reflexes.act(env.buffers.observations[here], uniforms.numpy()), None
 
 
+class RoundsPlayer:
+    """Sees its own window and, if it remembers, keeps each agent's last cue: all that a round asks for."""
+
+    worlds_at_once = 1
+
+    def __init__(self, sim: SimConfig, remembers: bool) -> None:
+        """Raises InputError if the environment has no rounds."""
+        self._player, self._num_agents = OraclePlayer(sim, remembers), sim.num_agents
+
+    def initial_state(self, worlds: int) -> Actions:
+        return np.zeros(worlds * self._num_agents, np.int32)
+
+    def act(self, env: VectorEnv, first: int, last: int, state: Actions, uniforms: Tensor) -> Decision:
+        actions, cues = self.choose(env, first, last, state, uniforms)
+        return Decision(actions, cues, None, None)
+
+    def choose(
+        self, env: VectorEnv, first: int, last: int, state: Actions, uniforms: Tensor
+    ) -> tuple[Actions, Actions]:
+        here = slice(first * env.num_agents, last * env.num_agents)
+        return self._player.act(env.buffers.observations[here], uniforms.numpy(), state)
+
+
 class ScriptedPlayer:
     """Sees the whole map and runs the resource chain: the 1 of the score. It uses no randomness."""
 
@@ -172,7 +196,10 @@ class ScriptedPlayer:
 REFERENCE_PLAYERS: Mapping[str, Callable[[SimConfig], Player]] = {
     RANDOM: lambda sim: FixedPlayer(np.full(NUM_ACTIONS, 1 / NUM_ACTIONS)),
     BLIND: lambda sim: FixedPlayer(blind_probabilities(sim)),
-    REFLEX: ReflexPlayer,
-    SCRIPTED: ScriptedPlayer,
+    REFLEX: lambda sim: RoundsPlayer(sim, remembers=False) if sim.rounds else ReflexPlayer(sim),
+    SCRIPTED: lambda sim: RoundsPlayer(sim, remembers=True) if sim.rounds else ScriptedPlayer(sim),
 }
-"""The players of `addresses.PLAYERS`, made for an environment; each raises InputError if it cannot play there."""
+"""The players of `addresses.PLAYERS`, made for an environment; each raises InputError if it cannot play there.
+
+Where there are rounds, others bear the names: `scripted` sees no more than its window there, but remembers the cue.
+"""

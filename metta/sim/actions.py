@@ -23,6 +23,7 @@ from metta.sim.episodes import ATTACKS_TRIED, FAILED_ACTIONS, MOVES, STEPS_FROZE
 from metta.sim.faces import draw_converter
 from metta.sim.inventory import can_pay, gain, lose, pay, room_for
 from metta.sim.occupancy import flip
+from metta.sim.rounds import answer
 from metta.sim.window import Window
 from metta.sim.world_arrays import (
     COLUMN,
@@ -30,6 +31,7 @@ from metta.sim.world_arrays import (
     FROZEN,
     ITEMS,
     KIND,
+    ORACLE,
     ORIENTATION,
     RECIPE_IN,
     RECIPE_OUT,
@@ -151,11 +153,13 @@ def converter_in_front(rules: Rules, world: World, agent: int) -> int:
 
 @inner
 def put_items(rules: Rules, world: World, agent: int) -> bool:
-    """Put one recipe's worth of inputs, or what is held of it, into the converter in front."""
+    """Put one recipe's worth of inputs, or what is held of it, into the converter in front, or answer an oracle."""
     entity = converter_in_front(rules, world, agent)
     if entity == NO_CONVERTER:
         return False
     kind = world.entities[entity, KIND]
+    if rules.kinds[kind, ORACLE] != 0:
+        return answer(rules, world, agent, kind, PUT_ITEMS)
     moved = False
     for item in range(NUM_RESOURCES):
         room = MAX_AMOUNT - world.entities[entity, ITEMS + item]
@@ -172,11 +176,13 @@ def put_items(rules: Rules, world: World, agent: int) -> bool:
 
 @inner
 def get_items(rules: Rules, world: World, agent: int) -> bool:
-    """Take all of each output of the converter in front that there is room for."""
+    """Take all of each output of the converter in front that there is room for, or answer an oracle."""
     entity = converter_in_front(rules, world, agent)
     if entity == NO_CONVERTER:
         return False
     kind = world.entities[entity, KIND]
+    if rules.kinds[kind, ORACLE] != 0:
+        return answer(rules, world, agent, kind, GET_ITEMS)
     moved = False
     for item in range(NUM_RESOURCES):
         if rules.kinds[kind, RECIPE_OUT + item] > 0:

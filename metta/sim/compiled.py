@@ -46,6 +46,7 @@ KERNEL_MODULES = (
     "occupancy",
     "randomness",
     "rewards",
+    "rounds",
     "step",
     "variants",
     "window",

@@ -143,6 +143,20 @@ class FixedMap(Config):
         return self
 
 
+class RoundsConfig(Config):
+    """Rounds of a cue, a wait and an answer, each agent's own: nothing but its memory of the cue can tell the answer.
+
+    A round draws put_items or get_items for its agent, shows it in one observation, and holds the agent where it is.
+    Then the first of these two that the agent does in front of an oracle ends the round: if it is the one that was
+    drawn the agent gets the oracle's outputs, else nothing.
+    """
+
+    oracle: str
+    """Converter that answers are given to, a key of SimConfig.objects; agents neither fill nor empty it."""
+    wait: Annotated[int, Field(ge=1, le=32767)]
+    """Actions that an agent loses between a cue and its answer."""
+
+
 class SimConfig(Config):
     """Everything that determines a world apart from its seed. Agent ids follow row-major order of start cells."""
 
@@ -171,6 +185,8 @@ class SimConfig(Config):
     """Costs by action group: noop, move, put_items, get_items, attack; a missing one is free."""
     world: Annotated[RoomConfig | FixedMap, Field(discriminator="kind")]
     """Where maps come from."""
+    rounds: RoundsConfig | None = Field(default=None, exclude_if=lambda rounds: rounds is None)
+    """Rounds of a cue, a wait and an answer; null: none, as in the five levels."""
 
     @property
     def map_height(self) -> int:
@@ -202,6 +218,8 @@ class SimConfig(Config):
         given = self.agent_initial_inventory
         if given is not None and len(given) != self.num_agents:
             raise ValueError(f"agent_initial_inventory has {len(given)} entries for {self.num_agents} agents")
+        if self.rounds and not isinstance(self.objects.get(self.rounds.oracle), ConverterConfig):
+            raise ValueError(f"rounds.oracle is {self.rounds.oracle!r}, which is no converter of objects")
         if self.map_height * self.map_width > MAX_CELLS:
             raise ValueError(f"the map has more than {MAX_CELLS} cells; make it smaller")
         if isinstance(self.world, FixedMap):

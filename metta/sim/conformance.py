@@ -44,6 +44,7 @@ CONFIG_KEYS = (
     "agent",
     "agent_initial_inventory",
     "actions",
+    "rounds",
 )
 """Keys of a case's JSON that are fields of `SimConfig` under the same name."""
 

@@ -64,6 +64,9 @@ FEATURE_EPISODE_COMPLETION = 7
 FEATURE_LAST_ACTION = 8
 FEATURE_LAST_ACTION_ARGUMENT = 9
 FEATURE_LAST_REWARD = 10
+FEATURE_CUE_PUT = 11
+FEATURE_CUE_GET = 12
+"""One of them, with value 1, is in the observation that begins a round: which action pays in it (see rounds.py)."""
 FEATURE_FIRST_ITEM = 17
 """An amount of resource i held or inside is feature `FEATURE_FIRST_ITEM + i`."""
 

@@ -26,7 +26,7 @@ from metta.sim.world_arrays import (
 
 
 @inner
-def happen_events(rules: Rules, world: World) -> None:
+def finish_what_is_due(rules: Rules, world: World) -> None:
     """Finish every conversion and cooldown of a world that is due now."""
     now = world.clock[STEP]
     if world.clock[NEXT_DUE] > now:
@@ -34,14 +34,14 @@ def happen_events(rules: Rules, world: World) -> None:
     next_due = NEVER
     for entity in range(rules.num_agents, rules.num_agents + world.clock[NUM_CONVERTERS]):
         if world.entities[entity, DUE] <= now:
-            happen(rules, world, entity)
+            end_wait(rules, world, entity)
             draw_converter(rules, world, entity)
         next_due = min(next_due, world.entities[entity, DUE])
     world.clock[NEXT_DUE] = next_due
 
 
 @inner
-def happen(rules: Rules, world: World, entity: int) -> None:
+def end_wait(rules: Rules, world: World, entity: int) -> None:
     """The event that a converter waited for: its conversion or its cooldown ends."""
     world.entities[entity, DUE] = NEVER
     if world.entities[entity, CONVERTING] != 0:

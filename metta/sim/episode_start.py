@@ -9,6 +9,7 @@ from metta.sim.faces import draw_agent, draw_converter, draw_wall
 from metta.sim.map_generation import draw_room
 from metta.sim.occupancy import flip
 from metta.sim.randomness import PURPOSE_FIRST_LENGTH, PURPOSE_MAP, PURPOSE_ORDER, PURPOSE_VARIANT, below, stream
+from metta.sim.rounds import begin_round
 from metta.sim.variants import draw_variant
 from metta.sim.window import Window
 from metta.sim.world_arrays import (
@@ -37,6 +38,7 @@ from metta.sim.world_arrays import (
     POTENTIAL,
     RECIPE_OUT,
     RETURN,
+    ROUNDS,
     ROW,
     SEED,
     SHOWN_ACTION,
@@ -137,6 +139,9 @@ def add_agent(rules: Rules, world: World, agent: int, row: int, column: int) -> 
     world.account[agent, POTENTIAL] = 0.0
     world.account[agent, RETURN] = 0.0
     world.counters[agent] = 0
+    if rules.wait > 0:
+        world.entities[agent, ROUNDS] = 0
+        begin_round(rules, world, agent)
     draw_agent(rules, world, agent)
 
 

@@ -6,19 +6,22 @@ import numpy as np
 
 from metta.sim.compiled import inner, trailing_zeros
 from metta.sim.constants import (
+    FEATURE_CUE_GET,
+    FEATURE_CUE_PUT,
     FEATURE_EPISODE_COMPLETION,
     FEATURE_LAST_ACTION,
     FEATURE_LAST_ACTION_ARGUMENT,
     FEATURE_LAST_REWARD,
     FIRST_ATTACK,
     FIRST_MOVE,
+    GET_ITEMS,
     LAST_MOVE,
     PADDING,
     TOKEN_BYTES,
 )
 from metta.sim.faces import COUNT_SHIFT
 from metta.sim.window import COLUMNS_PER_WORD, Window
-from metta.sim.world_arrays import COLUMN, FACE_TOKENS, LONG_FACE_WORDS, ROW, SHOWN_ACTION, STEP, Rules, World
+from metta.sim.world_arrays import COLUMN, CUE, FACE_TOKENS, LONG_FACE_WORDS, ROW, SHOWN_ACTION, STEP, Rules, World
 
 GLOBAL_TOKENS = 4
 FACE_BYTES = 16
@@ -48,7 +51,12 @@ def observe_agent(
 ) -> None:
     """Write the observation uint8 [3 * M] of one agent; changes nothing else and reads nobody else's."""
     put_global_tokens(world, window, agent, completion, last_reward_value(reward), out)
-    put_objects(world, window, agent, rules.width, out)
+    tokens = GLOBAL_TOKENS
+    if rules.wait > 0 and world.entities[agent, CUE] != 0:
+        feature = FEATURE_CUE_GET if world.entities[agent, CUE] == GET_ITEMS else FEATURE_CUE_PUT
+        put_token(out, tokens, (window.center_row << 4) | window.center_column, feature, 1)
+        tokens += 1
+    put_objects(world, window, agent, rules.width, tokens, out)
 
 
 @inner
@@ -115,12 +123,15 @@ def put_global_tokens(
 
 
 @inner
-def put_objects(world: World, window: Window, agent: int, width: int, out: np.ndarray) -> None:
-    """Write the tokens of every object in the window, by rank, then the padding. `width` is the map's."""
+def put_objects(world: World, window: Window, agent: int, width: int, tokens: int, out: np.ndarray) -> None:
+    """Write, behind so many tokens, those of every object in the window, by rank, then the padding.
+
+    `width` is the map's.
+    """
     row = world.entities[agent, ROW]
     column = world.entities[agent, COLUMN]
     cell = row * width + column
-    position = GLOBAL_TOKENS * TOKEN_BYTES
+    position = tokens * TOKEN_BYTES
     for group in range(0, window.num_rank_words, 2):
         near, far = ranks_in_view(world, window, row, column, group)
         position = show_ranks(world, window, cell, near, 64 * group, out, position)

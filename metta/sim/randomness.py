@@ -20,6 +20,7 @@ PURPOSE_MAP = np.uint64(1)
 PURPOSE_ORDER = np.uint64(2)
 PURPOSE_FIRST_LENGTH = np.uint64(3)
 PURPOSE_VARIANT = np.uint64(4)
+PURPOSE_CUE = np.uint64(5)
 
 
 @inner

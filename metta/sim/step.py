@@ -11,16 +11,18 @@ import numpy as np
 from metta.sim.actions import act, is_attack, is_valid, refuse
 from metta.sim.compiled import entry, inner, source_digest
 from metta.sim.constants import NOOP
-from metta.sim.converters import happen_events
+from metta.sim.converters import finish_what_is_due
 from metta.sim.episode_start import choose_variant, start_episode
 from metta.sim.faces import draw_agent
 from metta.sim.observations import observe_world
 from metta.sim.randomness import GOLDEN, below
 from metta.sim.rewards import pay_changes
+from metta.sim.rounds import continue_rounds
 from metta.sim.variants import rules_of
 from metta.sim.window import Window
 from metta.sim.world_arrays import (
     FACE_STALE,
+    HELD,
     LAST_STEP,
     LIFETIME,
     ORDER_STATE,
@@ -58,7 +60,9 @@ def change_world(
     rewards[:] = np.float32(0.0)
     world.clock[STEP] += 1
     world.clock[LIFETIME] += 1
-    happen_events(rules, world)
+    finish_what_is_due(rules, world)
+    if rules.wait > 0:
+        continue_rounds(rules, world)
     draw_order(rules, world)
     attacks_first(rules, world, window, actions, rewards, success)
     other_actions(rules, world, window, actions, rewards, success)
@@ -102,6 +106,8 @@ def other_actions(
             action = NOOP
         elif not is_attack(action):
             success[agent] = act(rules, world, window, agent, action, rewards)
+        if rules.wait > 0 and world.entities[agent, HELD] != 0:
+            action = NOOP  # or an agent could tell itself the cue from step to step by what it tries in vain
         world.entities[agent, SHOWN_ACTION] = action
 
 

@@ -32,6 +32,7 @@ def rules_of(rules: Rules, variant: int) -> Rules:
         rules.failure_penalty,
         rules.random_maps,
         rules.wall_kind,
+        rules.wait,
         rules.kinds[variant],
         rules.amounts[variant],
         rules.rewarded,

@@ -26,6 +26,7 @@ from metta.sim.variants import stack_rules, weight_thresholds
 from metta.sim.window import window_tables
 from metta.sim.world_arrays import (
     AGENT_CODE,
+    ANSWER,
     COLUMN,
     CONVERTING,
     COOLING,
@@ -415,6 +416,11 @@ class VectorEnv:
         """[A] the permutation of the agents in the last step."""
         order: NDArray[np.int32] = self._worlds.entities[world, : self.num_agents, PLACE].copy()
         return order
+
+    def answers(self, world: int) -> NDArray[np.int32]:
+        """[A] the action that pays in each agent's round, PUT_ITEMS or GET_ITEMS; only where there are rounds."""
+        answers: NDArray[np.int32] = self._worlds.entities[world, : self.num_agents, ANSWER].copy()
+        return answers
 
     def steps(self, world: int) -> int:
         """Steps of the current episode made so far."""

@@ -40,7 +40,9 @@ INITIAL = 6
 ROOM_COUNT = 7
 RECIPE_IN = 8
 RECIPE_OUT = RECIPE_IN + NUM_RESOURCES
-KIND_COLUMNS = RECIPE_OUT + NUM_RESOURCES
+ORACLE = RECIPE_OUT + NUM_RESOURCES
+"""1: rounds are answered there."""
+KIND_COLUMNS = ORACLE + 1
 
 # Rows of Rules.amounts, one column per resource.
 HELD_LIMIT = 0
@@ -72,6 +74,8 @@ class Rules(NamedTuple):
     """Maps are rooms drawn anew for each episode."""
     wall_kind: int
     """Kind of the border of a random room."""
+    wait: int
+    """Actions that an agent loses in each of its rounds; 0: there are no rounds."""
     kinds: NDArray[np.int32]
     """[K, KIND_COLUMNS] what the kinds of object are."""
     amounts: NDArray[np.int32]
@@ -127,6 +131,16 @@ DUE = ORIENTATION + 3
 CONVERSIONS = ORIENTATION + 4
 """Finished in this episode."""
 ENTITY_COLUMNS = ORIENTATION + 6
+# Only where there are rounds (see rounds.py), those of agents:
+ANSWER = ENTITY_COLUMNS
+"""The action that pays in this round: PUT_ITEMS or GET_ITEMS."""
+CUE = ENTITY_COLUMNS + 1
+"""The same in the step in which the round began, which shows it; else 0."""
+ROUNDS = ENTITY_COLUMNS + 2
+"""Rounds begun in this episode."""
+HELD = ENTITY_COLUMNS + 3
+"""1: the agent was frozen when the step began."""
+ROUND_COLUMNS = 4
 
 # Columns of Worlds.account.
 POTENTIAL = 0
@@ -149,7 +163,7 @@ class Worlds(NamedTuple):
     long_faces: NDArray[np.uint64]
     """[W, E, LONG_FACE_WORDS] all tokens of an entity."""
     entities: NDArray[np.int32]
-    """[W, E, ENTITY_COLUMNS]."""
+    """[W, E, ENTITY_COLUMNS], and ROUND_COLUMNS more where there are rounds."""
     account: NDArray[np.float64]
     """[W, A, 2]."""
     counters: NDArray[np.int32]
@@ -192,6 +206,7 @@ def make_rules(config: SimConfig) -> Rules:
         failure_penalty=np.float32(config.agent.action_failure_penalty),
         random_maps=isinstance(config.world, RoomConfig),
         wall_kind=list(config.objects).index("wall") if "wall" in config.objects else 0,
+        wait=config.rounds.wait if config.rounds else 0,
         kinds=np.stack([kind_row(config, name) for name in config.objects]),
         amounts=table,
         rewarded=np.array([names.index(name) for name in rewarded], np.int32),
@@ -214,7 +229,9 @@ def kind_row(config: SimConfig, name: str) -> NDArray[np.int32]:
         row[COOLDOWN] = thing.cooldown
         row[INITIAL] = thing.initial_resource_count
         row[RECIPE_IN:RECIPE_OUT] = amounts(thing.input_resources, config.resource_names)
-        row[RECIPE_OUT:] = amounts(thing.output_resources, config.resource_names)
+        row[RECIPE_OUT:ORACLE] = amounts(thing.output_resources, config.resource_names)
+    if config.rounds and name == config.rounds.oracle:
+        row[ORACLE] = 1
     return row
 
 
@@ -248,7 +265,7 @@ def make_worlds(config: SimConfig, num_worlds: int, first_world: int) -> Worlds:
         occupied=np.zeros((W, config.map_height + config.obs_height - 1, words_per_row(config.map_width)), np.uint32),
         faces=np.zeros((W, 2 * cells), np.uint64),
         long_faces=np.zeros((W, E, LONG_FACE_WORDS), np.uint64),
-        entities=np.zeros((W, E, ENTITY_COLUMNS), np.int32),
+        entities=np.zeros((W, E, ENTITY_COLUMNS + (ROUND_COLUMNS if config.rounds else 0)), np.int32),
         account=np.zeros((W, A, 2), np.float64),
         counters=np.zeros((W, A, NUM_COUNTERS), np.int32),
     )

@@ -29,12 +29,12 @@ def results(tmp_path: Path) -> Path:
     return write_benchmark(tmp_path / "a folder", architectures=("vit", "fast"), levels=(LEVELS[0], LEVELS[3]), seeds=2)
 
 
-def write(choice: Choice, map_hash: str | None = None, steps: int = 1000, off: float = 0.0) -> Path:
+def write(choice: Choice, map_hash: str | None = None, steps: int = 1000, off: float = 0.0, picture: str = "") -> Path:
     """A page that says it shows this episode."""
     file = file_of(choice)
     assert file is not None
     shown = shown_episode(map_hash or f"{choice.episode.number:016x}", steps, choice.episode.hearts_per_agent + off)
-    file.write_text(f'<!doctype html><meta name="episode" content="{shown}">')
+    file.write_text(f'<!doctype html><meta name="episode" content="{shown}"><link rel="icon" href="{picture}">')
     return file
 
 
@@ -109,3 +109,14 @@ def test_a_replay_that_went_another_way_says_so(results: Path) -> None:
 
 def test_a_name_cannot_leave_the_run_s_folder() -> None:
     assert replay_name("step_1", "../../x", "a/b", 3) == "replay.step_1..._.._x.a_b.3.html"
+
+
+def test_a_link_shows_the_thumbnail_of_its_page(results: Path) -> None:
+    choice = next(choice for choice in choices(gather([results])) if choice.kind == MEDIAN)
+    for picture, shown in (("data:image/svg+xml;base64,AAAA", True), ("http://example.org/a.svg", False)):
+        write(choice, picture=picture)
+        page = page_of(choice)
+        assert page is not None
+        assert (page.picture == picture) == shown
+        assert main([str(results)]) == 0
+        assert (f'<img src="{picture}"' in (results.parent / "report.html").read_text()) == shown

@@ -13,6 +13,7 @@ import altair
 import numpy as np
 import pytest
 
+from metta.analysis.figures import svg
 from metta.analysis.file_memory import FileMemory
 from metta.analysis.findings import find
 from metta.analysis.gather import HEARTS, SCORE, gather
@@ -160,9 +161,10 @@ def test_figures_are_files_on_request(tmp_path: Path) -> None:
     assert {"hearts_level_1_basic.svg", "hearts_level_1_basic.png", "sample_efficiency_level_1_basic.svg"} <= names
     text = (tmp_path / "report" / "hearts_level_1_basic.svg").read_text()
     assert all(word in text for word in ("vit", "fast", "scripted", "hearts per agent"))
-    published = published_figures(gather([write_benchmark(tmp_path / "two", **(SMALL | {"levels": LEVELS[:2]}))]))
-    assert {"ladder", "overall", "cost_latency"} <= set(published)
-    assert all(text.startswith("<svg") for text in published.values())
+    two = gather([write_benchmark(tmp_path / "two", **(SMALL | {"levels": LEVELS[:2]}))])
+    published = published_figures(two, find(two))
+    assert {"ladder", "hearts_level_2_easy", "cost_latency"} <= set(published)
+    assert all(svg(figure.spec).startswith("<svg") for figure in published.values())
 
 
 def test_tables_scroll_by_keyboard_and_name_rows_and_columns(wide: tuple[Path, Page]) -> None:

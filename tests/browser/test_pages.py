@@ -3,6 +3,7 @@
 Needs playwright (optional group `browser`) and a chromium on the PATH; skipped by name without them.
 """
 
+import base64
 import csv
 import shutil
 import threading
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 
 from experiments.recipes.benchmark_architectures.level_3_medium import LEVEL
+from metta.analysis.gather import gather
+from metta.analysis.replays import MEDIAN, choices, file_of
 from metta.analysis.report import main
 from metta.analysis.results import FILE_NAME, read_results
 from metta.base.addresses import RANDOM
@@ -24,6 +27,7 @@ from metta.replay.recording import Recording, record
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.players import REFERENCE_PLAYERS
 from metta.sim.constants import ACTION_NAMES, HEART
+from tests.analysis.test_replays import write
 from tests.analysis.wide import LEVELS, write_benchmark
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (uv run --group browser ...)")
@@ -58,7 +62,7 @@ def opened(browser: Any, file: Path, view: str, anchor: str = "") -> tuple[Any, 
     page, faults = context.new_page(), []
     page.on("console", lambda said: faults.append(said.text))
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("request", lambda asked: faults.append(asked.url) if not asked.url.startswith("file:") else None)
+    page.on("request", lambda asked: faults.append(asked.url) if not asked.url.startswith(("file:", "data:")) else None)
     page.goto(file.as_uri() + anchor)
     return page, faults
 
@@ -67,8 +71,14 @@ def opened(browser: Any, file: Path, view: str, anchor: str = "") -> tuple[Any, 
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of three architectures on two levels."""
     results = write_benchmark(tmp_path_factory.mktemp("report"), ("vit", "fast", "puffer"), LEVELS[:2], seeds=3)
+    for choice in choices(gather([results])):
+        write(choice, picture=f"data:image/svg+xml;base64,{base64.b64encode(DRAWING.encode()).decode()}")
     assert main([str(results)]) == 0
     return results.parent / "report.html"
+
+
+FIRST_FIGURES = (f"hearts_per_agent_{LEVELS[0]}", f"hearts_{LEVELS[0]}")
+DRAWING = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"><path d="M0 0h9v9z"/></svg>'
 
 
 def drawn(browser: Any, file: Path, view: str = "light") -> tuple[Any, list[str]]:
@@ -131,6 +141,25 @@ def test_the_report_shows_the_numbers_of_the_results(browser: Any, report: Path)
     mean, low, high = (float(row[f"score, mean{end}"]) for end in ("", " low", " high"))
     assert cells[1] == f"{mean:.3f} [{low:.3f}, {high:.3f}]"
     assert f"vit scores {mean:.3f}" in page.inner_text("#headline")
+
+
+def test_the_first_screen_holds_the_result(browser: Any, report: Path) -> None:
+    """The sentence, curves, seeds and thumbnails, which open the median episode's replay."""
+    page, faults = drawn(browser, report)
+    pictures = page.locator(f"#{LEVELS[0]} .watch img")
+    wanted = ["#headline", *map(figure, FIRST_FIGURES)]
+    for place in [*(page.locator(name) for name in wanted), pictures.first]:
+        box = place.bounding_box()
+        assert box["y"] + box["height"] <= VIEWS["light"][2]
+    assert pictures.evaluate_all("all => all.map((picture) => picture.naturalWidth > 0)") == [True] * 3
+    found = choices(gather([report.parent]))
+    median = [choice for choice in found if (choice.kind, choice.level) == (MEDIAN, LEVELS[0])]
+    best = max(median, key=lambda choice: choice.episode.hearts_per_agent)
+    name = f"{best.architecture} ({best.episode.hearts_per_agent:.2f})"
+    assert page.locator(f"#{LEVELS[0]} .watch").first.inner_text().strip() == f"▶ {name}"
+    pictures.first.click()
+    assert page.url == file_of(best).resolve().as_uri()
+    assert faults == []
 
 
 def labels(marks: Any) -> list[str]:
@@ -199,6 +228,10 @@ def test_the_report_prints_whole(browser: Any, report: Path) -> None:
     page.wait_for_function(f"{WIDEST} <= 720")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert page.locator("#table-commands").is_visible()
+    assert page.locator("#table-standings").is_visible()
+    assert page.locator(".watch img").first.is_visible()
+    curves, hearts = (page.locator(figure(name)).bounding_box() for name in FIRST_FIGURES)
+    assert curves["y"] == hearts["y"]
 
 
 def test_links_of_the_report_lead_there_by_keyboard(browser: Any, report: Path) -> None:
@@ -421,6 +454,7 @@ def test_a_world_is_played_and_an_agent_steered(browser: Any, live: PlayServer, 
     faults: list[str] = []
     page.on("console", lambda said: faults.append(said.text))
     page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda asked: None if asked.url.startswith(live.url) else faults.append(asked.url))
     page.goto(live.url)
     clock = page.locator("#clock")
     sync_api.expect(clock).to_have_text(f"0 of {STEPS - 1}")

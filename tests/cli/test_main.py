@@ -10,6 +10,7 @@ import pytest
 
 from metta.base.provenance import REPOSITORY
 from metta.cli.main import USAGE, main, resolve
+from metta.cli.values import OTHER_NAMES, known_keys
 
 PACKAGE = "experiments.recipes.benchmark_architectures"
 TRAIN = f"{PACKAGE}.level_1_basic.train"
@@ -196,11 +197,18 @@ def test_policy_architecture_reaches_the_configuration() -> None:
         ("lr", "trainer.learning_rate"),
         ("trainer.discount", "trainer.gamma"),
         ("trainer.learning_rat", "trainer.learning_rate"),
+        ("ent_coef", "trainer.entropy_weight"),
+        ("trainer.num_envs", "trainer.num_streams"),
+        ("device", "system.device"),
     ],
 )
 def test_an_unknown_key_is_answered_by_its_meaning(key: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([TRAIN, f"{key}=0.1"]) == 2
     assert f"unknown key '{key}'; did you mean '{meant}'?" in capsys.readouterr().err
+
+
+def test_names_of_other_libraries_lead_to_keys_that_exist() -> None:
+    assert set(OTHER_NAMES.values()) <= {entry.key for entry in known_keys(resolve([TRAIN]).config)}
 
 
 def test_output_never_ends_a_command(tmp_path: Path) -> None:

@@ -19,9 +19,11 @@ COMMANDS = [line for language, text in BLOCKS if language == "bash" for line in 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory):
     root = tmp_path_factory.mktemp("copy")
-    for folder in ("metta", "experiments", "tools"):
+    for folder in ("metta", "experiments", "tools", "tests", "docs", "published"):
         # With the compiled kernels, which need not be compiled again.
         shutil.copytree(ROOT / folder, root / folder)
+    for file in ("pyproject.toml", "README.md", "CONTRIBUTING.md"):
+        shutil.copy(ROOT / file, root / file)
     (root / "metta/agent/policies/fast_gtrxl.py").write_text(PYTHON[0])
     registry = root / "experiments/recipes/benchmark_architectures/level_1_basic.py"
     text = registry.read_text()
@@ -34,7 +36,7 @@ def copy(tmp_path_factory):
 def run(copy, arguments):
     environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [sys.executable, *arguments], cwd=copy, env=environment, capture_output=True, text=True, timeout=600
+        [sys.executable, *arguments], cwd=copy, env=environment, capture_output=True, text=True, timeout=3600
     )
 
 
@@ -72,6 +74,18 @@ def test_the_benchmark_knows_it(copy):
     result = run(copy, [as_run_here(COMMANDS[2])[0], "--architectures", "fast_gtrx"])
     assert result.returncode == 2
     assert "fast_gtrxl" in result.stderr
+
+
+@pytest.mark.slow
+def test_every_test_over_the_registry_holds_for_it(copy):
+    files = [path for path in (copy / "tests").rglob("test_*.py") if "ARCHITECTURES" in path.read_text()]
+    assert len(files) > 10
+    for words in (
+        ["-k", "fast_gtrxl", *map(str, files)],
+        ["tests/lab/test_plans.py", "tests/lab/test_learning_rates.py"],
+    ):
+        result = run(copy, ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *words])
+        assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_a_memory_of_ones_own_passes_the_check(copy):

@@ -187,7 +187,7 @@ def test_what_the_commands_left(workplace: Workplace) -> None:
     assert run(workplace.folder, [*shlex.split(watch), *SHORT_EVALUATION, "output=best.html"]).returncode == 0
     assert set(quick["references"]) == {"level_1_basic"}
     table = (benchmark / "benchmark_results.md").read_text()
-    assert all(name in table for name in ("trxl", "fast_dynamics", "random"))
+    assert all(name in table for name in ("trxl", "transformer", "random"))
 
 
 def test_the_benchmark_left_replays_that_its_report_links_to(workplace: Workplace) -> None:

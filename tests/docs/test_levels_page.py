@@ -4,6 +4,9 @@ import pytest
 
 from experiments.recipes.benchmark_architectures.level_1_basic import LEVEL
 from experiments.recipes.benchmark_architectures.levels import LEVELS
+from experiments.recipes.benchmark_architectures.rungs import RUNGS
+from metta.analysis.intervals import mean_interval
+from metta.analysis.memory_value import kept
 from metta.base.addresses import PLAYERS
 from metta.base.errors import InputError
 from metta.base.files import read_json
@@ -32,6 +35,31 @@ def test_scores_are_what_the_players_reach_and_knowing_more_is_worth_more() -> N
             hearts = {player: entry[player]["hearts_per_agent"] for player in PLAYERS}
             assert hearts["random"] < hearts["blind"] / 2
             assert hearts["blind"] < min(hearts["reflex"], hearts["scripted"]) / 3
+
+
+def test_on_every_rung_memory_is_worth_a_third_and_eyes_are_worth_something() -> None:
+    """What a rung is accepted for; and no player without memory is beyond what chance allows."""
+    text = module.PAGE.read_text(encoding="utf-8")
+    for rung in RUNGS.values():
+        assert f"**{rung.name}** {rung.purpose}" in text
+        (entry,) = SCORES[rung.name].values()
+        assert {len(entry[player]) for player in PLAYERS} == {EvaluationConfig().worlds}
+        ends = {player: mean_interval(entry[player]) for player in PLAYERS}
+        assert ends["random"].high < ends["blind"].low
+        assert ends["blind"].high < ends["reflex"].low
+        headroom = kept(entry["scripted"], entry["reflex"])
+        assert headroom is not None
+        assert headroom.low > 1.3
+        without = rung.make_env().max_steps // (rung.wait + 1) / 2
+        assert ends["reflex"].low < without
+        assert ends["scripted"].low > 1.9 * without
+
+
+@pytest.mark.slow
+def test_scores_of_a_rung_can_be_measured_again() -> None:
+    (rung, *_) = RUNGS.values()
+    again = module.measure_rungs([rung], EvaluationConfig(), SystemConfig(device="cpu"))
+    assert again[rung.name] == SCORES[rung.name]
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from metta.probes.memory import ProbeConfig, probe_record
 from metta.rl.checkpoint import newest_sound
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.trainer import train
+from tests.analysis.wide import write_benchmark
 from tests.rl.small_run import SIM, small_run
 from tools import memory_page as module
 
@@ -42,14 +43,24 @@ def test_tables_are_made_of_what_the_commands_write(tmp_path: Path, monkeypatch:
     players = entrants(["random", str(tmp_path / "run")])
     crossplay(players, "test", "basic", SIM, evaluation, CPU, tmp_path / "games.json", lambda said: None)
     record_of(small_run(updates=1), "basic", tmp_path / "imitation")
-    words = ["--probes", "probe.json", "--crossplay", "games.json", "--imitation", "imitation/small.json"]
+    write_benchmark(tmp_path, ("fast", "trxl"), ("level_1_basic",), seeds=3)
+    words = [
+        "--ladder",
+        "benchmark_results.json",
+        "--probes",
+        "probe.json",
+        "--crossplay",
+        "games.json",
+        "--imitation",
+        "imitation/small.json",
+    ]
     assert module.main([word if word.startswith("-") else str(tmp_path / word) for word in words]) == 0
 
     page = module.PAGE.read_text()
-    assert page.count("| fast ") == 4
+    assert page.count("| fast ") == 5
     assert "test basic, 2 episodes" in page
     assert module.NOTHING not in page
-    assert page.count("Of ") == page.count("End.") == 3
+    assert page.count("Of ") == page.count("End.") == 4
     assert str(tmp_path) not in module.RESULTS.read_text()
     assert module.main(["--check"]) == 0
     module.PAGE.write_text(page.replace("test basic", "another"))
@@ -76,5 +87,5 @@ def test_orders_are_compared_with_ppo_s() -> None:
 
 
 def test_a_page_without_a_place_is_refused() -> None:
-    with pytest.raises(InputError, match="no place for the table of probes"):
+    with pytest.raises(InputError, match="no place for the table of ladder"):
         module.page("nothing", {})

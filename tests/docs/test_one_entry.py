@@ -1,4 +1,4 @@
-"""A level and a launcher are added by one file and one entry each, as CONTRIBUTING.md says, in a temporary copy."""
+"""A level, a launcher and a metric are added by one entry each, as CONTRIBUTING.md says, in a temporary copy."""
 
 import os
 import shutil
@@ -33,6 +33,16 @@ def changed(file: Path, before: str, after: str) -> None:
     file.write_text(text.replace(before, after, 1))
 
 
+REPORT = """
+from pathlib import Path
+from metta.analysis.report import main
+from metta.sim.episodes import COUNTER_NAMES
+from tests.analysis import wide
+wide.COUNTERS = COUNTER_NAMES  # all that the simulator counts
+main([str(wide.write_benchmark(Path("bench"), architectures=("fast",), levels=("level_1_basic",), seeds=1))])
+"""
+
+
 def printed(copy: Path, *words: str) -> str:
     environment = {**os.environ, "PYTHONPATH": str(copy), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
@@ -51,8 +61,17 @@ def test_a_level_and_a_launcher(copy: Path) -> None:
     (copy / "metta/lab/executors/yard.py").write_text(LAUNCHER)
     changed(copy / "metta/lab/executors/launcher.py", 'LAUNCHERS = ("local",', 'LAUNCHERS = ("local", "yard",')
     words = ("--experiment-id", "x", "--launcher", "yard", "--architectures", "fast", "--cpus-per-job", "2")
-    said = printed(copy, f"{RECIPES}/adaptive.py", *words, "--seeds-per-level", "1", "--dry-run")
+    said = printed(copy, f"{RECIPES}/adaptive.py", *words, "--seeds-per-level", "1", "--dry-run", "--commands")
     commands = [line for line in said.splitlines() if not line.startswith("#")]
     assert len(commands) == 6
     assert ".level_6_new.train " in commands[-1]
     assert commands[-1].endswith("system.threads=2")
+
+
+def test_a_metric(copy: Path) -> None:
+    """A counter of episodes that no page showed so far."""
+    shutil.copytree(ROOT / "tests" / "analysis", copy / "tests" / "analysis")
+    moves = '    "moves": "moves",\n'
+    changed(copy / "metta/analysis/metrics.py", moves, f'{moves}    "lost_ore_red": "spent ore",\n')
+    printed(copy, "-c", REPORT)
+    assert "spent ore" in (copy / "bench" / "report.html").read_text()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from metta.analysis.gather import Gathered
-from metta.analysis.results import read_results
+from metta.analysis.results import EvaluationRecord, RunRecord, TrainingRecord, read_results
 from metta.base.errors import RunError
 from metta.cli.main import resolve
 from metta.lab.executors.contract import Command, Ended
@@ -100,6 +100,32 @@ def environment_result(hearts: float, episodes: int) -> dict[str, Any]:
     }
 
 
+def run_record(architecture: str, seed: int = 0, **changes: Any) -> RunRecord:
+    """Of a run on level 1 that was trained and evaluated; `changes` are of its training, `results` its evaluation's."""
+    training = {
+        "architecture": architecture,
+        "level": "level_1_basic",
+        "seed": seed,
+        "run_name": f"x.{architecture}.level_1_basic.s{seed}",
+        "command": "uv run ...",
+        "start_time": "2026-01-01T00:00:00+00:00",
+        "status": "success",
+        "duration_seconds": 1.0,
+        "error": None,
+        "timesteps": 1000,
+        "total_timesteps": 1000,
+        "run_folder": "x",
+        "settings": "one",
+    }
+    evaluation = {"status": "success", "duration_seconds": None, "results": changes.pop("results", {}), "error": None}
+    return RunRecord(
+        run_number=1,
+        total_runs=1,
+        training=TrainingRecord.parse(training | changes),
+        evaluation=EvaluationRecord.parse(evaluation),
+    )
+
+
 def install(monkeypatch: pytest.MonkeyPatch) -> Bench:
     """Put stand-ins in the place of metta.rl.trainer, evaluate, checkpoint, latency, and of replays."""
     bench = Bench()
@@ -124,11 +150,11 @@ class Here:
 
     slots = 1
 
-    def __init__(self, results: Path | None = None) -> None:
-        """Look at the results file `results`, if given, whenever a command starts."""
-        self._results = results
+    def __init__(self) -> None:
         self.done: list[str] = []
         self.faults: dict[str, str] = {}
+        self.results: Path | None = None
+        """Looked at whenever a command starts."""
         self.results_seen: list[int] = []
         self._command: Command | None = None
 
@@ -151,8 +177,8 @@ class Here:
             command.log_file.parent.mkdir(parents=True, exist_ok=True)
             command.log_file.write_text(f"error: {fault}\n")
             return [Ended(command, 1)]
-        if self._results is not None:
-            self.results_seen.append(len(read_results(self._results).runs))
+        if self.results is not None:
+            self.results_seen.append(len(read_results(self.results).runs))
         try:
             return [Ended(command, resolve(command.words).execute())]
         except RunError:

@@ -3,7 +3,7 @@
 import importlib.util
 import json
 import os
-import shlex
+import re
 import signal
 import subprocess
 import sys
@@ -22,11 +22,8 @@ from experiments.recipes.benchmark_architectures.levels import LEVELS
 from metta.analysis.results import read_results
 from metta.base.addresses import PLAYERS
 from metta.base.files import holder, locked
-from metta.cli.main import resolve
 from metta.lab import controller
-from metta.lab.decide import RetryPolicy
 from metta.lab.executors import local
-from metta.lab.log import duration_text
 from tests.lab.stand_ins import Bench, Here, environment_result
 
 OUTPUT = Path("train_dir/x")
@@ -38,16 +35,6 @@ SMALL = (
 LOCAL = (*SMALL, "--local", "--max-parallel", "1")
 RUNS = 3 * len(ARCHITECTURES) * len(LEVELS)
 VIT, FAST = "x.vit.level_1_basic.s0", "x.fast.level_1_basic.s0"
-
-
-@pytest.fixture
-def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Commands run in this process with stand-ins for training and evaluation; nobody waits between tries."""
-    found = Here(RESULTS)
-    monkeypatch.setattr(local, "LocalExecutor", lambda slots, gpus: found)
-    monkeypatch.setattr(RetryPolicy, "pause", lambda self, attempts: 0.0)
-    monkeypatch.setattr(local, "visible_gpus", list)
-    return found
 
 
 def test_one_job_per_run_after_the_reference_players(here: Here) -> None:
@@ -62,27 +49,18 @@ def test_one_job_per_run_after_the_reference_players(here: Here) -> None:
     )
 
 
-def test_the_same_results_as_run_benchmark(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other command on the same folder finds everything done and writes the same records."""
-    main(LOCAL)
-    first = read_results(RESULTS)
-    here.done.clear()
-    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: here)
+@pytest.mark.parametrize("first", ["run_benchmark", "adaptive"])
+def test_either_command_finds_done_what_the_other_did(here: Here, first: str) -> None:
+    """And writes the same records."""
     words = ["--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "1"]
-    assert run_benchmark.main([*words, "--output-dir", str(OUTPUT)]) == 0
+    commands = [lambda: run_benchmark.main([*words, "--output-dir", str(OUTPUT)]), lambda: main(LOCAL)]
+    records = []
+    for command in commands if first == "run_benchmark" else reversed(commands):
+        here.done.clear()
+        assert command() == 0
+        records.append(read_results(RESULTS).runs)
     assert here.done == []
-    assert read_results(RESULTS).runs == first.runs
-
-
-def test_what_run_benchmark_began_is_continued(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: here)
-    words = ["--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "1"]
-    assert run_benchmark.main([*words, "--output-dir", str(OUTPUT)]) == 0
-    first = read_results(RESULTS)
-    here.done.clear()
-    assert main(LOCAL) == 0
-    assert here.done == []
-    assert read_results(RESULTS).runs == first.runs
+    assert records[0] == records[1]
 
 
 def test_a_run_that_fails_each_time_is_listed_with_its_cause(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,18 +137,16 @@ def test_a_run_that_somebody_works_on_is_waited_for(here: Here, monkeypatch: pyt
     assert here.done.count(FAST) == 1
 
 
-def test_the_dry_run_prints_commands_that_can_be_typed(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--experiment-id", "x", "--dry-run", "--timesteps", "1000000"]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
-    assert len(set(lines)) == RUNS
-    assert all(line.startswith("uv run ./tools/run.py ") for line in lines)
-    for line in lines[::40]:
-        assert resolve(shlex.split(line)[3:]).config.run in line
-    assert list(Path().iterdir()) == []
-
-
 def test_settings_may_stand_between_flags(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["trainer.learning_rate=0.001", *SMALL, "evaluation.worlds=2", "--local", "--dry-run", "seed_is=no"]
+    words = [
+        "trainer.learning_rate=0.001",
+        *SMALL,
+        "evaluation.worlds=2",
+        "--local",
+        "--dry-run",
+        "--commands",
+        "seed_is=no",
+    ]
     assert main(words) == 2
     assert "seed_is" in capsys.readouterr().err
     assert main(words[:-1]) == 0
@@ -179,13 +155,15 @@ def test_settings_may_stand_between_flags(here: Here, capsys: pytest.CaptureFixt
 
 
 def test_the_forecast_from_a_given_speed(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--experiment-id", "x", "--dry-run", "--timesteps", "995000", "--steps-per-second", "1000"]
-    assert main([*words, "--price-per-hour", "3.6", "--max-parallel", str(RUNS // 5)]) == 0
-    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("#")]
-    # A job takes 5 s to start and 995 s to train: 1000 s, at a price of 1.
-    assert f"# {RUNS} runs to do, {RUNS // 5} at a time" in said
-    assert f"# time: 1:23:20 from start to end, {duration_text(1000 * RUNS)} of all jobs together (h:mm:ss)" in said
-    assert f"# cost: {RUNS:.2f} at 3.6 per slot and hour" in said
+    words = ["--experiment-id", "x", "--dry-run", "--timesteps", "899000", "--steps-per-second", "1000"]
+    words += ["--architectures", "vit", "--levels", "level_1_basic", "--seeds-per-level", "2", "--max-parallel", "1"]
+    assert main([*words, "--price-per-hour", "3.6"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    # 5 s to start, 899 s of training, and 16 episodes of 12 agents and 1,000 steps at twice the rate, 96 s.
+    assert "2 runs to do, 1 at a time" in said
+    assert "time: 33:20 from start to end, 33:20 of all jobs together (h:mm:ss)" in said
+    assert "cost: 2.00 at 3.6 per slot and hour" in said
+    assert not [line for line in said if "uv run" in line]
 
 
 def test_the_forecast_from_measured_speeds(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,40 +174,9 @@ def test_the_forecast_from_measured_speeds(here: Here, capsys: pytest.CaptureFix
     words = ["--experiment-id", "y", "--timesteps", "9500", "--seeds-per-level", "1", "--local", "--max-parallel", "1"]
     assert main([*words, "--dry-run", "--architectures", "vit,agalite", "--levels", "level_1_basic"]) == 0
     said = capsys.readouterr().out
-    assert "# time: at least 1:40 from start to end" in said
-    assert "# speed not measured on this machine with these threads: agalite" in said
-    assert "--experiment-id speed --architectures agalite" in said
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["--local", "--resource", "partition=gpu"], "--resource is for --launcher slurm and --launcher skypilot"),
-        (["--launcher", "slurm", "--resource", "partition"], "--resource 'partition' is not KEY=VALUE"),
-        (["--launcher", "slurm", "--resource", "time=long"], "--resource time=long must be a whole number of minutes"),
-        (["--launcher", "slurm", "--resource", "qos=a", "--resource", "qos=b"], "--resource qos is given twice"),
-        (["--launcher", "slurm", "--cpus-per-job", "0"], "--cpus-per-job must be at least 1"),
-        (["--launcher", "slurm", "--local"], "exclude each other"),
-        (["--local", "--experiment-id", "../x"], "use letters, digits, _ and - only"),
-        (["--local", "--architectures", "vitt"], "did you mean 'vit'"),
-        (["--local", "--timesteps", "0"], "--timesteps must be at least 1"),
-        (["--local", "--max-parallel", "0"], "--max-parallel must be at least 1"),
-        (["--local", "--retries", "-1"], "--retries must be at least 0"),
-        (["--local", "--heartbeat-timeout", "1"], "--heartbeat-timeout must be at least 30"),
-        (["--local", "--results-root", "bucket://x/y"], "use s3://, gs:// or az://, or a local path"),
-        (["--local", "trainer.learning_rate=-1"], "greater than 0"),
-        (["--local", "evaluate=false"], "evaluate cannot be set"),
-        (["--unknown"], "unrecognized arguments"),
-    ],
-)
-def test_wrong_flags_get_one_sentence_and_write_nothing(
-    here: Here, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
-) -> None:
-    assert main([*SMALL, *words]) == 2
-    error = capsys.readouterr().err
-    assert sentence in error
-    assert error.count("\n") == 1
-    assert list(Path().iterdir()) == []
+    seconds = [float(part) for part in re.findall(r"time: about (\d+):(\d\d) from start to end", said)[0]]
+    assert 60 * seconds[0] + seconds[1] > 100  # the measured run alone takes 1:40
+    assert "within a factor of two: agalite\n" in said
 
 
 @pytest.mark.parametrize(
@@ -265,14 +212,14 @@ def test_a_run_that_says_no_number_says_nothing_of_speed(
     file = OUTPUT / VIT / "evaluation.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"duration_seconds": seconds}))
     assert main([*LOCAL, "--seeds-per-level", "2", "--dry-run"]) == 0
-    assert "# 2 runs to do" in capsys.readouterr().out
+    assert "2 runs to do" in capsys.readouterr().out
 
 
 def test_the_dry_run_without_skypilot_says_why_there_is_no_yaml(
     here: Here, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert main([*SMALL, "--dry-run"]) == 0
+    assert main([*SMALL, "--dry-run", "--commands"]) == 0
     assert "# no SkyPilot tasks: --launcher skypilot, the default, needs the package" in capsys.readouterr().out
 
 
@@ -338,17 +285,3 @@ def test_further_seeds_go_to_neighbours_until_they_are_decided(
     assert main(words) == 0
     assert here.done == []
     assert Counter(run.training.architecture for run in read_results(RESULTS).runs) == seeds
-
-
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["--until-decided", "0"], "--until-decided must be at least 1"),
-        (["--until-decided", "5", "--skip-training"], "leave out --skip-training"),
-    ],
-)
-def test_wrong_ways_to_ask_for_further_seeds(
-    here: Here, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
-) -> None:
-    assert main([*LOCAL, *words]) == 2
-    assert sentence in capsys.readouterr().err

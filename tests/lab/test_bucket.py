@@ -1,10 +1,14 @@
-"""A run's folder reaches the bucket and comes back, also when stores fail and processes die."""
+"""A run's folder reaches the bucket and comes back, also when stores fail and processes die.
+
+The stores: one in memory, and S3 through s3fs and the real protocol, with moto's server on loopback.
+"""
 
 import json
 import os
 import socket
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +20,96 @@ from metta.analysis.results import read_results
 from metta.base.errors import InputError, InUseError, RunError
 from metta.lab import bucket
 from metta.lab.bucket import NOTE, OWNER, Bucket, is_bucket, local_folder
-from metta.lab.decide import RetryPolicy
-from metta.lab.executors import local
 from tests.lab.stand_ins import Bench, Here
 
 RUN = "x.vit.level_1_basic.s0"
 
 
+@dataclass
+class Store:
+    """An empty place in a store."""
+
+    fs: Any
+    root: str
+    address: str
+
+    def open(self) -> Bucket:
+        """The experiment x, as on any machine."""
+        return Bucket.open(self.address).below("x")
+
+    def names(self) -> set[str]:
+        """Everything in x."""
+        self.fs.invalidate_cache()
+        return {path.partition(f"{self.root}/x/")[2] for path in self.fs.find(f"{self.root}/x")}
+
+    def content(self, name: str) -> bytes:
+        """Of a file in x."""
+        found: bytes = self.fs.cat_file(f"{self.root}/x/{name}")
+        return found
+
+
+@pytest.fixture(scope="module")
+def moto() -> Iterator[Any]:
+    """A stand-in for S3's servers."""
+    why = "moto or s3fs is not installed: uv sync --group s3 --group moto"
+    pytest.importorskip("s3fs", reason=why)
+    found = pytest.importorskip("moto.server", reason=why).ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    found.start()
+    yield found
+    found.stop()
+
+
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """An empty store in memory, with short pauses; the current folder is empty, too."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(bucket, "PAUSES", (0.0, 0.0))
-    monkeypatch.setattr(bucket, "SECONDS_BETWEEN_SENDINGS", 0.05)
+def s3(moto: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Store]:
+    """An empty bucket; nothing but loopback can be reached."""
+    import s3fs
+
+    reach = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        assert self.family == socket.AF_UNIX or address[0] == "127.0.0.1", address
+        reach(self, address)
+
+    host, port = moto.get_host_and_port()
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "stand-in")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    s3fs.S3FileSystem.clear_instance_cache()
+    found = s3fs.S3FileSystem()
+    found.mkdir("benchmarks")
+    yield Store(found, "benchmarks/results", "s3://benchmarks/results")
+    found.invalidate_cache()
+    found.rm("benchmarks", recursive=True)
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def memory() -> Iterator[Store]:
+    """A store of this process."""
     found = fsspec.filesystem("memory")
     found.store.clear()
     found.pseudo_dirs[:] = [""]
-    yield found
+    yield Store(found, "/b", "memory://b")
     found.store.clear()
 
 
-def names(store: Any) -> set[str]:
-    return {path.removeprefix("/b/x/") for path in store.store}
+@pytest.fixture(params=["memory", "s3"])
+def store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
+    """Either, with short pauses; the current folder is empty, too."""
+    found: Store = request.getfixturevalue(request.param)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bucket, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(bucket, "SECONDS_BETWEEN_SENDINGS", 0.05)
+    return found
+
+
+def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
+    """Go to a machine that has nothing yet."""
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +126,8 @@ def test_addresses_that_name_no_folder_are_refused(text: str) -> None:
         local_folder(text)
 
 
-def test_a_folder_is_sent_whole_and_in_order(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = Bucket.open("memory://b/x")
+def test_a_folder_is_sent_whole_and_in_order(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = store.open()
     checkpoint = place.folder / "checkpoints" / "step_1"
     checkpoint.mkdir(parents=True)
     for file in ("policy.json", "manifest.json", "trainer.safetensors"):
@@ -68,66 +140,69 @@ def test_a_folder_is_sent_whole_and_in_order(store: Any, monkeypatch: pytest.Mon
     place.send()
     parts = [f"checkpoints/step_1/{name}" for name in ("policy.json", "trainer.safetensors", "manifest.json")]
     assert order == [*parts, "metrics.jsonl", "status.json"]
-    assert names(store) == set(order)
+    assert store.names() == set(order)
     place.send()
     assert len(order) == 5  # nothing has changed
     (place.folder / "metrics.jsonl").write_bytes(b"12")
     (checkpoint / "policy.json").unlink()
     place.send()
     assert order[5:] == ["metrics.jsonl"]
-    assert "checkpoints/step_1/policy.json" not in names(store)
+    assert "checkpoints/step_1/policy.json" not in store.names()
 
 
 def test_another_machine_goes_on_with_what_is_there(
-    store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    here = Bucket.open("memory://b/x")
+    here = store.open()
     with here.worked_in(print):
-        (here.folder / "checkpoints").mkdir(parents=True)
-        (here.folder / "checkpoints" / "one").write_bytes(b"1")
+        (here.folder / "checkpoints" / "one").mkdir(parents=True)
+        (here.folder / "checkpoints" / "one" / "policy.safetensors").write_bytes(b"\0" * 1_000_000)
         (here.folder / "status.json").write_bytes(b"1")
-    (tmp_path / "other").mkdir()
-    monkeypatch.chdir(tmp_path / "other")
-    there = Bucket.open("memory://b/x")
+    assert store.names() == {"checkpoints/one/policy.safetensors", "status.json"}
+    assert not here.changed_there()  # what a store says of an object when asked and when listed is the same
+    machine(monkeypatch, tmp_path, "other")
+    there = store.open()
     with there.worked_in(print):
-        assert (there.folder / "checkpoints" / "one").read_bytes() == b"1"
-        (there.folder / "checkpoints" / "one").unlink()
-        (there.folder / "status.json").write_bytes(b"22")
+        assert (there.folder / "checkpoints" / "one" / "policy.safetensors").read_bytes() == b"\0" * 1_000_000
+        (there.folder / "checkpoints" / "one" / "policy.safetensors").unlink()
+        (there.folder / "status.json").write_bytes(b"2")  # as many bytes as before
     monkeypatch.chdir(tmp_path)
     assert here.changed_there()
     with here.worked_in(print):
-        assert (here.folder / "status.json").read_bytes() == b"22"
+        assert (here.folder / "status.json").read_bytes() == b"2"
         assert not (here.folder / "checkpoints" / "one").exists()
-    assert names(store) == {"status.json"}
+    assert store.names() == {"status.json"}
 
 
-def test_what_a_killed_process_could_not_send_is_sent_by_the_next(store: Any) -> None:
-    place = Bucket.open("memory://b/x")
+def test_what_a_killed_process_could_not_send_is_sent_by_the_next(store: Store) -> None:
+    place = store.open()
     place.folder.mkdir(parents=True)
     (place.folder / "status.json").write_bytes(b"1")
     place.send()
     (place.folder / "status.json").write_bytes(b"22")
     with place.worked_in(print):
         assert (place.folder / "status.json").read_bytes() == b"22"
-    assert store.cat_file("/b/x/status.json") == b"22"
+    assert store.content("status.json") == b"22"
 
 
-def test_an_experiment_has_one_controller(store: Any) -> None:
-    one, other = Bucket.open("memory://b/x"), Bucket.open("memory://b/x")
+def test_an_experiment_has_one_controller(store: Store) -> None:
+    one, other = store.open(), store.open()
     with one.owned("x"), pytest.raises(InUseError, match=f"x is in use by process {os.getpid()}"), other.owned("x"):
         pass
-    assert OWNER not in names(store)
-    for host, sentence in ((socket.gethostname(), None), ("elsewhere", f"remove memory://b/x/{OWNER} if that machine")):
-        store.pipe_file(f"/b/x/{OWNER}", json.dumps({"id": "o", "pid": 2**22 + 1, "host": host}).encode())
+    assert OWNER not in store.names()
+    refused = f"remove {store.address}/x/{OWNER} if that machine"
+    for host, sentence in ((socket.gethostname(), None), ("elsewhere", refused)):
+        owner = {"id": "o", "pid": 2**22 + 1, "host": host}
+        store.fs.pipe_file(f"{store.root}/x/{OWNER}", json.dumps(owner).encode())
         with pytest.raises(InUseError, match=sentence) if sentence else nullcontext(), other.owned("x"):
-            assert json.loads(store.cat_file(f"/b/x/{OWNER}"))["id"] != "o"  # a dead process of this machine
-    assert names(store) == {OWNER}
+            assert json.loads(store.content(OWNER))["id"] != "o"  # a dead process of this machine
+    assert store.names() == {OWNER}
 
 
 def test_a_store_that_fails_for_a_while_costs_nothing_and_then_one_sentence(
-    store: Any, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = Bucket.open("memory://b/x")
+    place = store.open()
     place.folder.mkdir(parents=True)
     (place.folder / "status.json").write_bytes(b"1")
     faults = [OSError("connection reset"), OSError("connection reset")]
@@ -140,46 +215,40 @@ def test_a_store_that_fails_for_a_while_costs_nothing_and_then_one_sentence(
 
     monkeypatch.setattr(place._fs, "pipe_file", pipe_file)
     place.send()
-    assert names(store) == {"status.json"}
+    assert store.names() == {"status.json"}
     faults[:] = [OSError("connection reset")] * 9
     (place.folder / "status.json").write_bytes(b"22")
-    with pytest.raises(RunError, match="cannot reach memory://b/x: OSError: connection reset"):
+    with pytest.raises(RunError, match=f"cannot reach {store.address}/x: OSError: connection reset"):
         place.send()
     faults.clear()
     place.send()
-    assert store.cat_file("/b/x/status.json") == b"22"
+    assert store.content("status.json") == b"22"
 
 
-def test_an_experiment_in_a_bucket(
-    store: Any, bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_experiment_in_a_bucket(store: Store, here: Here, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """adaptive.py leaves everything in the bucket; another machine continues from there and repeats nothing."""
     words = ["--experiment-id", "x", "--architectures", "vit,fast", "--levels", "level_1_basic", "--timesteps", "300"]
-    words += ["--seeds-per-level", "1", "--local", "--max-parallel", "1", "--results-root", "memory://b"]
-    output = Path("train_dir/memory/b/x")
-    here = Here(output / "benchmark_results.json")
-    monkeypatch.setattr(local, "LocalExecutor", lambda slots, gpus: here)
-    monkeypatch.setattr(RetryPolicy, "pause", lambda self, attempts: 0.0)
+    words += ["--seeds-per-level", "1", "--local", "--max-parallel", "1", "--results-root", store.address]
+    output = local_folder(f"{store.address}/x")
     assert main(words) == 0
-    assert {f"{RUN}/status.json", f"{RUN}/evaluation.json", "benchmark_results.json"} <= names(store)
-    assert not any(name.endswith((OWNER, NOTE)) for name in names(store))
-    assert "train_dir=memory://b/x" in read_results(output / "benchmark_results.json").runs[0].training.command
-    Path("other").mkdir()
-    monkeypatch.chdir("other")
+    assert {f"{RUN}/status.json", f"{RUN}/evaluation.json", "benchmark_results.json"} <= store.names()
+    assert not any(name.endswith((OWNER, NOTE)) for name in store.names())
+    command = read_results(output / "benchmark_results.json").runs[0].training.command
+    assert f"train_dir={store.address}/x" in command
+    machine(monkeypatch, tmp_path, "other")
     here.done.clear()
     assert main([*words, "--replays", "none"]) == 0
     assert here.done == []
     assert len(read_results(output / "benchmark_results.json").runs) == 2
     assert not (output / RUN / "checkpoints").exists()  # nobody needed them
-    store.rm_file(f"/b/x/{RUN}/evaluation.json")
+    store.fs.rm_file(f"{store.root}/x/{RUN}/evaluation.json")
     assert main([*words, "--skip-training"]) == 0
     assert len(here.done) == 2
     assert (output / RUN / "checkpoints").exists()
-    assert f"{RUN}/evaluation.json" in names(store)
+    assert f"{RUN}/evaluation.json" in store.names()
     runs = read_results(output / "benchmark_results.json").runs
     assert [(run.training.status, run.evaluation.status) for run in runs] == [("success", "success")] * 2
-    Path("third").mkdir()
-    monkeypatch.chdir("third")  # a machine that has nothing yet
+    machine(monkeypatch, tmp_path, "third")
     here.done.clear()
     assert main([*words, "--skip-training"]) == 0
     assert len(here.done) == 2
@@ -201,6 +270,17 @@ def test_addresses_that_cannot_be_used_get_one_sentence(
     assert sentence in error
     assert error.count("\n") == 1
     assert list(Path().iterdir()) == []
+
+
+def test_a_misspelt_bucket_is_one_sentence_and_is_not_created(
+    s3: Store, bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--experiment-id", "x", "--architectures", "fast", "--levels", "level_1_basic", "--local"]
+    assert main([*words, "--results-root", "s3://benchmark/results"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: cannot write to s3://benchmark/results/x: ")
+    assert error.count("\n") == 1
+    assert s3.fs.ls("") == ["benchmarks"]
 
 
 def test_a_store_that_is_not_there_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,8 @@ import pytest
 from metta.analysis.gather import gather
 from metta.analysis.results import (
     BenchmarkResults,
-    EvaluationRecord,
     Key,
     RunRecord,
-    TrainingRecord,
     environment_result,
     read_results,
     write_results,
@@ -20,42 +18,16 @@ from metta.base.errors import InputError
 from metta.lab.merge import main, merge
 from tests.analysis.wide import LEVELS, write_benchmark
 from tests.lab.stand_ins import environment_result as evaluated
+from tests.lab.stand_ins import run_record
 
 
-def run(architecture: str, seed: int, hearts: float | None, start: str = "2026-01-01T00:00:00+00:00") -> RunRecord:
+def run(architecture: str, seed: int, hearts: float | None, rules: str = "some", **changes: Any) -> RunRecord:
     """A run with so many hearts, or one whose training failed."""
-    good = hearts is not None
-    training = TrainingRecord(
-        architecture=architecture,
-        level="level_1_basic",
-        seed=seed,
-        run_name=f"x.{architecture}.level_1_basic.s{seed}",
-        command="uv run ...",
-        start_time=start,
-        status="success" if good else "failed",
-        duration_seconds=1.0,
-        error=None if good else "killed.",
-        timesteps=1000,
-        total_timesteps=1000,
-        run_folder="x",
-        settings="one",
-    )
-    results = {} if hearts is None else {"basic": environment_result(evaluated(hearts, 2), "some")}
-    evaluation = EvaluationRecord(
-        status="success" if good else "skipped", duration_seconds=None, results=results, error=None
-    )
-    return RunRecord(run_number=1, total_runs=1, training=training, evaluation=evaluation)
-
-
-def under_rules(record: RunRecord, rules: str) -> RunRecord:
-    """The record with the mark of some evaluation settings."""
-    marked = {name: found.model_copy(update={"rules": rules}) for name, found in record.evaluation.results.items()}
-    return record.model_copy(update={"evaluation": record.evaluation.model_copy(update={"results": marked})})
-
-
-def with_settings(record: RunRecord, settings: str) -> RunRecord:
-    """The record with the mark of some settings of its training."""
-    return record.model_copy(update={"training": record.training.model_copy(update={"settings": settings})})
+    if hearts is None:
+        failed = run_record(architecture, seed, status="failed", error="killed.")
+        skipped = failed.evaluation.model_copy(update={"status": "skipped"})
+        return failed.model_copy(update={"evaluation": skipped})
+    return run_record(architecture, seed, results={"basic": environment_result(evaluated(hearts, 2), rules)}, **changes)
 
 
 def results(*runs: RunRecord, **changes: Any) -> BenchmarkResults:
@@ -108,7 +80,7 @@ def test_merging_again_changes_nothing() -> None:
     ("other", "sentence"),
     [
         (results(run("vit", 0, 2.0)), "A and B both hold vit on level_1_basic, seed 0, with different results"),
-        (results(run("vit", 0, 1.0, start="2026-02-01T00:00:00+00:00")), "with different results"),
+        (results(run("vit", 0, 1.0, start_time="2026-02-01T00:00:00+00:00")), "with different results"),
         (results(run("fast", 0, 1.0), max_timesteps=2000), "A holds runs of 1000 agent-steps and B of 2000"),
         (
             results(
@@ -118,11 +90,11 @@ def test_merging_again_changes_nothing() -> None:
             "B has another result of the player random on level_1_basic basic",
         ),
         (
-            results(under_rules(run("fast", 0, 1.0), "other")),
+            results(run("fast", 0, 1.0, rules="other")),
             r"B: 'x\.fast\.level_1_basic\.s0\.basic\.rules' is other, but others on level_1_basic basic \(first in A\)",
         ),
         (
-            results(with_settings(run("vit", 1, 1.0), "two")),
+            results(run("vit", 1, 1.0, settings="two")),
             r"B: x\.vit\.level_1_basic\.s1 was trained with other settings than other runs of vit .*first in A",
         ),
     ],

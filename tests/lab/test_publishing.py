@@ -17,30 +17,17 @@ from metta.base.provenance import REPOSITORY, code_version
 from metta.lab.archive import write_archive
 from metta.lab.core import core_mark
 from metta.lab.publishing import Published
+from tests.lab.stand_ins import environment_result as evaluated
 
 LEVEL, STEPS = "level_1_basic", 1000
 HEARTS = {"random": 2.0, "blind": 6.0, "reflex": 30.0, "scripted": 32.0}
-
-
-def evaluated(hearts: float) -> dict[str, Any]:
-    """What an evaluation says of two episodes of two agents."""
-    spread = {"standard_deviation": 0.0, "minimum": hearts, "maximum": hearts}
-    episode = {"hearts": [hearts, hearts], "reward": [1.0, 1.0], "length": 10, "map_hash": "m"}
-    return {
-        "reward": 1.0,
-        "hearts_per_agent": hearts,
-        "episodes": 2,
-        "worlds_hash": "maps",
-        "spread": {"reward": spread, "hearts_per_agent": spread},
-        "per_episode": [episode, episode],
-    }
 
 
 def play(level: str) -> dict[str, dict[str, EnvironmentResult]]:
     """The reference players."""
     rules = expected("fast", level, STEPS).rules
     return {
-        player: {name: environment_result(evaluated(HEARTS[player]), mark) for name, mark in rules.items()}
+        player: {name: environment_result(evaluated(HEARTS[player], 2), mark) for name, mark in rules.items()}
         for player in PLAYERS
     }
 
@@ -69,7 +56,7 @@ def record(architecture: str = "fast", seed: int = 0, hearts: float = 9.0, **cha
             "duration_seconds": 2.0,
             "rules": dict(marks.rules),
             "provenance": {"code": code},
-            "results": {name: evaluated(hearts) for name in marks.rules},
+            "results": {name: evaluated(hearts, 2) for name in marks.rules},
             "acting_latency": {"busy": False, "median_milliseconds": 0.5},
         },
     }

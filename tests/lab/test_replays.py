@@ -4,14 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments.recipes.benchmark_architectures import run_benchmark
 from experiments.recipes.benchmark_architectures.adaptive import main as adaptive
 from experiments.recipes.benchmark_architectures.run_benchmark import main
 from metta.analysis.gather import gather
 from metta.analysis.replays import KINDS, Choice
 from metta.base.errors import InputError
 from metta.lab import benchmark, replays
-from metta.lab.executors import local
 from tests.lab.stand_ins import Bench, Here
 
 # The stand-ins of `bench` take their places.
@@ -20,14 +18,9 @@ OUTPUT = Path("train_dir/benchmark")
 SMALL = ("--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "2")
 
 
-@pytest.fixture
-def here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Commands run in this process; four cores."""
-    found = Here()
-    monkeypatch.setattr(run_benchmark, "LocalExecutor", lambda slots: found)
-    monkeypatch.setattr(local, "LocalExecutor", lambda slots, gpus: found)
+@pytest.fixture(autouse=True)
+def _four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benchmark, "cores", lambda: 4)
-    return found
 
 
 @pytest.mark.parametrize(
@@ -90,8 +83,3 @@ def test_what_processes_could_not_write_is_said(here: Here) -> None:
 def test_wrong_flags_get_one_sentence(words: list[str], sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         replays.main(["nowhere", *words])
-
-
-def test_an_unknown_choice_is_refused(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*SMALL, "--replays", "some"]) == 2
-    assert "--replays" in capsys.readouterr().err

@@ -37,8 +37,8 @@ COMMAND = Command("x.vit.level_1_basic.s0", ("a.b.train", "run=x"), Path("log.tx
 class Near(Here):
     """Runs a command when it is started, so that there may be several."""
 
-    def __init__(self, results: Path) -> None:
-        super().__init__(results)
+    def __init__(self) -> None:
+        super().__init__()
         self._ended: list[Ended] = []
 
     def start(self, command: Command) -> None:
@@ -71,7 +71,7 @@ def server(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Ite
     monkeypatch.setattr(SkyPilotExecutor, "seconds_between_questions", 0.05)
     monkeypatch.setattr(controller, "LOOK_SECONDS", 0.05)
     monkeypatch.setattr(RetryPolicy, "pause", lambda self, attempts: 0.0)
-    monkeypatch.setattr(skypilot, "LocalExecutor", lambda slots: Near(OUTPUT / "benchmark_results.json"))
+    monkeypatch.setattr(skypilot, "LocalExecutor", lambda slots: Near())
     fsspec.filesystem("memory").store.clear()
     from sky.server import common
 
@@ -149,7 +149,7 @@ def test_skip_training_without_a_checkpoint_starts_no_job(server: Server, capsys
 
 
 def test_the_dry_run_of_skip_training_prints_evaluations(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*WORDS, "--dry-run", "--skip-training"]) == 0
+    assert main([*WORDS, "--dry-run", "--commands", "--skip-training"]) == 0
     lines = capsys.readouterr().out.splitlines()
     documents = yaml.safe_load_all("\n".join(line[3:] for line in lines if line.startswith("#| ")))
     commands = [line for line in lines if not line.startswith("#")]
@@ -246,7 +246,7 @@ def test_no_infrastructure_or_no_server(
 
 
 def test_the_dry_run_prints_yaml_that_skypilot_reads(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*WORDS, "--dry-run", "--resource", "use_spot=false"]) == 0
+    assert main([*WORDS, "--dry-run", "--commands", "--resource", "use_spot=false"]) == 0
     lines = capsys.readouterr().out.splitlines()
     documents = list(yaml.safe_load_all("\n".join(line[3:] for line in lines if line.startswith("#| "))))
     assert len(documents) == 2

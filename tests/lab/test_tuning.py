@@ -8,16 +8,15 @@ from typing import Any
 
 import pytest
 
-from experiments.recipes.benchmark_architectures import adaptive, run_benchmark, tuning
-from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from experiments.recipes.benchmark_architectures import adaptive, run_benchmark
 from experiments.recipes.benchmark_architectures.seeds import TUNING_EVALUATION_SEED, TUNING_SEEDS
 from experiments.recipes.benchmark_architectures.tuning import grid, main
-from metta.analysis.results import EvaluationRecord, RunRecord, TrainingRecord
+from metta.analysis.results import environment_result as scored
 from metta.analysis.tuning import Trial, own_best, ranked, tuning_markdown
 from metta.base.errors import InputError
 from metta.base.seeding import derive_seed
 from metta.rl.config import EvaluationConfig
-from tests.lab.stand_ins import Bench, Here, environment_result
+from tests.lab.stand_ins import Bench, Here, environment_result, run_record
 
 OUTPUT = Path("train_dir/tuning")
 RATES = (0.001, 0.002, 0.0005)
@@ -26,9 +25,8 @@ SMALL = ("--architectures", "vit,fast", "--vary", VARIED, "--timesteps", "200")
 
 
 @pytest.fixture
-def jobs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
-    """Stand-ins for training and evaluation: the hearts of a policy follow from the learning rate it had."""
-    found = Here()
+def jobs(here: Here, monkeypatch: pytest.MonkeyPatch) -> Here:
+    """The hearts of a policy follow from the learning rate it had."""
 
     def evaluate(player: Any, environments: Any, evaluation: Any, system: Any) -> dict[str, Any]:
         hearts = {"random": 0.0, "blind": 1.0, "reflex": 2.0, "scripted": 10.0}.get(str(player))
@@ -38,8 +36,7 @@ def jobs(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Here:
         return {name: environment_result(hearts, evaluation.worlds) for name in environments}
 
     monkeypatch.setattr(sys.modules["metta.rl.evaluate"], "evaluate", evaluate)
-    monkeypatch.setattr(tuning, "LocalExecutor", lambda slots: found)
-    return found
+    return here
 
 
 def configurations() -> dict[str, Any]:
@@ -150,82 +147,15 @@ def test_published_runs_on_tuning_seeds_are_refused(bench: Bench, capsys: pytest
         capsys.readouterr()
 
 
-@pytest.mark.parametrize(
-    ("words", "sentence"),
-    [
-        (["--first-seed", "0"], "seed 0 may be used by published runs; seeds of tuning are 1000 to 1999"),
-        (["--first-seed", "1999", "--seeds", "2"], "seed 2000 may be used by published runs"),
-        (["evaluation.seed=20260101"], "evaluation.seed is set by the search or by a flag"),
-        (["trainer.learning_rate=0.9"], "trainer.learning_rate is set by the search"),
-        (["trainer.gama=0.9"], "did you mean 'trainer.gamma'"),
-        (["--vary", "gama=1,2"], "did you mean 'trainer.gamma'"),
-        (["--vary", "gamma=0.9,a"], "--vary 'gamma=0.9,a' is not KEY=A,B"),
-        (["--vary", "gamma=0.9,2"], "gamma"),
-        (["--vary", "gamma=0.9,0.8", "trainer.gamma=0.7"], "trainer.gamma is set by the search"),
-        (["--seeds", "0"], "--seeds must be at least 1"),
-        (["--architectures", "vitt"], "did you mean 'vit'"),
-        (["--levels", "level_1"], "did you mean 'level_1_basic'"),
-        (["--output", "a_file"], "cannot write to the folder a_file"),
-        (["--unknown"], "unrecognized arguments"),
-    ],
-)
-def test_wrong_flags_get_one_sentence_and_write_nothing(
-    jobs: Here, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
-) -> None:
-    Path("a_file").write_text("")
-    assert main([*SMALL, *words]) == 2
-    error = capsys.readouterr().err
-    assert sentence in error
-    assert error.count("\n") == 1
-    assert [path.name for path in Path().iterdir()] == ["a_file"]
-
-
-def test_dry_run_prints_every_command(jobs: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--dry-run", "--vary", "gamma=0.9,0.95"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2 * len(ARCHITECTURES)
-    assert all(line.startswith("uv run ./tools/run.py ") for line in lines)
-    assert list(Path().iterdir()) == []
-
-
 def trial(number: int, scores: dict[str, list[float]], planned: int = 2) -> Trial:
     """A trial whose architectures have these normalised scores, an environment each."""
     runs = []
     for architecture, values in scores.items():
-        training = TrainingRecord.parse(
-            {
-                "architecture": architecture,
-                "level": "level_1_basic",
-                "seed": 1000,
-                "run_name": "x",
-                "command": "x",
-                "start_time": None,
-                "status": "success",
-                "duration_seconds": 1.0,
-                "error": None,
-                "timesteps": 1,
-                "total_timesteps": 1,
-                "run_folder": "x",
-                "settings": "x",
-            }
-        )
         results = {
-            str(place): {
-                "reward": 0.0,
-                "hearts_per_agent": 10 * value,
-                "normalised_score": value,
-                "episodes": 1,
-                "spread": {},
-                "hearts_of_episodes": [10 * value],
-                "worlds_hash": "x",
-                "rules": "x",
-            }
+            str(place): scored(environment_result(10 * value, 1), "x").model_copy(update={"normalised_score": value})
             for place, value in enumerate(values)
         }
-        evaluation = {"status": "success", "duration_seconds": 1.0, "results": results, "error": None}
-        runs.append(
-            RunRecord(run_number=1, total_runs=1, training=training, evaluation=EvaluationRecord.parse(evaluation))
-        )
+        runs.append(run_record(architecture, 1000, results=results))
     return Trial(number, {"gamma": 0.9 + number / 100}, runs, planned)
 
 

@@ -4,11 +4,11 @@ It exists to be compared with `metta.sim`, so it shares no code with it. Nothing
 objects are dataclasses, inventories are dictionaries, every rule is a few lines in the order in which the page states
 it. Its configuration is the JSON of a recorded case (the `config` of tests/data/conformance/*.npz) as a dictionary.
 
-It draws no random numbers: the permutation of a step is an argument.
+It draws no random numbers: the permutation of a step is an argument, and so are the answers of rounds.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,6 +135,10 @@ class Agent:
     last_action: int = 0
     last_argument: int = 0
     success: bool = True
+    answer: int = 0  # the action that pays in this round, where there are rounds
+    cue: int = 0  # the same while it is shown
+    rounds: int = 0  # begun
+    stuck: bool = False  # was frozen when the step began, where there are rounds
     counts: Counter[str] = field(default_factory=Counter)  # what it did in this episode
 
     def room(self, item: str) -> int:
@@ -172,10 +176,20 @@ class TwinStep:
 
 
 class ArenaTwin:
-    """One episode of one world. `config` is a case's JSON as a dictionary; `rows` overrides its map."""
+    """One episode of one world. `config` is a case's JSON as a dictionary; `rows` overrides its map.
 
-    def __init__(self, config: Mapping[str, Any], rows: Sequence[str] | None = None) -> None:
+    Where there are rounds, `answers` gives that of an agent's n-th one, from 0: answers(agent, n).
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        rows: Sequence[str] | None = None,
+        answers: Callable[[int, int], int] | None = None,
+    ) -> None:
         self.config = config
+        self.rounds = config.get("rounds")
+        self.answers = answers
         self.resources = tuple(config["resource_names"])
         self.rows = list(config["map"] if rows is None else rows)
         self.height = len(self.rows)
@@ -190,6 +204,9 @@ class ArenaTwin:
         self._fill_hands()
         for converter in self.converters():
             converter.try_to_start(step=0)
+        if self.rounds:
+            for agent in self.agents:
+                self._begin_round(agent)
 
     # ---- construction
 
@@ -271,6 +288,8 @@ class ArenaTwin:
         for agent in self.agents:
             agent.reward = np.float32(0)
             agent.success = False
+            agent.cue = 0
+            agent.stuck = bool(self.rounds) and agent.frozen > 0
         self.step_count += 1
         for converter in self.converters():
             converter.handle_events(self.step_count)
@@ -304,7 +323,7 @@ class ArenaTwin:
         name = ACTIONS[action]
         if name.startswith("attack") != attacks:
             return
-        agent.last_action, agent.last_argument = action, argument_of(name)
+        agent.last_action, agent.last_argument = (0, 0) if agent.stuck else (action, argument_of(name))
         if agent.frozen > 0:
             agent.frozen -= 1
             agent.counts["steps_frozen"] += 1
@@ -357,6 +376,8 @@ class ArenaTwin:
         converter = self.grid.get(self._in_front(agent))
         if not isinstance(converter, Converter):
             return False
+        if self.rounds and converter.name == self.rounds["oracle"]:
+            return self._answer(agent, converter, ACTIONS.index("put_items"))
         moved_any = False
         for item, amount in converter.inputs.items():
             moved = converter.accept(item, min(amount, agent.held.get(item, 0)), self.step_count)
@@ -368,12 +389,36 @@ class ArenaTwin:
         converter = self.grid.get(self._in_front(agent))
         if not isinstance(converter, Converter):
             return False
+        if self.rounds and converter.name == self.rounds["oracle"]:
+            return self._answer(agent, converter, ACTIONS.index("get_items"))
         moved_any = False
         for item in converter.outputs:
             moved = converter.release(item, agent.room(item), self.step_count)
             agent.gain(item, moved)
             moved_any = moved_any or moved > 0
         return moved_any
+
+    # ---- rounds
+
+    def _begin_round(self, agent: Agent) -> None:
+        """A new answer, which the agent sees until the next step, and a wait."""
+        assert self.rounds is not None
+        assert self.answers is not None
+        index = next(place for place, other in enumerate(self.agents) if other is agent)
+        agent.answer = agent.cue = self.answers(index, agent.rounds)
+        agent.rounds += 1
+        agent.frozen = self.rounds["wait"]
+
+    def _answer(self, agent: Agent, oracle: Converter, given: int) -> bool:
+        """One answer ends the round; the right one is paid with what the oracle would make."""
+        right = given == agent.answer
+        gained_any = False
+        for item, amount in oracle.outputs.items():
+            gained = min(amount, agent.room(item)) if right else 0
+            agent.gain(item, gained)
+            gained_any = gained_any or gained > 0
+        self._begin_round(agent)
+        return gained_any
 
     def _attack(self, agent: Agent, number: int) -> bool:
         found = self._targets(agent)
@@ -439,6 +484,8 @@ class ArenaTwin:
             [here, 9, agent.last_argument],
             [here, 10, reward_byte(agent.reward)],
         ]
+        if agent.cue:
+            tokens.append([here, {"put_items": 11, "get_items": 12}[ACTIONS[agent.cue]], 1])
         for down, right in window_order(rows, columns):
             thing = self.grid.get((agent.row + down, agent.column + right))
             there = location(rows // 2 + down, columns // 2 + right)

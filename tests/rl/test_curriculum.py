@@ -10,8 +10,8 @@ from metta.base.errors import InputError
 from metta.rl.checkpoint import newest_sound, read_trainer_files
 from metta.rl.config import CurriculumConfig
 from metta.rl.curriculum import start_curriculum
+from metta.rl.curriculum_tasks import make_tasks
 from metta.rl.learning_progress import ProgressState, learn
-from metta.rl.tasks import make_tasks
 from metta.rl.trainer import train
 from metta.sim.constants import HEART
 from metta.sim.limits import arena_limit

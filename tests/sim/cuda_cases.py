@@ -23,7 +23,7 @@ from metta.rl.recording import CudaGraphs, Play, Recordings, plainly
 from metta.rl.shards import Shards
 from metta.rl.trainer import action_uniforms, initial_policy, train
 from metta.rl.update import make_learner, update
-from metta.sim.config import RoomConfig, SimConfig
+from metta.sim.config import RoomConfig, RoundsConfig, SimConfig
 from metta.sim.conformance import load_case, main, replay
 from metta.sim.cuda.env import DEVICE, CudaVectorEnv
 from metta.sim.cuda.functions import SIMULATED, device_form
@@ -107,6 +107,7 @@ def test_the_command_replays_on_the_device(capsys: pytest.CaptureFixture[str]) -
         pytest.param(VARIANTS[0], {"variants": VARIANTS, "num_worlds": 1, "episode_steps": 1}, 9, id="variants"),
         pytest.param(changed(max_steps=3, episode_truncates=True), {}, 6, id="truncates"),
         pytest.param(changed(max_steps=8, num_observation_tokens=23), {"first_world": 5}, 2, id="short"),
+        pytest.param(changed(max_steps=8, rounds=RoundsConfig(oracle="altar", wait=1)), {}, 2, id="rounds"),
     ],
 )
 def test_equal_step_for_step_over_episode_ends(config: SimConfig, options: dict[str, Any], ends: int) -> None:

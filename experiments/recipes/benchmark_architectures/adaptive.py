@@ -12,16 +12,15 @@ from experiments.recipes.benchmark_architectures.learning_rates import untuned
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import EVERY_LEVEL, LEVELS
 from experiments.recipes.benchmark_architectures.planning import (
+    add_forecast,
     add_replays,
     at_least,
+    benchmark_study,
     call_text,
+    check_forecast,
     chosen_names,
-    planned_references,
-    planned_runs,
-    print_commands,
-    with_threads,
+    print_forecast,
 )
-from experiments.recipes.benchmark_architectures.seeds import check_published
 from metta.analysis.results import FILE_NAME, read_results
 from metta.base.addresses import local_path
 from metta.base.endings import report_errors
@@ -31,7 +30,6 @@ from metta.lab.benchmark import Benchmark
 from metta.lab.bucket import Bucket, is_bucket
 from metta.lab.decide import RetryPolicy
 from metta.lab.executors.launcher import LAUNCHERS, BaseLauncher, launcher
-from metta.lab.forecast import forecast, measured_speeds
 from metta.lab.plan import id_part, plan
 from metta.lab.study import Study
 
@@ -135,14 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--skip-training", action="store_true", help="only evaluate the checkpoints that are there")
     add_replays(parser)
-    add("--dry-run", action="store_true", help="print commands and a forecast of time and cost; nothing is run")
-    add(
-        "--steps-per-second",
-        type=float,
-        metavar="X",
-        help="for the forecast: agent-steps per second and job (default: as measured in the runs in --results-root)",
-    )
-    add("--price-per-hour", type=float, metavar="X", help="for the forecast: price of one job's place for an hour")
+    add_forecast(parser)
     add("settings", nargs="*", metavar="key=value", help="settings for every run")
     return parser
 
@@ -168,9 +159,7 @@ def build_study(
             raise InputError("--until-decided trains further seeds; leave out --skip-training.")
     if given.heartbeat_timeout is not None:
         at_least("heartbeat_timeout", given.heartbeat_timeout, 30)
-    for name in ("steps_per_second", "price_per_hour"):
-        if getattr(given, name) is not None:
-            at_least(name, getattr(given, name), 1e-9)
+    check_forecast(given)
     if id_part(given.experiment_id) != given.experiment_id:
         raise InputError(f"--experiment-id {given.experiment_id!r}: use letters, digits, _ and - only.")
     architectures = chosen_names("--architectures", given.architectures, ARCHITECTURES)
@@ -184,42 +173,18 @@ def build_study(
         if counts is None or spec.seed - given.first_seed < counts[spec.architecture, spec.level]
     ]
     slots, threads = place.share(len(specs))
-    threads, settings = with_threads([f"trainer.total_timesteps={given.timesteps}", *given.settings], output, threads)
-    runs = planned_runs(
-        *(specs, output, settings, bucket, not given.skip_training), threads=threads, elsewhere=place.elsewhere
-    )
-    check_published(run.job.config for run in runs)
-    return Study(
-        output,
-        runs,
-        planned_references(levels, output, settings, threads),
-        Benchmark(given.timesteps, command, given.replays, untuned(ARCHITECTURES)),
-        RetryPolicy(retries=given.retries, silence_seconds=given.heartbeat_timeout or place.silence_seconds),
-        slots,
-        bucket,
-    )
+    results = Benchmark(given.timesteps, command, given.replays, untuned(ARCHITECTURES))
+    policy = RetryPolicy(retries=given.retries, silence_seconds=given.heartbeat_timeout or place.silence_seconds)
+    return benchmark_study(given, specs, output, results, policy, slots, threads, bucket, place.elsewhere)
 
 
 def _print_plan(study: Study, given: argparse.Namespace, place: BaseLauncher) -> None:
-    """Every command as it can be typed, then the forecast as comments of the shell."""
+    """The forecast, with --commands what the jobs become at their place and every command before it."""
     commands = [run.command() for run in study.runs]
-    for line in place.preview(commands, study.bucket.address if study.bucket else None):
-        print(line)
-    print_commands(study.runs)
-    threads = study.runs[0].threads
-    speeds = measured_speeds(study.output.parent, threads)
-    expected = forecast(study.runs, study.parallel, speeds, given.steps_per_second)
-    print(f"# {len(study.runs)} runs in {study.output}")
-    for sentence in expected.sentences(study.parallel, given.price_per_hour):
-        print(f"# {sentence}")
-    if expected.unknown:
-        missing = ",".join(expected.unknown)
-        measure = ["--experiment-id", "speed", "--architectures", missing, "--timesteps", "50000"]
-        measure += ["--levels", "level_1_basic", "--seeds-per-level", "1", "--local"]
-        measure += ["--max-parallel", str(study.parallel), "--results-root", given.results_root]
-        print(f"# give --steps-per-second, or measure with: {call_text('adaptive.py', measure)}")
+    print_forecast(study, given, place.preview(commands, study.bucket.address if study.bucket else None))
     if given.until_decided is not None:
-        print(f"# Further seeds follow where neighbours are not told apart, up to {given.until_decided} each.")
+        mark = "# " if given.commands else ""
+        print(f"{mark}Further seeds follow where neighbours are not told apart, up to {given.until_decided} each.")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL, LEVELS
+from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL
 from experiments.recipes.benchmark_architectures.planning import at_least, chosen_names
+from experiments.recipes.benchmark_architectures.rungs import KNOWN_LEVELS
 from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
@@ -56,9 +57,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _crossplay(given: argparse.Namespace) -> int:
-    (level,) = chosen_names("--level", given.level, LEVELS)
+    (level,) = chosen_names("--level", given.level, KNOWN_LEVELS)
     at_least("worlds", given.worlds, 1)
-    environments = LEVELS[level].make_evals()
+    environments = KNOWN_LEVELS[level].make_evals()
     if given.environment not in environments:
         raise InputError(f"--environment: {given.environment!r} is not one of {level}: {', '.join(environments)}.")
     sim = environments[given.environment]

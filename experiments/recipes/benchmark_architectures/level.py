@@ -1,7 +1,10 @@
-"""The frozen record of a level and its verbs: train, evaluate, probe, play, replay, make_env, make_evals."""
+"""The frozen record of a level and its verbs: train, evaluate, probe, play, replay, make_env, make_evals.
+
+`Verbs` is what every level can do, whatever its environments are; `Level` is one of the five, an arena.
+"""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, SkipValidation, ValidationError, model_validator
 
@@ -25,8 +28,8 @@ from metta.sim.config import SimConfig
 DEFAULT_ARCHITECTURE = "vit"
 
 
-class Level(Config):
-    """The numbers that make a level; a row of docs/levels.md's tables."""
+class Verbs(Config):
+    """What a level is called, and what can be done with it."""
 
     name: str
     """Name of the level's module and of the level everywhere."""
@@ -36,25 +39,13 @@ class Level(Config):
     """Inner cells of the square map per side."""
     num_agents: int
     """Agents per world."""
-    altar_ratio: int
-    """Red batteries per heart."""
-    initial_count: int
-    """Outputs inside every converter at the start of an episode."""
-    laser_cost: int
-    """Lasers per attack in training; 100 is more than an agent can hold, so combat is off."""
-    rewards: dict[str, float]
-    """Reward per item held; a heart always counts 1."""
-    caps: dict[str, float]
-    """Most reward of each item, in reward units; hearts always have 100."""
-    evaluation_laser_costs: dict[str, int]
-    """Evaluation environments by name, each with its laser cost."""
     curriculum: CurriculumConfig = CurriculumConfig()
     """Tasks that training draws its episodes from; evaluation never does."""
     architectures: SkipValidation[Mapping[str, PolicyConfig]] = Field(exclude=True, repr=False)
     """The registry; the very object, so that an entry added to it is available in every level."""
 
     @model_validator(mode="after")
-    def _can_be_built(self) -> "Level":
+    def _can_be_built(self) -> Self:
         try:
             self.make_env()
             self.make_evals()
@@ -150,22 +141,11 @@ class Level(Config):
 
     def make_env(self) -> SimConfig:
         """The training environment."""
-        return self._arena(self.laser_cost)
+        raise NotImplementedError
 
     def make_evals(self) -> dict[str, SimConfig]:
         """The evaluation environments by name."""
-        return {name: self._arena(cost) for name, cost in self.evaluation_laser_costs.items()}
-
-    def _arena(self, laser_cost: int) -> SimConfig:
-        return arena_config(
-            size=self.size,
-            num_agents=self.num_agents,
-            altar_ratio=self.altar_ratio,
-            initial_count=self.initial_count,
-            laser_cost=laser_cost,
-            rewards=self.rewards,
-            caps=self.caps,
-        )
+        raise NotImplementedError
 
     def _player(self, policy_uri: str, policy_architecture: str | None, arch_type: str | None) -> dict[str, Any]:
         """What every verb for a player is told; the architecture is None if any will do."""
@@ -187,3 +167,37 @@ class Level(Config):
                 "give one of them."
             )
         return chosen[0] if chosen else None
+
+
+class Level(Verbs):
+    """The numbers that make an arena; a row of docs/levels.md's tables."""
+
+    altar_ratio: int
+    """Red batteries per heart."""
+    initial_count: int
+    """Outputs inside every converter at the start of an episode."""
+    laser_cost: int
+    """Lasers per attack in training; 100 is more than an agent can hold, so combat is off."""
+    rewards: dict[str, float]
+    """Reward per item held; a heart always counts 1."""
+    caps: dict[str, float]
+    """Most reward of each item, in reward units; hearts always have 100."""
+    evaluation_laser_costs: dict[str, int]
+    """Evaluation environments by name, each with its laser cost."""
+
+    def make_env(self) -> SimConfig:
+        return self._arena(self.laser_cost)
+
+    def make_evals(self) -> dict[str, SimConfig]:
+        return {name: self._arena(cost) for name, cost in self.evaluation_laser_costs.items()}
+
+    def _arena(self, laser_cost: int) -> SimConfig:
+        return arena_config(
+            size=self.size,
+            num_agents=self.num_agents,
+            altar_ratio=self.altar_ratio,
+            initial_count=self.initial_count,
+            laser_cost=laser_cost,
+            rewards=self.rewards,
+            caps=self.caps,
+        )

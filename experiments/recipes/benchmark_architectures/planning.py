@@ -9,18 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from experiments.recipes.benchmark_architectures.levels import PACKAGE
+from experiments.recipes.benchmark_architectures.seeds import check_published
 from metta.analysis.results import Key
 from metta.base.addresses import CHECKPOINTS_FOLDER, PLAYERS, REFERENCES_FOLDER, check_run_name, path_text
 from metta.base.errors import InputError
 from metta.cli.main import resolve
-from metta.lab.benchmark import REPLAYS
+from metta.lab.benchmark import REPLAYS, Benchmark
 from metta.lab.bucket import Bucket
+from metta.lab.decide import RetryPolicy
 from metta.lab.evaluation_key import RULES
 from metta.lab.executors.contract import command_text
+from metta.lab.forecast import forecast, ledger_speeds, measured_speeds
 from metta.lab.identity import KnownRuns
 from metta.lab.plan import RunSpec
 from metta.lab.planned import PlannedReference, PlannedRun
 from metta.lab.run_folder import RunFolder
+from metta.lab.study import Study
 from metta.lab.training import TrainJob
 
 
@@ -33,6 +37,38 @@ def print_commands(runs: Iterable[PlannedRun]) -> None:
     """Every run's command as it can be typed."""
     for run in runs:
         print(command_text(run.words))
+
+
+def add_forecast(parser: argparse.ArgumentParser) -> None:
+    """The flags of a forecast."""
+    add = parser.add_argument
+    add("--dry-run", action="store_true", help="forecast runs, time, disk and cost; nothing is run or written")
+    add("--commands", action="store_true", help="with --dry-run: print every command as it can be typed, too")
+    add(
+        "--steps-per-second",
+        type=float,
+        metavar="X",
+        help="for the forecast: agent-steps per second and job (default: as measured in runs of this machine beside "
+        "the results, else the rates of docs/architectures.md scaled to this machine)",
+    )
+    add("--price-per-hour", type=float, metavar="X", help="for the forecast: price of one job's place for an hour")
+
+
+def print_forecast(study: Study, given: argparse.Namespace, first: Iterable[str] = ()) -> None:
+    """The forecast; with --commands after `first` and every command as it can be typed, as comments of the shell."""
+    if given.commands:
+        for line in first:
+            print(line)
+        print_commands(study.runs)
+    threads = study.runs[0].threads
+    measured = measured_speeds(study.output.parent, threads)
+    ledger = ledger_speeds(measured, threads)
+    expected = forecast(study.runs, study.parallel, measured, ledger, given.steps_per_second)
+    sentences = expected.sentences(study.parallel, given.price_per_hour, study.output)
+    if not given.commands:
+        sentences.append("--commands prints every command as it can be typed, too")
+    for sentence in [f"{len(study.runs)} runs in {study.output}", *sentences]:
+        print(f"# {sentence}" if given.commands else sentence)
 
 
 def add_replays(parser: argparse.ArgumentParser) -> None:
@@ -59,28 +95,50 @@ def chosen_names(flag: str, text: str, known: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
+def check_forecast(given: argparse.Namespace) -> None:
+    """Raise `InputError` if a flag of the forecast is too small, or has no effect."""
+    for name in ("steps_per_second", "price_per_hour"):
+        if getattr(given, name) is not None:
+            at_least(name, getattr(given, name), 1e-9)
+    if given.commands and not given.dry_run:
+        raise InputError("--commands prints what --dry-run would do; give --dry-run, too.")
+
+
 def at_least(flag: str, value: float, least: float) -> None:
     """Raise `InputError` if a flag's value is too small."""
     if not value >= least:
         raise InputError(f"--{flag.replace('_', '-')} must be at least {least} (given: {value}).")
 
 
-def with_threads(settings: Sequence[str], output: Path, otherwise: int) -> tuple[int, list[str]]:
-    """Threads of every run, and the settings with them.
+def benchmark_study(
+    given: argparse.Namespace,
+    specs: Sequence[RunSpec],
+    output: Path,
+    results: Benchmark,
+    policy: RetryPolicy,
+    parallel: int,
+    threads: int,
+    bucket: Bucket | None = None,
+    elsewhere: bool = False,
+) -> Study:
+    """The study that makes these results of these runs, each checked. Raises `InputError`.
 
-    They are a run's own: what the settings say, or what the runs that are there have, so that they can be continued
-    with another number of jobs at a time, or by the other command.
-
-    Args:
-        settings: key=value words for every run.
-        output: folder in which the run folders lie.
-        otherwise: threads where neither says anything; 0 leaves the choice to the run.
+    Arguments as of `Study` and `PlannedRun`, of `given` the flags `settings` and `skip_training`. Threads are a run's
+    own: what the settings say, or what the runs that are there have, so that they can be continued with another number
+    of jobs at a time, or by the other command; `threads` where neither says anything, 0 leaving the choice to the run.
     """
+    settings = [f"trainer.total_timesteps={results.max_timesteps}", *given.settings]
     if any(word.startswith("system.threads=") for word in settings):
-        return 0, list(settings)
-    known = KnownRuns(output).threads
-    threads = otherwise if known is None else known
-    return threads, [*settings, f"system.threads={threads}"] if threads else list(settings)
+        threads = 0
+    else:
+        known = KnownRuns(output).threads
+        threads = threads if known is None else known
+        settings += [f"system.threads={threads}"] if threads else []
+    train = not given.skip_training
+    runs = planned_runs(specs, output, settings, bucket, train, threads=threads, elsewhere=elsewhere)
+    check_published(run.job.config for run in runs)
+    levels = list(dict.fromkeys(spec.level for spec in specs))
+    return Study(output, runs, planned_references(levels, output, settings, threads), results, policy, parallel, bucket)
 
 
 def planned_runs(

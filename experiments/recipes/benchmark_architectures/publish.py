@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter, ValidationError
 
 from experiments.recipes.benchmark_architectures.learning_rates import untuned
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
@@ -29,6 +31,7 @@ from metta.analysis.results import (
     write_results,
 )
 from metta.base.addresses import PLAYERS, local_path
+from metta.base.config import sentence
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder, read_json, write_atomically, write_json
@@ -38,6 +41,7 @@ from metta.base.provenance import REPOSITORY
 from metta.lab.core import core_mark
 from metta.lab.evaluation_key import marks_by_environment
 from metta.lab.executors.contract import command_text
+from metta.lab.identity import training_mark
 from metta.lab.plan import RunSpec
 from metta.lab.publishing import Expected, Published, check, offered_records, published_run, unfinished
 from metta.lab.records import benchmark_results
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
 
 References = dict[str, dict[str, dict[str, EnvironmentResult]]]
 """Level -> reference player -> evaluation environment -> result."""
+KNOWN = TypeAdapter(References)
 
 
 @dataclass(frozen=True)
@@ -58,17 +63,11 @@ class Pages:
     results: Path = REPOSITORY / "docs" / "results.md"
 
 
+@cache
 def expected(architecture: str, level: str, steps: int) -> Expected:
     """What a run must have been trained and evaluated with. Raises `InputError` for a name that is not known."""
     if architecture not in ARCHITECTURES or level not in LEVELS:
         raise InputError(f"there is no {architecture} on {level} in this version.")
-    return _expected(architecture, level, steps)
-
-
-@cache
-def _expected(architecture: str, level: str, steps: int) -> Expected:
-    from metta.lab.identity import training_mark
-
     spec = RunSpec(experiment="published", architecture=architecture, level=level, seed=0)
     (planned,) = planned_runs([spec], Path("train_dir"), [f"trainer.total_timesteps={steps}"])
     configuration = planned.job.config.model_dump(mode="json")
@@ -206,27 +205,20 @@ def _references(
     published: Published, file: Path, play: Callable[[str], Mapping[str, Mapping[str, EnvironmentResult]]]
 ) -> References:
     """The reference players on the levels of the runs: those in `file`, and where they miss or differ, played anew."""
-    known: dict[str, Any] = read_json(file) if file.exists() else {}
+    try:
+        known = KNOWN.validate_python(read_json(file) if file.exists() else {})
+    except ValidationError as error:
+        raise InputError(sentence(error, EnvironmentResult, str(file))) from None
     references: References = {}
     for run in published.runs.values():
         if run.level in references:
             continue
-        found = {
-            player: {name: EnvironmentResult.parse(result, where=str(file)) for name, result in results.items()}
-            for player, results in known.get(run.level, {}).items()
-        }
+        found = known.get(run.level, {})
         if set(found) != set(PLAYERS) or not all(_alike(run.results, own) for own in found.values()):
             found = {player: dict(results) for player, results in play(run.level).items()}
         references[run.level] = found
     if references:
-        plain = {
-            level: {
-                player: {name: result.model_dump(mode="json") for name, result in results.items()}
-                for player, results in found.items()
-            }
-            for level, found in sorted(references.items())
-        }
-        write_json(file, plain)
+        write_json(file, KNOWN.dump_python(dict(sorted(references.items())), mode="json"))
     return references
 
 

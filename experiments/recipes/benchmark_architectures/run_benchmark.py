@@ -10,25 +10,25 @@ from dataclasses import dataclass, fields, replace
 
 from experiments.recipes.benchmark_architectures.learning_rates import untuned
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from experiments.recipes.benchmark_architectures.levels import EVERY_LEVEL, LEVELS
+from experiments.recipes.benchmark_architectures.levels import EVERY_LEVEL
 from experiments.recipes.benchmark_architectures.planning import (
+    add_forecast,
     add_replays,
     at_least,
+    benchmark_study,
     call_text,
+    check_forecast,
     chosen_names,
-    planned_references,
-    planned_runs,
-    print_commands,
-    with_threads,
+    print_forecast,
 )
-from experiments.recipes.benchmark_architectures.seeds import check_published
+from experiments.recipes.benchmark_architectures.rungs import KNOWN_LEVELS
 from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.flags import Parser
 from metta.base.provenance import cores
 from metta.lab.benchmark import Benchmark
 from metta.lab.decide import RetryPolicy
-from metta.lab.executors.local import LocalExecutor
+from metta.lab.executors import local
 from metta.lab.plan import id_part, plan
 from metta.lab.study import Study
 
@@ -61,10 +61,10 @@ FULL = Extent(
 )
 
 QUICK = Extent(
-    # Chosen on tuning seeds because they are quick to train and differed clearly there (docs/protocol.md).
-    architectures="trxl,fast_dynamics",
+    # A pair that differs clearly, chosen for that on tuning seeds (docs/protocol.md); six of the published runs.
+    architectures="trxl,transformer",
     levels="level_1_basic",
-    max_timesteps=600_000,
+    max_timesteps=1_000_000,
     seeds=3,
     output_dir="./train_dir/quick",
     parallel=min(2, cores()),  # one-thread runs side by side beat one run on all cores by a third
@@ -80,9 +80,9 @@ def _benchmark(words: list[str]) -> int:
     given = _parser().parse_intermixed_args(words)
     study = build_study(given, command=call_text("run_benchmark.py", words))
     if given.dry_run:
-        print_commands(study.runs)
+        print_forecast(study, given)
         return 0
-    return study.execute(LocalExecutor(study.parallel))
+    return study.execute(local.LocalExecutor(study.parallel))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -94,7 +94,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     quick = f"with --quick {QUICK.architectures}"
     parser.add_argument("--architectures", metavar="A,B", help=f"keys of ARCHITECTURES (default: all; {quick})")
-    parser.add_argument("--levels", metavar="A,B", help=f"level modules (default: all; with --quick {QUICK.levels})")
+    parser.add_argument(
+        "--levels",
+        metavar="A,B",
+        help=f"level modules (default: all but the rungs of the memory ladder; with --quick {QUICK.levels})",
+    )
     parser.add_argument(
         "--max-timesteps",
         type=int,
@@ -122,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quick", action="store_true", help="a small real benchmark within minutes on a laptop CPU")
     add_replays(parser)
-    parser.add_argument("--dry-run", action="store_true", help="print the commands; nothing is run or written")
+    add_forecast(parser)
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings for every run")
     return parser
 
@@ -134,22 +138,17 @@ def build_study(given: argparse.Namespace, command: str) -> Study:
         QUICK if given.quick else FULL, **{name: value for name, value in flags.items() if value is not None}
     )
     chosen = chosen_names("--architectures", extent.architectures, ARCHITECTURES)
-    levels = chosen_names("--levels", extent.levels, LEVELS)
+    levels = chosen_names("--levels", extent.levels, KNOWN_LEVELS)
     for name in ("max_timesteps", "seeds", "parallel"):
         at_least(name, getattr(extent, name), 1)
     at_least("first_seed", given.first_seed, 0)
+    check_forecast(given)
     output = local_path(extent.output_dir)
     seeds = range(given.first_seed, given.first_seed + extent.seeds)
     otherwise = max(1, cores() // extent.parallel) if extent.parallel > 1 else 0
-    threads, settings = with_threads(
-        [f"trainer.total_timesteps={extent.max_timesteps}", *given.settings], output, otherwise
-    )
     specs = plan(id_part(output.resolve().name), chosen, levels, seeds)
-    runs = planned_runs(specs, output, settings, train=not given.skip_training, threads=threads)
-    check_published(run.job.config for run in runs)
-    references = planned_references(levels, output, settings, threads)
     results = Benchmark(extent.max_timesteps, command, given.replays, untuned(ARCHITECTURES))
-    return Study(output, runs, references, results, RetryPolicy(retries=0), extent.parallel)
+    return benchmark_study(given, specs, output, results, RetryPolicy(retries=0), extent.parallel, otherwise)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from metta.base.files import make_folder, write_atomically
 from metta.base.flags import Parser
 from metta.base.provenance import code_version, cores
 from metta.lab.decide import RetryPolicy
-from metta.lab.executors.local import LocalExecutor
+from metta.lab.executors import local
 from metta.lab.plan import id_part, plan
 from metta.lab.planned import PlannedRun
 from metta.lab.records import reference_results, with_scores
@@ -55,7 +55,7 @@ def _tuning(words: list[str]) -> int:
     if given.dry_run:
         print_commands(study.runs)
         return 0
-    return study.execute(LocalExecutor(study.parallel))
+    return study.execute(local.LocalExecutor(study.parallel))
 
 
 def _without_folders(words: list[str]) -> list[str]:

@@ -29,11 +29,13 @@ def by_level(benchmark: Gathered, home: Path) -> dict[str, list[Block]]:
     found: dict[str, list[Block]] = {}
     for level in benchmark.levels:
         own = [(choice, page) for choice, page in pages if choice.level == level]
-        links = [_link(choice, page, home) for choice, page in own if page and choice.kind == MEDIAN]
+        median = [(choice, page) for choice, page in own if page and choice.kind == MEDIAN]
+        median.sort(key=lambda pair: -pair[0].episode.hearts_per_agent)
+        links = [_link(choice, page, home) for choice, page in median]
         rows: dict[str, list[Cell]] = {}
         for choice, page in own:
             rows.setdefault(choice.architecture, [choice.architecture]).extend(_cells(choice, page, home))
-        found[level] = [Text("Watch the median episode: ", links=links)] if links else []
+        found[level] = [Text("Watch the median episode, best first: ", links=links)] if links else []
         if rows:
             columns = [
                 col for kind in KINDS for col in (Column(kind, HEARTS.digits), f"{kind} episode", f"{kind} page")
@@ -81,7 +83,7 @@ def _link(choice: Choice, page: Page, home: Path, text: str = "") -> Link:
     if abs(page.hearts_per_agent - hearts) >= SAME_HEARTS:
         text += f" ({page.hearts_per_agent:.2f} in the replay)"
     label = f"watch {text}, {choice.kind} episode of {choice.architecture} on {choice.level}"
-    return Link(text, label, address(page.file, home))
+    return Link(text, label, address(page.file, home), page.picture)
 
 
 def address(file: Path, home: Path) -> str:

@@ -1,7 +1,8 @@
 """The blind player: the best that fixed action probabilities reach; what is above it has learned to look.
 
 It puts, gets, or moves in a random direction. The probabilities were searched on tuning seeds, for each size of arena
-and recipe of a heart that the five levels have (`uv run python benchmarks/blind_players.py`).
+and recipe of a heart that the five levels have, and for each wait of the memory ladder
+(`uv run python benchmarks/blind_players.py`).
 """
 
 import numpy as np
@@ -20,11 +21,19 @@ FOUND: dict[tuple[int, int], tuple[float, float]] = {
 """Batteries per heart and agents -> probabilities of put_items and get_items; the other steps are moves."""
 
 
+FOUND_FOR_WAITS: dict[int, float] = {16: 0.761, 64: 0.761, 256: 0.453}
+"""Where there are rounds: their wait -> probability of get_items; put_items is as good, so there is none of it."""
+
+
 def blind_probabilities(config: SimConfig) -> NDArray[np.float64]:
     """[actions] probabilities for an environment: of the level in `FOUND` that is nearest in recipe, then in agents.
 
-    Raises InputError if the configuration does not hold the arena's chain of mine, generator and altar.
+    Where there are rounds, those of the nearest wait. Raises InputError if the configuration holds neither rounds nor
+    the arena's chain of mine, generator and altar.
     """
+    if config.rounds is not None:
+        wait = config.rounds.wait
+        return spread_over_actions(0.0, FOUND_FOR_WAITS[min(FOUND_FOR_WAITS, key=lambda known: abs(known - wait))])
     batteries, agents = make_chain(config).battery_per_heart, config.num_agents
     nearest = min(FOUND, key=lambda known: (abs(known[0] - batteries), abs(known[1] - agents)))
     return spread_over_actions(*FOUND[nearest])

@@ -20,9 +20,9 @@ from metta.sim.config import SimConfig
 from metta.sim.scripted.chain import Chain, make_chain
 from metta.sim.scripted.circuits import plan_circuits
 from metta.sim.scripted.compiled import entry, sources_digest
+from metta.sim.scripted.decisions import decide
 from metta.sim.scripted.distances import measure
 from metta.sim.scripted.state import BLOCKED, NOTHING, TARGET, Memory, View, empty_memory
-from metta.sim.scripted.tasks import decide
 from metta.sim.scripted.traffic import walk
 from metta.sim.vector_env import VectorEnv
 from metta.sim.world_arrays import EPISODE, FROZEN, STEP, max_converters

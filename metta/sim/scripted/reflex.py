@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from metta.sim.config import SimConfig
 from metta.sim.constants import (
-    COLUMN_STEP,
     FEATURE_FIRST_ITEM,
     FEATURE_ORIENTATION,
     FEATURE_TYPE,
@@ -26,25 +25,17 @@ from metta.sim.constants import (
     NUM_RESOURCES,
     PADDING,
     PUT_ITEMS,
-    ROW_STEP,
 )
 from metta.sim.scripted.chain import ALTAR, BATTERY, GENERATOR, MINE, ORE, make_chain, part_of
 from metta.sim.scripted.compiled import entry, inner, sources_digest
+from metta.sim.scripted.walking import ORDERS, SIDE, beside, walk
 
-SIDE = 16
-"""Rows and columns that a location byte can name."""
 EMPTY, BLOCKED = -1, -2
 """What stands in a cell besides machines, which are their part in the chain."""
 ENOUGH = 4
 """It takes no more ore, or no more batteries, while it holds so many."""
 RANDOM_MOVES = 0.03
 """Share of steps with a move in a random direction, so that agents that block each other come free."""
-TURNS = 0.1
-"""Chance of another direction in a step in which nothing useful is in sight."""
-ORDERS = np.array(
-    [[a, b, c, 6 - a - b - c] for a in range(4) for b in range(4) for c in range(4) if len({a, b, c}) == 3]
-)
-"""[24, 4] every order of the four directions."""
 
 
 class Reflexes(NamedTuple):
@@ -121,49 +112,17 @@ def decide(reflexes: Reflexes, tokens: np.ndarray, uniform: float) -> int:
             inside[place, feature - FEATURE_FIRST_ITEM] = value
     held = inside[here]
 
-    ahead = beside(reflexes, here, facing)
+    ahead = beside(reflexes.rows, reflexes.columns, here, facing)
     if ahead >= 0:
         action = use(reflexes, parts[ahead], inside[ahead], held)
         if action != NOOP:
             return action
 
-    seen = np.zeros(SIDE * SIDE, np.bool_)
-    seen[here] = True
-    queue = np.empty(SIDE * SIDE, np.int32)
-    first = np.empty(SIDE * SIDE, np.int32)
-    queue[0], done, size = here, 0, 1
-    while done < size:
-        cell = queue[done]
-        for direction in order:
-            there = beside(reflexes, cell, direction)
-            if there < 0 or seen[there]:
-                continue
-            way = direction if done == 0 else first[done]
-            if use(reflexes, parts[there], inside[there], held) != NOOP:
-                return FIRST_MOVE + way
-            if parts[there] == EMPTY:
-                seen[there] = True
-                queue[size], first[size] = there, way
-                size += 1
-        done += 1
-
-    if uniform >= TURNS and ahead >= 0 and parts[ahead] == EMPTY:
-        return FIRST_MOVE + facing
-    for direction in order:
-        there = beside(reflexes, here, direction)
-        if there >= 0 and parts[there] == EMPTY:
-            return FIRST_MOVE + direction
-    return FIRST_MOVE + order[0]
-
-
-@inner
-def beside(reflexes: Reflexes, cell: int, direction: int) -> int:
-    """The next cell of the window in a direction, or -1 outside of it."""
-    row = cell // SIDE + ROW_STEP[direction]
-    column = cell % SIDE + COLUMN_STEP[direction]
-    if 0 <= row < reflexes.rows and 0 <= column < reflexes.columns:
-        return row * SIDE + column
-    return -1
+    free = parts == EMPTY
+    wanted = np.zeros(SIDE * SIDE, np.bool_)
+    for place in range(SIDE * SIDE):
+        wanted[place] = use(reflexes, parts[place], inside[place], held) != NOOP
+    return FIRST_MOVE + walk(reflexes.rows, reflexes.columns, free, wanted, here, facing, order, uniform)
 
 
 def _make_entry(digest: int) -> Callable[..., Any]:

@@ -9,9 +9,9 @@ import numpy as np
 from metta.sim.constants import FIRST_MOVE, LAST_MOVE, NOOP
 from metta.sim.scripted.chain import Chain
 from metta.sim.scripted.compiled import inner, whole
+from metta.sim.scripted.decisions import WALK
 from metta.sim.scripted.distances import converter_cell, neighbour, walkable
 from metta.sim.scripted.state import BLOCKED, NOTHING, TARGET, Memory, View
-from metta.sim.scripted.tasks import WALK
 from metta.sim.world_arrays import COLUMN, FROZEN, ROW
 
 DETOUR = 8
