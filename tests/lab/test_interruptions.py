@@ -1,6 +1,7 @@
 """Real commands that are interrupted at random moments in every way end as if nothing had happened.
 
-`METTA_INTERRUPTIONS=50 python -m pytest -s -m slow tests/lab/test_interruptions.py` for 50 of every command, counted.
+`METTA_INTERRUPTIONS=50 python -m pytest -s -m slow tests/lab/test_interruptions.py` for 50 of every command, counted;
+with METTA_INTERRUPTIONS_MINUTES=30 as many of them as there is time for.
 
 Each command is a process of its own, forked from one that has imported torch, which takes longest; jobs that it starts
 are started as ever.
@@ -33,6 +34,8 @@ from metta.lab.run_folder import RunFolder, RunStatus
 
 INTERRUPTIONS = int(os.environ.get("METTA_INTERRUPTIONS", "9"))
 SEED = int(os.environ.get("METTA_INTERRUPTIONS_SEED", "20260101"))
+MINUTES = float(os.environ.get("METTA_INTERRUPTIONS_MINUTES", "inf"))
+"""No command is interrupted later than so long after the first."""
 SECONDS = 1200.0
 """Nothing is waited for longer."""
 
@@ -239,7 +242,7 @@ def interrupted(place: Place, kind: Kind, rng: random.Random, seconds: float) ->
 
     # Half of them anywhere, half soon after something was learnt.
     moment = begun + rng.uniform(0, seconds)
-    soon, delay = rng.random() < 0.5, rng.uniform(0, seconds / 4)
+    soon, delay = rng.random() < 0.5, rng.uniform(0, seconds / 10)
     while soon and not trains() and started.lives_until(0.0):
         time.sleep(0.02)
     if not started.lives_until(time.monotonic() + delay if soon else moment):
@@ -266,15 +269,16 @@ def interrupted(place: Place, kind: Kind, rng: random.Random, seconds: float) ->
 @pytest.mark.parametrize("name", COMMANDS)
 def test_interruptions_at_random_moments_change_no_result(name: str, tmp_path: Path) -> None:
     rng = random.Random(SEED)
+    Place([str(REPOSITORY / "tools" / "run.py"), "--help"], tmp_path / "imports").complete()
     whole = Place(COMMANDS[name], tmp_path / "whole")
-    whole.complete()
+    seconds = whole.complete()
     expected = whole.results()
-    seconds = Place(COMMANDS[name], tmp_path / "again").complete()  # what is compiled is compiled
 
     counted: Counter[str] = Counter()
     rounds = 0
     place = Place(COMMANDS[name], tmp_path / "round0")
-    while counted.total() < INTERRUPTIONS:
+    end = time.monotonic() + 60 * MINUTES
+    while counted.total() < INTERRUPTIONS and time.monotonic() < end:
         kind = list(KINDS)[counted.total() % len(KINDS)]
         try:
             doing = interrupted(place, KINDS[kind], rng, seconds)
@@ -282,10 +286,11 @@ def test_interruptions_at_random_moments_change_no_result(name: str, tmp_path: P
             raise AssertionError(f"{name}, {kind}, after {counted}, in {place.folder}") from error
         if doing is not None:
             counted[f"{kind}: {doing}"] += 1
+            print(f"{counted.total()}: {kind}, {doing}", flush=True)
             continue
         assert place.results() == expected
         rounds += 1
         place = Place(COMMANDS[name], tmp_path / f"round{rounds}")
     place.complete()
     assert place.results() == expected
-    print(f"\n{name}, {seconds:.0f} s alone, {rounds + 1} times completed: {json.dumps(counted, indent=1)}")
+    print(f"{name}: {counted.total()} interruptions, {rounds + 1} times completed: {json.dumps(counted, indent=1)}")
