@@ -83,7 +83,7 @@ def resolve(words: Sequence[str]) -> Job:
     """The job that a command line of tools/run.py does. Raises `InputError` as that command would."""
     job = _resolved(find_recipe(words[0]), words[1:])
     if not isinstance(job, Job):
-        raise InputError(f"{words[0]} is nothing to be run: it returns {type(job).__name__}.")
+        raise InputError(f"{words[0]} cannot be run: it returns {type(job).__name__}, which is not a job.")
     return job
 
 

@@ -181,7 +181,7 @@ class Bucket:
                     self._tried(partial(self._fs.rm_file, f"{self._root}/{OWNER}"))
 
     @contextmanager
-    def worked_in(self, warn: Callable[[str], None]) -> Iterator[None]:
+    def synchronised(self, warn: Callable[[str], None]) -> Iterator[None]:
         """Have the newest state in the local folder, and send it regularly and at the end.
 
         Raises:

@@ -13,7 +13,7 @@ from metta.base.errors import InputError, RunError
 from metta.base.stopping import interruptible
 from metta.lab.attempts import Attempts, Failure
 from metta.lab.decide import Rank, RetryPolicy, Start, TaskState, after_failure, decide
-from metta.lab.executors.contract import Command, Ended, Executor, NotNowError
+from metta.lab.executors.contract import Command, Ended, Executor, UnavailableError
 
 POLL_SECONDS = 0.1
 LOOK_SECONDS = 2.0
@@ -54,7 +54,7 @@ class Task(Protocol):
 
 
 class Listener(Protocol):
-    """Is told what happens."""
+    """Gets every start and end of a job."""
 
     def started(self, task: Task, rank: Rank) -> None:
         """A job has been started."""
@@ -247,7 +247,7 @@ class Controller:
             return
         try:
             self._executor.start(memory.task.command())
-        except NotNowError:
+        except UnavailableError:
             self._put(place, replace(memory.state, retry_at=self._clock() + self._policy.retry_seconds))
             return
         except (InputError, RunError) as error:

@@ -59,7 +59,7 @@ class EvaluateJob(Job):
                 raise InputError(f"policy_uri={uri!r}: write it as s3://bucket/folder/run/{CHECKPOINTS_FOLDER}.")
             place = Bucket.open(run)
             here = f"{place.folder / CHECKPOINTS_FOLDER}{f':{name}' if name else ''}"
-            with place.worked_in(lambda said: print(f"warning: {said}", flush=True)):
+            with place.synchronised(lambda said: print(f"warning: {said}", flush=True)):
                 return self.with_config(self.config.model_copy(update={"policy_uri": here}))._execute()
 
     def _execute(self) -> int:

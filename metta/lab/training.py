@@ -63,7 +63,7 @@ class TrainJob(Job):
         if self.bucket is None:
             return self._execute(folder)
         place = Bucket.open(self.bucket).below(self.config.run)
-        with place.worked_in(lambda sentence: print(f"warning: {sentence}", flush=True)):
+        with place.synchronised(lambda sentence: print(f"warning: {sentence}", flush=True)):
             return self._execute(folder)
 
     def _execute(self, folder: RunFolder) -> int:

@@ -154,7 +154,7 @@ def test_another_machine_goes_on_with_what_is_there(
     store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     here = store.open()
-    with here.worked_in(print):
+    with here.synchronised(print):
         (here.folder / "checkpoints" / "one").mkdir(parents=True)
         (here.folder / "checkpoints" / "one" / "policy.safetensors").write_bytes(b"\0" * 1_000_000)
         (here.folder / "status.json").write_bytes(b"1")
@@ -162,13 +162,13 @@ def test_another_machine_goes_on_with_what_is_there(
     assert not here.changed_there()  # what a store says of an object when asked and when listed is the same
     machine(monkeypatch, tmp_path, "other")
     there = store.open()
-    with there.worked_in(print):
+    with there.synchronised(print):
         assert (there.folder / "checkpoints" / "one" / "policy.safetensors").read_bytes() == b"\0" * 1_000_000
         (there.folder / "checkpoints" / "one" / "policy.safetensors").unlink()
         (there.folder / "status.json").write_bytes(b"2")  # as many bytes as before
     monkeypatch.chdir(tmp_path)
     assert here.changed_there()
-    with here.worked_in(print):
+    with here.synchronised(print):
         assert (here.folder / "status.json").read_bytes() == b"2"
         assert not (here.folder / "checkpoints" / "one").exists()
     assert store.names() == {"status.json"}
@@ -180,7 +180,7 @@ def test_what_a_killed_process_could_not_send_is_sent_by_the_next(store: Store) 
     (place.folder / "status.json").write_bytes(b"1")
     place.send()
     (place.folder / "status.json").write_bytes(b"22")
-    with place.worked_in(print):
+    with place.synchronised(print):
         assert (place.folder / "status.json").read_bytes() == b"22"
     assert store.content("status.json") == b"22"
 

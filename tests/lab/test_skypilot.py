@@ -169,7 +169,7 @@ def test_jobs_that_are_pre_empted_or_lost_or_fail(server: Server, capsys: pytest
     said = capsys.readouterr().out
     assert "SkyPilot job 2: it failed; see `sky jobs logs 2`. It will be tried again." in said
     assert "SkyPilot job 1" not in said  # recovered by SkyPilot itself
-    assert "no machine with these resources was to be had" in said
+    assert "no machine with these resources was available" in said
 
 
 def test_what_cannot_succeed_is_not_tried_again(server: Server, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from metta.base.errors import RunError
 TAIL_BYTES = 4096
 
 
-class NotNowError(RunError):
+class UnavailableError(RunError):
     """The place cannot be asked at the moment (its server does not answer); that is no failure of the job."""
 
 
@@ -89,7 +89,7 @@ class Executor(Protocol):
 
         Raises:
             InputError: the job is refused for good.
-            NotNowError: the place cannot be asked at the moment.
+            UnavailableError: the place cannot be asked at the moment.
             RunError: it could not be started.
         """
 

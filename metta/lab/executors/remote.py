@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar
 
-from metta.lab.executors.contract import Command, Ended, NotNowError
+from metta.lab.executors.contract import Command, Ended, UnavailableError
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,11 @@ class RemoteExecutor(ABC):
 
     @abstractmethod
     def _listed(self) -> Mapping[str, Listed]:
-        """The jobs that the engine knows, by id. Raises `NotNowError`."""
+        """The jobs that the engine knows, by id. Raises `UnavailableError`."""
 
     @abstractmethod
     def _cancel(self, ids: Sequence[str]) -> None:
-        """Ask for jobs to be cancelled; of those that have ended already it changes nothing. Raises `NotNowError`."""
+        """Ask for jobs to be cancelled; of those that have ended already it changes nothing. Raises `UnavailableError`."""
 
     @abstractmethod
     def _end_of(self, job: Job, listed: Listed | None) -> Ended | None:
@@ -98,7 +98,7 @@ class RemoteExecutor(ABC):
 
     def adopt(self, commands: Sequence[Command]) -> list[str]:
         for _ in range(self.questions - 1):
-            with suppress(NotNowError):
+            with suppress(UnavailableError):
                 return self._adopted(commands)
             time.sleep(self.seconds_between_questions)
         return self._adopted(commands)
@@ -135,7 +135,7 @@ class RemoteExecutor(ABC):
             for job in to_cancel:
                 job.cancelled = True
             listed = self._listed()
-        except NotNowError:
+        except UnavailableError:
             return []  # the jobs go on without an answer
         finally:
             self._asked_at = time.monotonic()

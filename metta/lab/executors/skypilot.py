@@ -20,7 +20,7 @@ from typing import Any
 from metta.base.endings import IN_USE, INPUT_ERROR, RUN_ERROR
 from metta.base.errors import InputError
 from metta.base.provenance import REPOSITORY
-from metta.lab.executors.contract import Command, Ended, NotNowError, command_text
+from metta.lab.executors.contract import Command, Ended, UnavailableError, command_text
 from metta.lab.executors.launcher import BaseLauncher
 from metta.lab.executors.local import LocalExecutor
 from metta.lab.executors.remote import Job, Listed, RemoteExecutor
@@ -45,7 +45,7 @@ SETUP = "command -v uv >/dev/null || python3 -m pip install --user --quiet uv==0
 ENDINGS = {
     "CANCELLED": "it was cancelled",
     "FAILED_SETUP": "its setup failed",
-    "FAILED_NO_RESOURCE": "no machine with these resources was to be had (--resource)",
+    "FAILED_NO_RESOURCE": "no machine with these resources was available (--resource)",
     "FAILED_CONTROLLER": "SkyPilot's own controller failed",
 }
 PERMANENT = {"FAILED_PRECHECKS": "no enabled infrastructure has these resources (--resource)"}
@@ -247,7 +247,7 @@ class SkyPilotExecutor(RemoteExecutor):
             if not self._warned:
                 print(f"warning: SkyPilot's server does not answer and is asked again: {said}", file=sys.stderr)
             self._warned = True
-            raise NotNowError(f"SkyPilot's server does not say which jobs there are: {said}") from error
+            raise UnavailableError(f"SkyPilot's server does not say which jobs there are: {said}") from error
 
     def _end_of(self, job: Job, listed: Listed | None) -> Ended | None:
         if listed is None:

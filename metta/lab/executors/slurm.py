@@ -15,7 +15,7 @@ from typing import Any
 
 from metta.base.endings import INPUT_ERROR, RUN_ERROR
 from metta.base.errors import InputError, RunError
-from metta.lab.executors.contract import Command, Ended, NotNowError
+from metta.lab.executors.contract import Command, Ended, UnavailableError
 from metta.lab.executors.launcher import BaseLauncher
 from metta.lab.executors.remote import Job, Listed, RemoteExecutor
 from metta.lab.executors.remote_command import RemoteCommand, exit_status
@@ -101,7 +101,7 @@ class SlurmExecutor(RemoteExecutor):
             said = _last_line(str(error))
             if any(part in said.lower() for part in NO_ANSWER):
                 self._doubtful.add(command.name)
-                raise NotNowError(said) from error
+                raise UnavailableError(said) from error
             raise InputError(f"Slurm refuses the job: {said}") from error
         return Job(command, str(job.job_id), time.monotonic())
 
@@ -172,13 +172,13 @@ def check_available() -> None:
 
 
 def _ask(*words: str) -> str:
-    """What one of Slurm's commands prints. Raises `NotNowError` if it fails."""
+    """What one of Slurm's commands prints. Raises `UnavailableError` if it fails."""
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=SECONDS_TO_ANSWER)
     except subprocess.TimeoutExpired:
-        raise NotNowError(f"{words[0]} does not answer.") from None
+        raise UnavailableError(f"{words[0]} does not answer.") from None
     if done.returncode != 0:
-        raise NotNowError(f"{words[0]}: {_last_line(done.stderr)}")
+        raise UnavailableError(f"{words[0]}: {_last_line(done.stderr)}")
     return done.stdout
 
 

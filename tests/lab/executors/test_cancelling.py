@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from metta.lab.executors import skypilot, slurm
-from metta.lab.executors.contract import Command, Ended, Executor, NotNowError
+from metta.lab.executors.contract import Command, Ended, Executor, UnavailableError
 from metta.lab.executors.skypilot import SkyPilotExecutor
 from metta.lab.executors.slurm import SlurmExecutor
 
@@ -57,7 +57,7 @@ def with_slurm(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
     def ask(program: str, *words: str) -> str:
         if program == "scancel":
-            place.cancel([int(word) for word in words], NotNowError("scancel: Unable to contact slurm controller"))
+            place.cancel([int(word) for word in words], UnavailableError("scancel: Unable to contact slurm controller"))
             return ""
         return "\n".join(f"{id}|{state}|None|{name}|{tmp_path}" for id, name, state in place.states())
 
