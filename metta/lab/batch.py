@@ -20,6 +20,8 @@ from metta.lab.run_folder import Heartbeat
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_ARCHIVES = 20.0
+NAMED = 5
+"""Unfinished runs that the last line names."""
 ON_ONE_CORE = ("system.device=cpu", "system.threads=1")
 TRAINED_ON_ONE_CORE = (*ON_ONE_CORE, "sim.device=cpu")
 
@@ -239,7 +241,8 @@ class Batch:
     def _say_unfinished(self) -> None:
         unfinished = [f"{run.name} ({run.state})" for run in self.runs if run.state != "finished"]
         if unfinished:
-            self._say(f"not finished: {', '.join(unfinished)}")
+            more = f", and {len(unfinished) - NAMED} more" if len(unfinished) > NAMED else ""
+            self._say(f"not finished: {len(unfinished)} of {len(self.runs)}: {', '.join(unfinished[:NAMED])}{more}")
 
     def _record(self, run: BatchRun) -> dict[str, Any]:
         folder = run.planned.folder

@@ -24,6 +24,8 @@ class Launcher(BaseLauncher):
 def copy(tmp_path: Path) -> Path:
     for folder in ("metta", "experiments"):
         shutil.copytree(ROOT / folder, tmp_path / folder)  # with the compiled kernels
+    (tmp_path / "docs").mkdir()
+    shutil.copy(ROOT / "docs" / "architectures.md", tmp_path / "docs")  # forecasts begin with its rates
     return tmp_path
 
 
