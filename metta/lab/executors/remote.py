@@ -80,7 +80,7 @@ class RemoteExecutor(ABC):
 
     @abstractmethod
     def _cancel(self, ids: Sequence[str]) -> None:
-        """Ask for jobs to be cancelled; of those that have ended already it changes nothing. Raises `UnavailableError`."""
+        """Ask for jobs to be cancelled; those that have ended stay as they are. Raises `UnavailableError`."""
 
     @abstractmethod
     def _end_of(self, job: Job, listed: Listed | None) -> Ended | None:
