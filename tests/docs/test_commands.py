@@ -141,13 +141,18 @@ def play(folder: Path, words: list[str], environment: dict[str, str]) -> subproc
         text=True,
     ) as serving:
         assert serving.stdout is not None
-        lines = [serving.stdout.readline() for _ in range(2)]
-        if serving.poll() is None:
-            for what in ("", "episode"):
-                with urllib.request.urlopen(lines[1].strip() + what, timeout=600) as answer:
-                    assert answer.status == 200
+        lines: list[str] = []
+        try:
+            for line in iter(serving.stdout.readline, ""):
+                lines.append(line)
+                if line.startswith("http"):  # before it there may be a word about what takes long
+                    for what in ("", "episode"):
+                        with urllib.request.urlopen(line.strip() + what, timeout=600) as answer:
+                            assert answer.status == 200
+                    break
+        finally:
             serving.send_signal(signal.SIGINT)
-        output, error = serving.communicate()
+            output, error = serving.communicate()
         return subprocess.CompletedProcess(words, serving.returncode, "".join(lines) + output, error)
 
 
