@@ -15,6 +15,7 @@ if not (3, 11) <= sys.version_info[:2] <= (3, 13):
 import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -53,13 +54,21 @@ def find_uv() -> str:
     return str(local)
 
 
+def wait(process: "subprocess.Popen[bytes]") -> int:
+    """Exit status of a command that gets the requests to end that reach this process, and has all the time it needs."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: process.send_signal(number))
+    signal.signal(signal.SIGINT, lambda *_: None)  # a terminal's Ctrl-C reaches the command itself
+    return process.wait()
+
+
 def run(*command: str) -> None:
     """Run one command in the project's environment, from the repository root; stop here if it fails."""
     environment = {**os.environ, "UV_PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never"}
     # Packages of the caller's own environment must not leak into the project's.
     environment.pop("VIRTUAL_ENV", None)
     environment.pop("PYTHONPATH", None)
-    status = subprocess.run([find_uv(), *command], cwd=ROOT, env=environment, check=False).returncode
+    status = wait(subprocess.Popen([find_uv(), *command], cwd=ROOT, env=environment))
     if status != 0:
         sys.exit(status if status > 0 else 128 - status)
 

@@ -35,6 +35,25 @@ def test_a_missing_or_wrong_verb_is_told_as_every_wrong_input() -> None:
     assert wrong.stderr.count("\n") == 1
 
 
+CHILD = "import signal, sys, time; signal.signal(15, lambda *_: sys.exit(7)); print('up', flush=True); time.sleep(3600)"
+PARENT = f"""
+import subprocess, sys, tasks
+process = subprocess.Popen([sys.executable, "-c", {CHILD!r}])
+wait = process.wait
+process.wait = lambda: (print("waiting", flush=True), wait())[1]
+sys.exit(tasks.wait(process))
+"""
+
+
+def test_a_request_to_end_reaches_the_command_and_its_end_is_waited_for() -> None:
+    command = [sys.executable, "-c", PARENT]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert {process.stdout.readline() for _ in range(2)} == {"up\n", "waiting\n"}
+        process.terminate()
+    assert process.returncode == 7
+
+
 def test_continuous_integration_runs_the_readme_s_test_command() -> None:
     readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     commands = re.findall(r"^    (python3 tasks\.py \w+)", readme, re.MULTILINE)
