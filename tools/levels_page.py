@@ -9,7 +9,7 @@ scores fit the levels (exit status 2 if not).
 import hashlib
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from experiments.recipes.benchmark_architectures.level import Level, Verbs
@@ -76,6 +76,33 @@ def environment_hash(sim: SimConfig, evaluation: EvaluationConfig) -> str:
 
 def measure(levels: Sequence[Level], evaluation: EvaluationConfig, system: SystemConfig) -> dict[str, Any]:
     """Per level, evaluation environment and reference player: hearts per agent, and what they were measured on."""
+
+    def kept(result: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "hearts_per_agent": result["hearts_per_agent"],
+            "standard_deviation": result["spread"]["hearts_per_agent"]["standard_deviation"],
+            "episodes": result["episodes"],
+        }
+
+    return _played(levels, evaluation, system, kept)
+
+
+def measure_rungs(rungs: Sequence[Rung], evaluation: EvaluationConfig, system: SystemConfig) -> dict[str, Any]:
+    """Per rung, evaluation environment and reference player: hearts per agent of every episode."""
+
+    def kept(result: Mapping[str, Any]) -> list[float]:
+        return [statistics.fmean(episode["hearts"]) for episode in result["per_episode"]]
+
+    return _played(rungs, evaluation, system, kept)
+
+
+def _played(
+    levels: Sequence[Verbs],
+    evaluation: EvaluationConfig,
+    system: SystemConfig,
+    kept: Callable[[Mapping[str, Any]], Any],
+) -> dict[str, Any]:
+    """What is kept of every reference player in every environment, with the marks of what it met."""
     from metta.rl.evaluate import evaluate
 
     scores: dict[str, Any] = {}
@@ -86,36 +113,7 @@ def measure(levels: Sequence[Level], evaluation: EvaluationConfig, system: Syste
             name: {
                 "environment_hash": environment_hash(sim, evaluation),
                 "worlds_hash": results[RANDOM][name]["worlds_hash"],
-                **{
-                    player: {
-                        "hearts_per_agent": results[player][name]["hearts_per_agent"],
-                        "standard_deviation": results[player][name]["spread"]["hearts_per_agent"]["standard_deviation"],
-                        "episodes": results[player][name]["episodes"],
-                    }
-                    for player in PLAYERS
-                },
-            }
-            for name, sim in environments.items()
-        }
-    return scores
-
-
-def measure_rungs(rungs: Sequence[Rung], evaluation: EvaluationConfig, system: SystemConfig) -> dict[str, Any]:
-    """Per rung, evaluation environment and reference player: hearts per agent of every episode."""
-    from metta.rl.evaluate import evaluate
-
-    scores: dict[str, Any] = {}
-    for rung in rungs:
-        environments = rung.make_evals()
-        results = {player: evaluate(player, environments, evaluation, system) for player in PLAYERS}
-        scores[rung.name] = {
-            name: {
-                "environment_hash": environment_hash(sim, evaluation),
-                "worlds_hash": results[RANDOM][name]["worlds_hash"],
-                **{
-                    player: [statistics.fmean(episode["hearts"]) for episode in results[player][name]["per_episode"]]
-                    for player in PLAYERS
-                },
+                **{player: kept(results[player][name]) for player in PLAYERS},
             }
             for name, sim in environments.items()
         }

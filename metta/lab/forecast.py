@@ -170,7 +170,7 @@ class Forecast:
         if self.rough:
             lines.append(
                 "not measured on this machine with these threads, hence by the rates of docs/architectures.md scaled "
-                f"to it, within a factor of two: {', '.join(self.rough)}"
+                f"to it, so roughly: {', '.join(self.rough)}"
             )
         return lines
 

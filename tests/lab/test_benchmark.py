@@ -502,7 +502,7 @@ def test_a_forecast_counts_what_was_never_measured(here: Here, capsys: pytest.Ca
     assert re.search(r"time: about \d+:\d\d:\d\d from start to end", said)
     assert re.search(r"disk: about [1-9][\d.]* GB", said)
     assert re.search(r"cost: about [\d.]+ at 2 per slot and hour", said)
-    assert f"scaled to it, within a factor of two: {', '.join(ARCHITECTURES)}\n" in said
+    assert f"scaled to it, so roughly: {', '.join(ARCHITECTURES)}\n" in said
     assert list(Path().iterdir()) == []
 
 

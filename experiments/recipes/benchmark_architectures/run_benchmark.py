@@ -61,7 +61,7 @@ FULL = Extent(
 )
 
 QUICK = Extent(
-    # A pair that differs clearly, chosen for that on tuning seeds (docs/protocol.md); six of the published runs.
+    # A pair that differs clearly, and was chosen for that (docs/protocol.md); its runs are six of the published ones.
     architectures="trxl,transformer",
     levels="level_1_basic",
     max_timesteps=1_000_000,
