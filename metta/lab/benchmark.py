@@ -19,6 +19,7 @@ from metta.analysis.results import (
 from metta.base.addresses import REFERENCES_FOLDER
 from metta.base.errors import InputError
 from metta.base.files import write_atomically
+from metta.base.output import say
 from metta.base.provenance import cores, now, provenance
 from metta.lab.evaluation_key import RULES, marks_by_environment
 from metta.lab.identity import training_mark
@@ -190,20 +191,14 @@ class Benchmark:
 
         file = study.output / FILE_NAME
         results = read_results(file)
-        kinds = [BEST] if self.replays == "best" else [*KINDS]
-        benchmark = combine({file: results})
-        wanted = replays.wanted(benchmark, kinds)
+        wanted = replays.wanted(combine({file: results}), [BEST] if self.replays == "best" else KINDS)
         if not wanted:
             return
-        processes = min(study.parallel, cores(), len(wanted))
         if study.bucket is not None:
             players = {folder.resolve() for folder in replays.players(wanted)}
             study.bucket.fetch(lambda name: (study.output / name).resolve().parent in players)
-        print(f"Writing {len(wanted)} replays; --replays best or none writes fewer.", flush=True)
-        if processes > 1:
-            faults = replays.write_side_by_side(file, kinds, processes, threads=max(1, cores() // processes))
-        else:
-            faults = replays.write_missing(benchmark, print, kinds)
+        say(f"Writing {len(wanted)} replays; --replays best or none writes fewer.")
+        faults = replays.write_replays(wanted, min(study.parallel, cores(), len(wanted)), say)
         for fault in faults:
             print(f"warning: {fault}", file=sys.stderr)
         assert self._report is not None
