@@ -10,7 +10,6 @@ from typing import Any
 
 from experiments.recipes.benchmark_architectures.levels import PACKAGE
 from experiments.recipes.benchmark_architectures.seeds import check_published
-from metta.analysis.results import Key
 from metta.base.addresses import CHECKPOINTS_FOLDER, PLAYERS, REFERENCES_FOLDER, check_run_name, path_text
 from metta.base.errors import InputError
 from metta.cli.main import resolve
@@ -176,8 +175,7 @@ def planned_runs(
             assert isinstance(found, TrainJob)
             job = jobs[spec.architecture, spec.level] = found
         config = job.config.model_copy(update={"run": check_run_name(spec.id), "seed": spec.seed})
-        key = Key(spec.architecture, spec.level, spec.seed)
-        folder = known.folder_of(key, spec.id, config.model_dump(mode="json"), train).path
+        folder = known.folder_of(spec.key, spec.id, config.model_dump(mode="json"), train).path
         place = bucket.address if bucket else path_text(folder.parent)
         # Its file is named, because evaluations with other settings than the run's own would go to another one.
         evaluate = (
