@@ -9,7 +9,8 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 
@@ -46,79 +47,70 @@ class Speed:
     """Time of the evaluation; None: it follows from the rate."""
     disk: float
     """Bytes of a run's folder."""
+    rough: bool = False
+    """By the ledger, not measured here."""
 
 
 Speeds = Mapping[tuple[str, str], Speed]
-"""(architecture, level) -> speed; the level may be `ANY_LEVEL`."""
-ANY_LEVEL = ""
-ANY_ARCHITECTURE = ""
-"""Of the ledger: as the slowest and the largest of all."""
+"""(architecture, level) -> speed; either may be `ANY`."""
+ANY = ""
+"""Any level: the mean over levels. Any architecture: as the slowest and the largest of the ledger."""
 
 
-def measured_speeds(root: Path, threads: int) -> Speeds:
-    """Means over the trained runs below `root` (one or two folders down) that this machine did.
+def known_speeds(root: Path, threads: int) -> Speeds:
+    """Means over the trained runs below `root` (one or two folders down) that this machine did, else the ledger.
 
     Args:
         root: folder with run folders, or with folders of them.
-        threads: only runs with this `system.threads` count.
+        threads: of each run, 0: all cores; only runs with this `system.threads` count.
     """
-    found: dict[tuple[str, str], list[Speed]] = defaultdict(list)
+    measured: dict[tuple[str, str], list[tuple[float, float, float]]] = defaultdict(list)
     for file in [*root.glob(f"*/{STATUS}"), *root.glob(f"*/*/{STATUS}")]:
-        measured = _measured(RunFolder(file.parent), threads)
-        if measured is not None:
-            architecture, level, speed = measured
-            found[architecture, level].append(speed)
-            found[architecture, ANY_LEVEL].append(speed)
-    return {
-        key: Speed(*(fmean(getattr(speed, field.name) or 0.0 for speed in speeds) for field in fields(Speed)))
-        for key, speeds in found.items()
-    }
+        with suppress(
+            InputError, OSError, KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError
+        ):
+            # An unreadable run says nothing about speed.
+            architecture, level, speed = _measured(RunFolder(file.parent), threads)
+            measured[architecture, level].append(speed)
+            measured[architecture, ANY].append(speed)
+    means = {}
+    for key, speeds in measured.items():
+        rate, evaluation, disk = map(fmean, zip(*speeds, strict=True))
+        means[key] = Speed(rate, evaluation, disk)
+    return {**_ledger(means, threads), **means}
 
 
-def _measured(folder: RunFolder, threads: int) -> tuple[str, str, Speed] | None:
-    try:
-        status = folder.status()
-        record = read_json(folder.configuration_file)
-        configuration, there = record["configuration"], record["starts"][-1]["machine"]
-        same = all(there[key] == machine()[key] for key in ("processor", "cores", "gpus"))
-        if not same or configuration["system"]["threads"] != threads:
-            return None
-        if status is None or not status.trained or status.training_seconds <= 0:
-            return None
-        evaluated = read_json(folder.evaluation_file) if folder.evaluation_file.exists() else {}
-        speed = Speed(
-            status.timesteps / status.training_seconds,
-            float(evaluated.get("duration_seconds") or 0.0),
-            sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file()),
-        )
-        return str(configuration["architecture"]), str(configuration["level"]), speed
-    except (InputError, OSError, KeyError, IndexError, TypeError, ValueError, AttributeError):
-        return None  # an unreadable run says nothing about speed
+def _measured(folder: RunFolder, threads: int) -> tuple[str, str, tuple[float, float, float]]:
+    """Architecture, level, and fields of a `Speed`. Raises something for a run that does not count or is damaged."""
+    status = folder.status()
+    record = read_json(folder.configuration_file)
+    configuration, there = record["configuration"], record["starts"][-1]["machine"]
+    same = all(there[key] == machine()[key] for key in ("processor", "cores", "gpus"))
+    if not same or configuration["system"]["threads"] != threads or status is None or not status.trained:
+        raise ValueError
+    evaluated = read_json(folder.evaluation_file) if folder.evaluation_file.exists() else {}
+    rate = status.timesteps / status.training_seconds
+    disk = sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file())
+    speed = (rate, float(evaluated.get("duration_seconds") or 0.0), float(disk))
+    return str(configuration["architecture"]), str(configuration["level"]), speed
 
 
-def ledger_speeds(measured: Speeds, threads: int) -> dict[str, Speed]:
-    """Architecture -> speed by the ledger, scaled to this machine; `ANY_ARCHITECTURE` for one that is not in it.
-
-    Args:
-        measured: what this machine has done.
-        threads: of each run; 0: all cores.
-    """
+def _ledger(measured: Speeds, threads: int) -> Speeds:
+    """By the ledger, scaled to this machine by what it has done; ANY architecture for one that is not in it."""
     rates: dict[str, tuple[float, float]] = {}
     rows = (line.split("|")[1:-1] for line in LEDGER.read_text(encoding="utf-8").splitlines() if line[:2] == "| ")
     for name, _, parameters, *_, rate, _ in rows:
         if parameters.strip()[:1].isdecimal() and rate.strip()[:1].isdecimal():
             rates[name.strip()] = (float(rate.replace(",", "")), float(parameters.replace(",", "")))
     known = [
-        measured[name, ANY_LEVEL].steps_per_second / rate
-        for name, (rate, _) in rates.items()
-        if (name, ANY_LEVEL) in measured
+        measured[name, ANY].steps_per_second / rate for name, (rate, _) in rates.items() if (name, ANY) in measured
     ]
     by_threads = ((threads or cores()) / LEDGER_THREADS) ** SHARE_OF_THREADS
     scale = fmean(known) if known else gigaflops() / LEDGER_GIGAFLOPS * by_threads
-    rates[ANY_ARCHITECTURE] = min(rate for rate, _ in rates.values()), max(size for _, size in rates.values())
+    rates[ANY] = min(rate for rate, _ in rates.values()), max(size for _, size in rates.values())
     return {
-        name: Speed(rate * scale, None, CHECKPOINTS * BYTES_PER_PARAMETER * parameters + FURTHER_BYTES)
-        for name, (rate, parameters) in rates.items()
+        (name, ANY): Speed(rate * scale, None, CHECKPOINTS * BYTES_PER_PARAMETER * size + FURTHER_BYTES, rough=True)
+        for name, (rate, size) in rates.items()
     }
 
 
@@ -175,17 +167,14 @@ class Forecast:
         return lines
 
 
-def forecast(
-    runs: Sequence[PlannedRun], slots: int, measured: Speeds, ledger: Mapping[str, Speed], rate: float | None
-) -> Forecast:
+def forecast(runs: Sequence[PlannedRun], slots: int, speeds: Speeds, rate: float | None) -> Forecast:
     """The time of everything that is not finished, started in the order of the plan.
 
     Args:
         runs: the plan.
         slots: jobs that run at once.
-        measured: what this machine has done.
-        ledger: for what it has not.
-        rate: agent-steps per second that hold for all runs in place of either, or None.
+        speeds: as `known_speeds`.
+        rate: agent-steps per second that hold for all runs in place of theirs, or None.
     """
     durations: list[float] = []
     rough: dict[str, None] = {}
@@ -194,13 +183,12 @@ def forecast(
         if run.folder.is_finished():
             continue
         name, config, status = run.spec.architecture, run.job.config, run.folder.status()
-        speed = measured.get((name, run.spec.level)) or measured.get((name, ANY_LEVEL))
-        if speed is None:
-            speed = ledger.get(name) or ledger[ANY_ARCHITECTURE]
-            if rate is None:
-                rough[name] = None
+        keys = ((name, run.spec.level), (name, ANY), (ANY, ANY))
+        speed = next(speeds[key] for key in keys if key in speeds)
         if rate is not None:
             speed = replace(speed, steps_per_second=rate)
+        elif speed.rough:
+            rough[name] = None
         steps = max(0, config.trainer.total_timesteps - (status.timesteps if status else 0))
         evaluation = speed.evaluation_seconds
         if evaluation is None:

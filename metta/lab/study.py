@@ -12,7 +12,6 @@ from metta.analysis.results import RunRecord
 from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import RunError
 from metta.base.files import locked, make_folder
-from metta.lab.attempts import Attempts
 from metta.lab.bucket import SECONDS_BETWEEN_SENDINGS, Bucket
 from metta.lab.controller import Controller, Task
 from metta.lab.decide import Rank, RetryPolicy
@@ -94,8 +93,7 @@ class Study:
             self._write()
             try:
                 tasks: list[Task] = [*self.references, *self.runs]
-                attempts = Attempts(self.output / ATTEMPTS_NAME)
-                Controller(tasks, executor, self.policy, self, attempts=attempts).run()
+                Controller(tasks, executor, self.policy, self, attempts=self.output / ATTEMPTS_NAME).run()
             finally:
                 self._display.close()
             self._write(final=True)
