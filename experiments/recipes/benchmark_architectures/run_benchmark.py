@@ -5,7 +5,7 @@ Repeating a command continues it: finished runs are not repeated. `--help` expla
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
 from experiments.recipes.benchmark_architectures.learning_rates import untuned
@@ -86,14 +86,23 @@ def _benchmark(words: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(
-        prog="run_benchmark.py",
-        description="Train every architecture on every level with every seed, evaluate, and compare; repeating the "
-        "command continues it.",
-        epilog="key=value words are settings for every run, as in tools/run.py: trainer.learning_rate=0.001",
+    parser = benchmark_parser(
+        "run_benchmark.py",
+        "Train every architecture on every level with every seed, evaluate, and compare; repeating the command "
+        "continues it.",
     )
     quick = f"with --quick {QUICK.architectures}"
     parser.add_argument("--architectures", metavar="A,B", help=f"keys of ARCHITECTURES (default: all; {quick})")
+    return parser
+
+
+def benchmark_parser(prog: str, description: str) -> argparse.ArgumentParser:
+    """The flags of a benchmark on this machine, apart from those that say of what."""
+    parser = Parser(
+        prog=prog,
+        description=description,
+        epilog="key=value words are settings for every run, as in tools/run.py: trainer.learning_rate=0.001",
+    )
     parser.add_argument(
         "--levels",
         metavar="A,B",
@@ -131,13 +140,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def build_study(given: argparse.Namespace, command: str) -> Study:
-    """The benchmark that the flags ask for, every run of it checked. Raises `InputError` for a bad flag."""
+def build_study(given: argparse.Namespace, command: str, architectures: Iterable[str] = ARCHITECTURES) -> Study:
+    """The benchmark of some of `architectures` that the flags ask for, every run of it checked. Raises `InputError`."""
     flags = {field.name: getattr(given, field.name) for field in fields(Extent)}
     extent = replace(
         QUICK if given.quick else FULL, **{name: value for name, value in flags.items() if value is not None}
     )
-    chosen = chosen_names("--architectures", extent.architectures, ARCHITECTURES)
+    chosen = chosen_names("--architectures", extent.architectures, architectures)
     levels = chosen_names("--levels", extent.levels, KNOWN_LEVELS)
     for name in ("max_timesteps", "seeds", "parallel"):
         at_least(name, getattr(extent, name), 1)
@@ -147,7 +156,7 @@ def build_study(given: argparse.Namespace, command: str) -> Study:
     seeds = range(given.first_seed, given.first_seed + extent.seeds)
     otherwise = max(1, cores() // extent.parallel) if extent.parallel > 1 else 0
     specs = plan(id_part(output.resolve().name), chosen, levels, seeds)
-    results = Benchmark(extent.max_timesteps, command, given.replays, untuned(ARCHITECTURES))
+    results = Benchmark(extent.max_timesteps, command, given.replays, untuned(architectures))
     return benchmark_study(given, specs, output, results, RetryPolicy(retries=0), extent.parallel, otherwise)
 
 
