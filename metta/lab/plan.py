@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field
 
+from metta.analysis.results import Key
 from metta.base.config import Config
 from metta.base.errors import InputError
 
@@ -29,6 +30,11 @@ class RunSpec(Config):
     def id(self) -> str:
         """`<experiment>.<architecture>.<level>.s<seed>`, the name of the run and of its folder."""
         return f"{self.experiment}.{self.architecture}.{self.level}.s{self.seed}"
+
+    @property
+    def key(self) -> Key:
+        """Which run it is in results, whatever the experiment is called."""
+        return Key(self.architecture, self.level, self.seed)
 
     @classmethod
     def from_id(cls, text: str) -> Self:

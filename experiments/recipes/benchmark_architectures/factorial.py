@@ -4,18 +4,19 @@ A benchmark of the architectures of `crossed.py`, with its files and its report,
 and memory apart. Repeating a command continues it. `--help` explains every flag.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.recipes.benchmark_architectures import run_benchmark
-from experiments.recipes.benchmark_architectures.crossed import CROSSED, MEMORIES, PERCEPTIONS, crossed_name
-from experiments.recipes.benchmark_architectures.planning import call_text, chosen_names, print_forecast
+from experiments.recipes.benchmark_architectures.crossed import MEMORIES, PERCEPTIONS, crossed_name
+from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL
+from experiments.recipes.benchmark_architectures.planning import call_text, print_forecast
 from metta.analysis.results import FILE_NAME, read_results
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.files import write_atomically
+from metta.base.flags import Parser, some_of
 from metta.lab.executors import local
 
 NAME = "factorial.md"
@@ -27,26 +28,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return report_errors(lambda: _factorial(list(sys.argv[1:] if arguments is None else arguments)))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = run_benchmark.benchmark_parser(
+def _parser() -> Parser:
+    parser = run_benchmark.local_parser(
         "factorial.py",
         "Train every perception with every memory, at one width and nearly one number of parameters, and say what "
         "perception and memory contribute; repeating the command continues it.",
+        "./train_dir/factorial",
     )
-    parser.set_defaults(output_dir="./train_dir/factorial", levels="level_1_basic")
-    parser.add_argument("--perceptions", metavar="A,B", default="", help=f"of {', '.join(PERCEPTIONS)} (default: all)")
-    parser.add_argument("--memories", metavar="A,B", default="", help=f"of {', '.join(MEMORIES)} (default: all)")
+    add = parser.add_argument
+    add("--perceptions", type=some_of(PERCEPTIONS), default=",".join(PERCEPTIONS), metavar="A,B", help="encoders")
+    add("--memories", type=some_of(MEMORIES), default=",".join(MEMORIES), metavar="A,B", help="memories")
+    parser.set_defaults(levels=FIRST_LEVEL)
     return parser
 
 
 def _factorial(words: list[str]) -> int:
     given = _parser().parse_intermixed_args(words)
-    perceptions = chosen_names("--perceptions", given.perceptions, PERCEPTIONS)
-    memories = chosen_names("--memories", given.memories, MEMORIES)
+    perceptions, memories = given.perceptions, given.memories
     if min(len(perceptions), len(memories)) < 2:
         raise InputError("--perceptions and --memories: two of each are the least that can be crossed.")
-    given.architectures = ",".join(crossed_name(one, other) for one in perceptions for other in memories)
-    study = run_benchmark.build_study(given, call_text("factorial.py", words), CROSSED)
+    given.architectures = [crossed_name(one, other) for one in perceptions for other in memories]
+    study = run_benchmark.local_study(given, call_text("factorial.py", words))
     if given.dry_run:
         print_forecast(study, given)
         return 0
