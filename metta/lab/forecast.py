@@ -9,7 +9,8 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from statistics import fmean
 
@@ -62,33 +63,43 @@ def measured_speeds(root: Path, threads: int) -> Speeds:
         root: folder with run folders, or with folders of them.
         threads: only runs with this `system.threads` count.
     """
+    files = [*root.glob(f"*/{STATUS}"), *root.glob(f"*/*/{STATUS}")]
+    return _means(_measured(RunFolder(file.parent), threads) for file in files)
+
+
+def _means(measured: Iterable[tuple[str, str, Speed] | None]) -> Speeds:
     found: dict[tuple[str, str], list[Speed]] = defaultdict(list)
-    for file in [*root.glob(f"*/{STATUS}"), *root.glob(f"*/*/{STATUS}")]:
-        measured = _measured(RunFolder(file.parent), threads)
-        if measured is not None:
-            architecture, level, speed = measured
-            found[architecture, level].append(speed)
-            found[architecture, ANY_LEVEL].append(speed)
-    return {
-        key: Speed(*(fmean(getattr(speed, field.name) or 0.0 for speed in speeds) for field in fields(Speed)))
-        for key, speeds in found.items()
-    }
+    for architecture, level, speed in filter(None, measured):
+        found[architecture, level].append(speed)
+        found[architecture, ANY_LEVEL].append(speed)
+    return {key: _mean(speeds) for key, speeds in found.items()}
 
 
-def _measured(folder: RunFolder, threads: int) -> tuple[str, str, Speed] | None:
+def _mean(speeds: Sequence[Speed]) -> Speed:
+    evaluations = [speed.evaluation_seconds for speed in speeds if speed.evaluation_seconds is not None]
+    return Speed(
+        fmean(speed.steps_per_second for speed in speeds),
+        fmean(evaluations) if evaluations else None,
+        fmean(speed.disk for speed in speeds),
+    )
+
+
+def _measured(folder: RunFolder, threads: int | None) -> tuple[str, str, Speed] | None:
+    """Of a run trained to its end on this machine with so many threads; None: of any run, however far it is."""
     try:
         status = folder.status()
+        if status is None or status.training_seconds <= 0:
+            return None
         record = read_json(folder.configuration_file)
         configuration, there = record["configuration"], record["starts"][-1]["machine"]
         same = all(there[key] == machine()[key] for key in ("processor", "cores", "gpus"))
-        if not same or configuration["system"]["threads"] != threads:
-            return None
-        if status is None or not status.trained or status.training_seconds <= 0:
+        if threads is not None and not (status.trained and same and configuration["system"]["threads"] == threads):
             return None
         evaluated = read_json(folder.evaluation_file) if folder.evaluation_file.exists() else {}
+        seconds = evaluated.get("duration_seconds")
         speed = Speed(
             status.timesteps / status.training_seconds,
-            float(evaluated.get("duration_seconds") or 0.0),
+            None if seconds is None else float(seconds),
             sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file()),
         )
         return str(configuration["architecture"]), str(configuration["level"]), speed
@@ -122,6 +133,7 @@ def ledger_speeds(measured: Speeds, threads: int) -> dict[str, Speed]:
     }
 
 
+@cache
 def gigaflops() -> float:
     """Billions of operations per second of one thread that multiplies small matrices; the best of many tries."""
     import numpy as np  # here, because `--help` need not wait for it
@@ -159,7 +171,7 @@ class Forecast:
         lines = [
             f"{self.runs} runs to do, {slots} at a time",
             f"time: {about}{duration_text(self.wall_seconds)} from start to end, "
-            f"{about}{duration_text(self.job_seconds)} of all jobs together (h:mm:ss)",
+            f"{about}{duration_text(self.job_seconds)} of all jobs together",
             f"disk: about {self.disk / 1e9:,.1f} GB ({shutil.disk_usage(there).free / 1e9:,.0f} GB free)",
         ]
         if price_per_hour is None:
@@ -209,6 +221,18 @@ def forecast(
         durations.append(START_SECONDS + steps / speed.steps_per_second + evaluation)
         disk += speed.disk
     return Forecast(len(durations), sum(durations), _wall(durations, slots), disk, tuple(rough))
+
+
+def seconds_left(runs: Sequence[PlannedRun], slots: int) -> float:
+    """Of a benchmark at work, from now to its end: by the rates of its own runs so far, else by the ledger's.
+
+    Args:
+        runs: those that are done or to be done, in the order of the plan.
+        slots: jobs that run at once.
+    """
+    measured = _means(_measured(run.folder, threads=None) for run in runs)
+    ledger = ledger_speeds(measured, runs[0].threads if runs else 0)
+    return forecast(runs, slots, measured, ledger, rate=None).wall_seconds
 
 
 def _wall(durations: Iterable[float], slots: int) -> float:
