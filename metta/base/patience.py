@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 SECONDS_OF_SILENCE = 2.0
-TAKES_LONG = "Loading and compiling: minutes the first time on a machine, then seconds."
+TAKES_LONG = "Loading and compiling the simulator: minutes the first time, then seconds."
 
 
 @contextmanager

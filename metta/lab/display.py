@@ -1,10 +1,11 @@
-"""What a benchmark shows while it runs: lines, and below them on a terminal a live table of the running jobs."""
+"""What a benchmark shows while it runs: lines, and how far it is, as a live table or, without a terminal, as a line."""
 
 import json
+import math
 import shutil
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,16 +17,23 @@ from metta.lab.log import duration_text
 from metta.lab.run_folder import RunFolder
 
 SECONDS_BETWEEN_DRAWINGS = 1.0
+SECONDS_BETWEEN_LINES = 30.0
+"""Where the output is no terminal."""
+SECONDS_TO_THE_FIRST = 10.0
+SECONDS_BETWEEN_ESTIMATES = 10.0
 OTHER_COLUMNS = 47
 """Characters in a line of the table beside a job's name, at most."""
 
 
 class Display:
-    """Prints lines; draws the table only where the output is a terminal."""
+    """Prints lines; the table is drawn only where the output is a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._live: Any = None
-        self._drawn_at = 0.0
+        self._drawn_at = clock() - SECONDS_BETWEEN_LINES + SECONDS_TO_THE_FIRST
+        self._estimated_at = -math.inf
+        self._left = ""
 
     def say(self, line: str) -> None:
         """Print a line."""
@@ -35,16 +43,24 @@ class Display:
             with saying():
                 self._live.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def draw(self, summary: str, running: Sequence[tuple[str, RunFolder | None]]) -> None:
-        """Redraw the table, about once a second.
+    def draw(self, summary: str, left: Callable[[], str], running: Sequence[tuple[str, RunFolder | None]]) -> None:
+        """Redraw the table, about once a second; elsewhere say how far it is, less often.
 
         Args:
             summary: the heading, e.g. how many runs are done.
+            left: gives what to say of the time left; asked now and then.
             running: name of each running job, and its run's folder if it works on a run.
         """
-        if not sys.stdout.isatty() or time.monotonic() - self._drawn_at < SECONDS_BETWEEN_DRAWINGS:
+        now, on_terminal = self._clock(), sys.stdout.isatty()
+        if now - self._drawn_at < (SECONDS_BETWEEN_DRAWINGS if on_terminal else SECONDS_BETWEEN_LINES):
             return
-        self._drawn_at = time.monotonic()
+        self._drawn_at = now
+        if now - self._estimated_at >= SECONDS_BETWEEN_ESTIMATES:
+            self._left, self._estimated_at = left(), now
+        summary += self._left
+        if not on_terminal:
+            self.say(summary)
+            return
         from rich.live import Live
         from rich.table import Table
 

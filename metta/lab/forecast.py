@@ -9,8 +9,8 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from statistics import fmean
 
@@ -64,35 +64,49 @@ def known_speeds(root: Path, threads: int) -> Speeds:
         root: folder with run folders, or with folders of them.
         threads: of each run, 0: all cores; only runs with this `system.threads` count.
     """
-    measured: dict[tuple[str, str], list[tuple[float, float, float]]] = defaultdict(list)
-    for file in [*root.glob(f"*/{STATUS}"), *root.glob(f"*/*/{STATUS}")]:
-        with suppress(
-            InputError, OSError, KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError
-        ):
-            # An unreadable run says nothing about speed.
-            architecture, level, speed = _measured(RunFolder(file.parent), threads)
-            measured[architecture, level].append(speed)
-            measured[architecture, ANY].append(speed)
-    means = {}
-    for key, speeds in measured.items():
-        rate, evaluation, disk = map(fmean, zip(*speeds, strict=True))
-        means[key] = Speed(rate, evaluation, disk)
+    files = [*root.glob(f"*/{STATUS}"), *root.glob(f"*/*/{STATUS}")]
+    return _known((_measured(RunFolder(file.parent), threads) for file in files), threads)
+
+
+def _known(measured: Iterable[tuple[str, str, Speed] | None], threads: int) -> Speeds:
+    found: dict[tuple[str, str], list[Speed]] = defaultdict(list)
+    for architecture, level, speed in filter(None, measured):
+        found[architecture, level].append(speed)
+        found[architecture, ANY].append(speed)
+    means = {key: _mean(speeds) for key, speeds in found.items()}
     return {**_ledger(means, threads), **means}
 
 
-def _measured(folder: RunFolder, threads: int) -> tuple[str, str, tuple[float, float, float]]:
-    """Architecture, level, and fields of a `Speed`. Raises something for a run that does not count or is damaged."""
-    status = folder.status()
-    record = read_json(folder.configuration_file)
-    configuration, there = record["configuration"], record["starts"][-1]["machine"]
-    same = all(there[key] == machine()[key] for key in ("processor", "cores", "gpus"))
-    if not same or configuration["system"]["threads"] != threads or status is None or not status.trained:
-        raise ValueError
-    evaluated = read_json(folder.evaluation_file) if folder.evaluation_file.exists() else {}
-    rate = status.timesteps / status.training_seconds
-    disk = sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file())
-    speed = (rate, float(evaluated.get("duration_seconds") or 0.0), float(disk))
-    return str(configuration["architecture"]), str(configuration["level"]), speed
+def _mean(speeds: Sequence[Speed]) -> Speed:
+    evaluations = [speed.evaluation_seconds for speed in speeds if speed.evaluation_seconds is not None]
+    return Speed(
+        fmean(speed.steps_per_second for speed in speeds),
+        fmean(evaluations) if evaluations else None,
+        fmean(speed.disk for speed in speeds),
+    )
+
+
+def _measured(folder: RunFolder, threads: int | None) -> tuple[str, str, Speed] | None:
+    """Of a run trained to its end on this machine with so many threads; None: of any run, however far it is."""
+    try:
+        status = folder.status()
+        if status is None or status.training_seconds <= 0:
+            return None
+        record = read_json(folder.configuration_file)
+        configuration, there = record["configuration"], record["starts"][-1]["machine"]
+        same = all(there[key] == machine()[key] for key in ("processor", "cores", "gpus"))
+        if threads is not None and not (status.trained and same and configuration["system"]["threads"] == threads):
+            return None
+        evaluated = read_json(folder.evaluation_file) if folder.evaluation_file.exists() else {}
+        seconds = evaluated.get("duration_seconds")
+        speed = Speed(
+            status.timesteps / status.training_seconds,
+            None if seconds is None else float(seconds),
+            sum(file.stat().st_size for file in folder.path.rglob("*") if file.is_file()),
+        )
+        return str(configuration["architecture"]), str(configuration["level"]), speed
+    except (InputError, OSError, KeyError, IndexError, TypeError, ValueError, AttributeError):
+        return None  # an unreadable run says nothing about speed
 
 
 def _ledger(measured: Speeds, threads: int) -> Speeds:
@@ -114,6 +128,7 @@ def _ledger(measured: Speeds, threads: int) -> Speeds:
     }
 
 
+@cache
 def gigaflops() -> float:
     """Billions of operations per second of one thread that multiplies small matrices; the best of many tries."""
     import numpy as np  # here, because `--help` need not wait for it
@@ -151,7 +166,7 @@ class Forecast:
         lines = [
             f"{self.runs} runs to do, {slots} at a time",
             f"time: {about}{duration_text(self.wall_seconds)} from start to end, "
-            f"{about}{duration_text(self.job_seconds)} of all jobs together (h:mm:ss)",
+            f"{about}{duration_text(self.job_seconds)} of all jobs together",
             f"disk: about {self.disk / 1e9:,.1f} GB ({shutil.disk_usage(there).free / 1e9:,.0f} GB free)",
         ]
         if price_per_hour is None:
@@ -197,6 +212,17 @@ def forecast(runs: Sequence[PlannedRun], slots: int, speeds: Speeds, rate: float
         durations.append(START_SECONDS + steps / speed.steps_per_second + evaluation)
         disk += speed.disk
     return Forecast(len(durations), sum(durations), _wall(durations, slots), disk, tuple(rough))
+
+
+def seconds_left(runs: Sequence[PlannedRun], slots: int) -> float:
+    """Of a benchmark at work, from now to its end: by the rates of its own runs so far, else by the ledger's.
+
+    Args:
+        runs: those that are done or to be done, in the order of the plan.
+        slots: jobs that run at once.
+    """
+    speeds = _known((_measured(run.folder, threads=None) for run in runs), runs[0].threads if runs else 0)
+    return forecast(runs, slots, speeds, rate=None).wall_seconds
 
 
 def _wall(durations: Iterable[float], slots: int) -> float:

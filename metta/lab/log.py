@@ -94,7 +94,7 @@ class ProgressLine:
 
 
 def progress_text(progress: "Progress", metrics: Mapping[str, float]) -> str:
-    """E.g. ` 45 %  450,000 of 1,000,000 steps  31,204 steps/s  0:18 left  hearts 0.42  return 2.31`."""
+    """E.g. ` 45 %  450,000 of 1,000,000 steps  31,204 steps/s  18 s left  hearts 0.42  return 2.31`."""
     parts = [
         f"{min(100, 100 * progress.timesteps // progress.total_timesteps):3d} %",
         f"{progress.timesteps:,} of {progress.total_timesteps:,} steps",
@@ -118,7 +118,10 @@ SHOWN_METRICS = {"episode/hearts_per_agent": "hearts", "episode/return": "return
 
 
 def duration_text(seconds: float) -> str:
-    """Hours, minutes and seconds: `1:02:03` or `2:03`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+    """To two digits, with its unit: `68 s`, `4.4 min`, `33 min`, `1.7 h`, `120 h`."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    if seconds < 99.5 * 60:
+        return f"{seconds / 60:.2g} min"
+    hours = seconds / 3600
+    return f"{hours:.2g} h" if hours < 99.5 else f"{hours:,.0f} h"

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +12,13 @@ from metta.analysis.results import RunRecord
 from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import RunError
 from metta.base.files import locked, make_folder
+from metta.base.patience import patience
 from metta.lab.bucket import SECONDS_BETWEEN_SENDINGS, Bucket
 from metta.lab.controller import Controller, Task
 from metta.lab.decide import Rank, RetryPolicy
 from metta.lab.display import Display
 from metta.lab.executors.contract import Executor
+from metta.lab.forecast import seconds_left
 from metta.lab.log import duration_text
 from metta.lab.planned import PlannedReference, PlannedRun
 from metta.lab.records import run_record
@@ -63,6 +65,8 @@ class Study:
     faults: dict[str, str] = field(default_factory=dict)
     """What went wrong with runs and reference players, by name."""
     _display: Display = field(default_factory=Display)
+    _ready: Callable[[], None] = lambda: None
+    """To be called when something has been done, or begins that tells how far it is."""
     _send_at: float = 0.0
     _worked_on: set[str] = field(default_factory=set)
 
@@ -93,7 +97,9 @@ class Study:
             self._write()
             try:
                 tasks: list[Task] = [*self.references, *self.runs]
-                Controller(tasks, executor, self.policy, self, attempts=self.output / ATTEMPTS_NAME).run()
+                attempts = self.output / ATTEMPTS_NAME
+                with patience(self._display.say) as self._ready:
+                    Controller(tasks, executor, self.policy, self, attempts=attempts).run()
             finally:
                 self._display.close()
             self._write(final=True)
@@ -105,6 +111,8 @@ class Study:
 
     def started(self, task: Task, rank: Rank) -> None:
         """Say so."""
+        if rank != Rank.REFERENCE:
+            self._ready()
         done = sum(name not in self.faults for name in self.records)
         if done and not self._worked_on:
             self._display.say(f"{done} of {len(self.runs)} runs are finished already.")
@@ -114,6 +122,7 @@ class Study:
 
     def ended(self, task: Task, fault: str | None, settled: bool) -> None:
         """Say how an attempt went; record the run when it is done or given up."""
+        self._ready()
         if not settled:
             after = "trained." if fault is None else f"{fault} It will be tried again."
             self._display.say(f"{self._label(task)}: {after}")
@@ -137,7 +146,17 @@ class Study:
         folders = [(task.name, task.folder if isinstance(task, PlannedRun) and task.train else None) for task in active]
         failed = sum(name in self.faults for name in self.records)
         done = len(self.records) - failed
-        self._display.draw(f"{done} of {len(self.runs)} runs done, {failed} failed, {len(active)} at work", folders)
+        summary = f"{done} of {len(self.runs)} runs done{f', {failed} failed' * bool(failed)}, {len(active)} at work"
+        begun = any(folder for _, folder in folders)
+        self._display.draw(summary, lambda: self._left(begun), folders)
+
+    def _left(self, begun: bool) -> str:
+        """The time to the end of all runs in words; how long compiling takes before they begin is not known."""
+        if not self.train:
+            return ""
+        seconds = seconds_left([run for run in self.runs if run.name not in self.faults], self.parallel)
+        about = f"about {duration_text(max(1.0, seconds))}"
+        return f", {about} left" if begun else f"; then {about} of training"
 
     def send(self, final: bool = False) -> None:
         """Put the results into the bucket, now and then and at the end; the runs' jobs send their own folders."""

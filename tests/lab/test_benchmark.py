@@ -13,7 +13,7 @@ import pytest
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import LEVELS
-from experiments.recipes.benchmark_architectures.run_benchmark import main
+from experiments.recipes.benchmark_architectures.run_benchmark import _parser, build_study, main
 from metta.analysis.gather import gather
 from metta.analysis.report import main as report
 from metta.analysis.results import read_results
@@ -21,6 +21,7 @@ from metta.analysis.show import main as show
 from metta.cli.main import resolve
 from metta.lab import benchmark as lab_benchmark
 from metta.lab.executors.contract import Command
+from metta.lab.forecast import seconds_left
 from metta.lab.merge import main as merge
 from tests.lab.stand_ins import Bench, Here, environment_result
 
@@ -499,7 +500,7 @@ def test_a_forecast_counts_what_was_never_measured(here: Here, capsys: pytest.Ca
     said = capsys.readouterr().out
     assert "uv run" not in said
     assert f"{3 * len(ARCHITECTURES) * len(LEVELS)} runs to do, 1 at a time" in said
-    assert re.search(r"time: about \d+:\d\d:\d\d from start to end", said)
+    assert re.search(r"time: about [\d.,]+ h from start to end", said)
     assert re.search(r"disk: about [1-9][\d.]* GB", said)
     assert re.search(r"cost: about [\d.]+ at 2 per slot and hour", said)
     assert f"scaled to it, so roughly: {', '.join(ARCHITECTURES)}\n" in said
@@ -520,3 +521,16 @@ def test_stand_in_results_look_like_real_ones() -> None:
     from metta.analysis.results import environment_result as record
 
     assert record(environment_result(1.0, 2), "rules").hearts_of_episodes == [1.0, 1.0]
+
+
+def test_the_time_left_counts_what_is_left_of_every_run(here: Here) -> None:
+    main(SMALL)
+    study = build_study(_parser().parse_args(SMALL), "")
+    assert seconds_left(study.runs, slots=1) == 0
+    for seed in (0, 1):
+        file = OUTPUT / f"benchmark.vit.level_1_basic.s{seed}" / "status.json"
+        changes = {"state": "training", "trained": False, "timesteps": 100, "training_seconds": 10.0}
+        file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+    one_after_another, side_by_side = (seconds_left(study.runs, slots) for slots in (1, 2))
+    assert 40 <= one_after_another <= 52  # twice 200 steps at 10 per second, and 5 s to start
+    assert side_by_side == pytest.approx(one_after_another / 2)

@@ -3,14 +3,14 @@
 import argparse
 import itertools
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.recipes.benchmark_architectures.learning_rates import untuned
-from experiments.recipes.benchmark_architectures.level import Verbs
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from experiments.recipes.benchmark_architectures.levels import EVERY_LEVEL, LEVELS, PACKAGE
+from experiments.recipes.benchmark_architectures.levels import EVERY_LEVEL, PACKAGE
+from experiments.recipes.benchmark_architectures.rungs import KNOWN_LEVELS
 from experiments.recipes.benchmark_architectures.seeds import check_published
 from metta.base.addresses import CHECKPOINTS_FOLDER, PLAYERS, REFERENCES_FOLDER, check_run_name, path_text
 from metta.base.errors import InputError
@@ -42,21 +42,23 @@ def print_commands(runs: Iterable[PlannedRun]) -> None:
 
 
 def add_extent(
-    parser: argparse.ArgumentParser, steps: str, seeds: str, levels: Mapping[str, Verbs] = LEVELS, first_seed: str = ""
+    parser: argparse.ArgumentParser,
+    steps: str,
+    seeds: str,
+    first_seed: str = "",
+    architectures: Iterable[str] = ARCHITECTURES,
 ) -> None:
     """The flags that say which runs, whatever those of steps and seeds are called.
 
-    `levels` are those that may be named; `first_seed` is further help.
+    `architectures` are those that may be named, without a flag where there are none; `first_seed` is further help.
     """
     add = parser.add_argument
-    add(
-        "--architectures",
-        type=some_of(ARCHITECTURES),
-        default=",".join(ARCHITECTURES),
-        metavar="A,B",
-        help="keys of ARCHITECTURES",
-    )
-    add("--levels", type=some_of(levels), default=EVERY_LEVEL, metavar="A,B", help="level modules")
+    known = list(architectures)
+    if known:
+        add(
+            "--architectures", type=some_of(known), default=",".join(known), metavar="A,B", help="keys of ARCHITECTURES"
+        )
+    add("--levels", type=some_of(KNOWN_LEVELS), default=EVERY_LEVEL, metavar="A,B", help="level modules")
     add(steps, dest="timesteps", type=at_least(1), default=1_000_000, metavar="N", help="agent-steps per run")
     add(seeds, dest="seeds", type=at_least(1), default=3, metavar="N", help="seeds per architecture and level")
     add("--first-seed", type=at_least(0), default=0, metavar="N", help=f"seeds are N, N+1, ...{first_seed}")

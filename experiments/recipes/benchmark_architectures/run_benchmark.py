@@ -3,9 +3,11 @@
 Repeating a command continues it: finished runs are not repeated. `--help` explains every flag.
 """
 
+import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.planning import (
     add_extent,
     add_of_benchmarks,
@@ -13,7 +15,6 @@ from experiments.recipes.benchmark_architectures.planning import (
     call_text,
     print_forecast,
 )
-from experiments.recipes.benchmark_architectures.rungs import KNOWN_LEVELS
 from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.flags import Parser, at_least
@@ -21,6 +22,7 @@ from metta.base.provenance import cores
 from metta.lab.decide import RetryPolicy
 from metta.lab.executors import local
 from metta.lab.plan import id_part, plan
+from metta.lab.study import Study
 
 QUICK = {
     # A pair that differs clearly, and was chosen for that (docs/protocol.md); its runs are six of the published ones.
@@ -39,34 +41,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _benchmark(words: list[str]) -> int:
     given = _parser("--quick" in words).parse_intermixed_args(words)
-    output = given.output_dir
-    seeds = range(given.first_seed, given.first_seed + given.seeds)
-    specs = plan(id_part(output.resolve().name), given.architectures, given.levels, seeds)
-    threads = max(1, cores() // given.parallel) if given.parallel > 1 else 0
-    command = call_text("run_benchmark.py", words)
-    study = benchmark_study(given, command, specs, output, RetryPolicy(retries=0), given.parallel, threads)
+    study = local_study(given, call_text("run_benchmark.py", words))
     if given.dry_run:
         print_forecast(study, given)
         return 0
     return study.execute(local.LocalExecutor(study.parallel))
 
 
+def local_study(given: argparse.Namespace, command: str) -> Study:
+    """The benchmark on this machine that the flags ask for. Raises `InputError`."""
+    output = given.output_dir
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
+    specs = plan(id_part(output.resolve().name), given.architectures, given.levels, seeds)
+    threads = max(1, cores() // given.parallel) if given.parallel > 1 else 0
+    return benchmark_study(given, command, specs, output, RetryPolicy(retries=0), given.parallel, threads)
+
+
 def _parser(quick: bool) -> Parser:
+    parser = local_parser(
+        "run_benchmark.py",
+        "Train every architecture on every level with every seed, evaluate, and compare; repeating the command "
+        "continues it.",
+        "./train_dir/benchmark",
+        ARCHITECTURES,
+    )
+    others = ", ".join(f"{name}={value}" for name, value in QUICK.items())
+    parser.add_argument(
+        "--quick", action="store_true", help=f"a small real benchmark within minutes on a laptop CPU: {others}"
+    )
+    if quick:
+        parser.set_defaults(**QUICK)
+    return parser
+
+
+def local_parser(prog: str, description: str, output_dir: str, architectures: Iterable[str] = ()) -> Parser:
+    """The flags of a benchmark on this machine; without --architectures where none are given to choose from."""
     parser = Parser(
-        prog="run_benchmark.py",
-        description="Train every architecture on every level with every seed, evaluate, and compare; repeating the "
-        "command continues it.",
+        prog=prog,
+        description=description,
         epilog="key=value words are settings for every run, as in tools/run.py: trainer.learning_rate=0.001",
     )
     add = parser.add_argument
-    add_extent(parser, "--max-timesteps", "--seeds", KNOWN_LEVELS)
-    add("--output-dir", type=local_path, default="./train_dir/benchmark", metavar="DIR", help="results and run folders")
+    add_extent(parser, "--max-timesteps", "--seeds", architectures=architectures)
+    add("--output-dir", type=local_path, default=output_dir, metavar="DIR", help="results and run folders")
     add("--parallel", type=at_least(1), default=1, metavar="N", help="runs at a time, which share the cores")
-    others = ", ".join(f"{name}={value}" for name, value in QUICK.items())
-    add("--quick", action="store_true", help=f"a small real benchmark within minutes on a laptop CPU: {others}")
     add_of_benchmarks(parser)
-    if quick:
-        parser.set_defaults(**QUICK)
     return parser
 
 
