@@ -30,7 +30,7 @@ from metta.analysis.results import (
 )
 from metta.base.addresses import PLAYERS, RANDOM, local_path
 from metta.base.config import sentence
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder, read_json, write_atomically, write_json
 from metta.base.flags import Parser
@@ -238,15 +238,12 @@ def play_references(level: str) -> dict[str, dict[str, EnvironmentResult]]:
     return found
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    return report_errors(lambda: _publish(arguments))
-
-
-def _publish(arguments: Sequence[str] | None) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Run the command."""
     parser = Parser(prog="python -m experiments.recipes.benchmark_architectures.publish", description=__doc__)
     parser.add_argument("folders", nargs="*", type=local_path, metavar="FOLDER", help="run folders or archives of runs")
-    given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+    given = parser.parse_args(words)
     publish(given.folders, Pages(), print, play_references)
     return 0
 
