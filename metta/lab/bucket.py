@@ -163,7 +163,7 @@ class Bucket:
         before = self._owner()
         if before is not None and not _has_died(before):
             raise InUseError(
-                f"{what} is in use by process {before.get('pid')} on {before.get('host')}; wait or stop it, or remove "
+                f"{what} is in use by process {before['pid']} on {before['host']}; wait or stop it, or remove "
                 f"{self.address}/{OWNER} if that machine is gone."
             )
         self._put_there(OWNER, json.dumps(owner).encode())
@@ -230,8 +230,7 @@ class Bucket:
 
     def _owner(self) -> dict[str, Any] | None:
         with suppress(FileNotFoundError), self._asking():
-            value = json.loads(self._fs.cat_file(f"{self._root}/{OWNER}"))
-            return value if isinstance(value, dict) else {}
+            return dict(json.loads(self._fs.cat_file(f"{self._root}/{OWNER}")))
         return None
 
     def _put_there(self, name: str, data: bytes) -> None:
@@ -286,14 +285,13 @@ def _mark(info: dict[str, Any]) -> str:
 
 def _has_died(owner: dict[str, Any]) -> bool:
     """Whether it was a process of this machine that is gone."""
-    if owner.get("host") != socket.gethostname() or not isinstance(owner.get("pid"), int):
-        return False
-    try:
-        os.kill(owner["pid"], 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
+    if owner["host"] == socket.gethostname():
+        try:
+            os.kill(owner["pid"], 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass
     return False
 
 

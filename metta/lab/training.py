@@ -75,7 +75,9 @@ class TrainJob(Job):
         if folder.is_finished():
             print(f"Run {self.config.run!r} is finished, nothing to do; its results are in {folder.path}.")
             return 0
-        self._check_devices()
+        from metta.rl.devices import check_devices
+
+        check_devices(self.config)  # before anything is written that a corrected command would meet
         make_folder(folder.path)
         with locked(folder.lock_file, f"run {self.config.run!r}"):
             run.check_and_record_start()
@@ -85,12 +87,6 @@ class TrainJob(Job):
                 Heartbeat(folder, self.config.trainer.total_timesteps, log.say) as heartbeat,
             ):
                 return _guarded(lambda: self._work(run, heartbeat, log, ending), heartbeat, log, ending)
-
-    def _check_devices(self) -> None:
-        """Before anything is written, so that the corrected command does not meet the wrong one's configuration."""
-        from metta.rl.devices import check_devices
-
-        check_devices(self.config)
 
     def _work(self, run: Run, heartbeat: Heartbeat, log: RunLog, ending: Ending) -> None:
         ending.waits = False

@@ -5,10 +5,7 @@ hearts rise with the agent-steps. The real ones are run by tests/docs.
 """
 
 import json
-import sys
-import types
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +16,9 @@ from metta.analysis.results import EvaluationRecord, RunRecord, TrainingRecord, 
 from metta.base.errors import RunError
 from metta.cli.main import resolve
 from metta.lab.executors.contract import Command, Ended
+from metta.rl.metrics import Progress
 
 STEPS_PER_UPDATE = 100
-
-
-@dataclass
-class Progress:
-    """Like metta.rl.metrics.Progress."""
-
-    update: int
-    timesteps: int
-    total_timesteps: int
-    steps_per_second: float
-    seconds_left: float
-    metrics: Mapping[str, float]
-    seconds: float
-    warm_up_seconds: float
 
 
 class Bench:
@@ -122,21 +106,19 @@ def run_record(architecture: str, seed: int = 0, **changes: Any) -> RunRecord:
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> Bench:
-    """Put stand-ins in the place of metta.rl.trainer, evaluate, checkpoint, latency, and of replays."""
+    """Put stand-ins in the place of what trains, evaluates, knows checkpoints, measures latency and writes replays."""
     bench = Bench()
-    trainer = types.ModuleType("metta.rl.trainer")
-    trainer.train = bench.train  # type: ignore[attr-defined]
-    evaluate = types.ModuleType("metta.rl.evaluate")
-    evaluate.evaluate = bench.evaluate  # type: ignore[attr-defined]
-    checkpoint = types.ModuleType("metta.rl.checkpoint")
-    checkpoint.list_checkpoints = lambda folder: sorted(folder.glob("step_*"))  # type: ignore[attr-defined]
-    checkpoint.is_sound = lambda checkpoint: not (checkpoint / "damaged").exists()  # type: ignore[attr-defined]
-    checkpoint.load_policy = lambda checkpoint: checkpoint  # type: ignore[attr-defined]
-    latency = types.ModuleType("metta.rl.latency")
-    latency.acting_latency = lambda *given: dict(bench.latency)  # type: ignore[attr-defined]
-    for module in (trainer, evaluate, checkpoint, latency):
-        monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr("metta.lab.replays.write_replays", bench.write_replays)
+    stand_ins: dict[str, Any] = {
+        "metta.rl.trainer.train": bench.train,
+        "metta.rl.evaluate.evaluate": bench.evaluate,
+        "metta.rl.checkpoint.list_checkpoints": lambda folder: sorted(folder.glob("step_*")),
+        "metta.rl.checkpoint.is_sound": lambda checkpoint: not (checkpoint / "damaged").exists(),
+        "metta.rl.checkpoint.load_policy": lambda checkpoint: checkpoint,
+        "metta.rl.latency.acting_latency": lambda *given: dict(bench.latency),
+        "metta.lab.replays.write_replays": bench.write_replays,
+    }
+    for place, stand_in in stand_ins.items():
+        monkeypatch.setattr(place, stand_in)
     return bench
 
 

@@ -21,7 +21,8 @@ from metta.lab.display import cells
 from metta.lab.log import ProgressLine, RunLog
 from metta.lab.run_folder import RunFolder, RunStatus
 from metta.lab.training import TrainJob
-from tests.lab.stand_ins import Bench, Progress
+from metta.rl.metrics import Progress
+from tests.lab.stand_ins import Bench
 
 LEVEL = "experiments.recipes.benchmark_architectures.level_1_basic"
 FOLDER = Path("train_dir/r")
