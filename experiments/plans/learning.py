@@ -15,6 +15,7 @@ from typing import Any
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import LEVELS as LEVEL_RECORDS
+from experiments.recipes.benchmark_architectures.run_benchmark import QUICK
 from experiments.recipes.benchmark_architectures.seeds import TUNING_EVALUATION_SEED, TUNING_SEEDS
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
@@ -96,7 +97,7 @@ def curriculum() -> Iterator[str]:
 
 def quick() -> Iterator[str]:
     """Whether the pair of `run_benchmark.py --quick` separates."""
-    yield from _grid(("trxl", "transformer"), (1,), {"quick": {}})
+    yield from _grid(("trxl", "transformer"), (1,), {"quick": {"total_timesteps": QUICK["timesteps"]}})
 
 
 def _grid(architectures: Sequence[str], levels: Sequence[int], variants: Mapping[str, Settings]) -> Iterator[str]:

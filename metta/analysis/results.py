@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
@@ -331,6 +332,8 @@ def lowest_score(environment: str, references: Mapping[str, Mapping[str, Environ
 
 def read_results(path: Path) -> BenchmarkResults:
     """Read a results file. Raises `InputError` naming the file and the field that is wrong."""
+    if not path.exists():
+        raise InputError(f"there are no results of a benchmark: {path} does not exist.{_results_near(path)}")
     record = read_json(path)
     if record.get("format") != FORMAT:
         raise InputError(
@@ -341,6 +344,17 @@ def read_results(path: Path) -> BenchmarkResults:
         return BenchmarkResults.parse(record)
     except InputError as error:
         raise InputError(f"{path} is damaged: {_shortened(str(error))}") from None
+
+
+def _results_near(path: Path) -> str:
+    """What to give instead."""
+    there = {
+        str(file.parent): None
+        for file in [*path.parent.parent.glob(f"*/{path.name}"), *Path().glob(f"*/*/{path.name}")]
+    }
+    near = [*get_close_matches(str(path.parent), there, n=1), *there][:1]
+    meant = f" Did you mean {near[0]}?" if near else ""
+    return f"{meant} Give the folder that a benchmark writes to (--output-dir), or the {FILE_NAME} in it."
 
 
 def _shortened(sentence: str) -> str:

@@ -12,7 +12,7 @@ from metta.analysis.gather import Gathered
 from metta.analysis.metrics import HEARTS
 from metta.analysis.published import PublishedRun
 from metta.analysis.summary import aligned_table
-from metta.analysis.topics.result import verdict_sentences
+from metta.analysis.topics.result import status, verdict_sentences
 from metta.base.addresses import BLIND, PLAYERS, REFLEX
 
 NOTHING = "No run is published yet: `published/README.md` says how to add some."
@@ -78,7 +78,7 @@ def results_page(groups: Sequence[Group], pairs: Sequence[tuple[PublishedRun, Pu
 def _group(group: Group) -> list[str]:
     benchmark, found = group.benchmark, group.found
     parts = [f"## {group.steps:,} agent-steps per run"]
-    parts.append("\n".join(f"- {sentence}" for sentence in verdict_sentences(benchmark, found)))
+    parts.append("\n".join(f"- {sentence}" for sentence in [*verdict_sentences(benchmark, found), status(benchmark)]))
     parts += _pictures(group, "ladder")
     for level in benchmark.levels:
         parts += _level(group, level)

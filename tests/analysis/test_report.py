@@ -335,7 +335,7 @@ def test_several_files_are_one_benchmark(tmp_path: Path) -> None:
             lambda file: change(file, lambda record: record["runs"].append(record["runs"][0])),
             "stands there twice, as wide.vit",
         ),
-        (lambda file: file.unlink(), "there is no file"),
+        (lambda file: file.unlink(), "there are no results"),
     ],
 )
 def test_damage_is_one_sentence_with_file_and_field(
