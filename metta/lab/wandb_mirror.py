@@ -21,7 +21,6 @@ from metta.base.errors import InputError
 from metta.base.files import disk_faults, read_json, write_json
 from metta.base.flags import Parser
 from metta.base.run_files import METRICS
-from metta.lab.plan import RunSpec
 from metta.lab.run_folder import RunFolder
 
 Mode = Literal["off", "offline", "online"]
@@ -75,15 +74,11 @@ def mirrored(folder: RunFolder, mode: Mode, warn: Callable[[str], None]) -> Iter
 
 def identity(configuration: dict[str, Any]) -> dict[str, Any]:
     """Name, group and tags of a run: the suite, the experiment, architecture, level and seed."""
-    run = str(configuration["run"])
-    tags = [SUITE_TAG]
-    group = None
-    try:
-        group = RunSpec.from_id(run).experiment
-        tags.append(group)
-    except InputError:
-        pass  # a run with a name of its own belongs to no experiment
-    tags += [str(configuration["architecture"]), str(configuration["level"]), f"seed_{configuration['seed']}"]
+    run, architecture, level = (str(configuration[key]) for key in ("run", "architecture", "level"))
+    seed = configuration["seed"]
+    # A run with a name of its own belongs to no experiment.
+    group = run.partition(".")[0] if run.endswith(f".{architecture}.{level}.s{seed}") else None
+    tags = [SUITE_TAG, *([group] if group else []), architecture, level, f"seed_{seed}"]
     return {"name": run, "group": group, "tags": [tag[:LONGEST_TAG] for tag in dict.fromkeys(tags)]}
 
 

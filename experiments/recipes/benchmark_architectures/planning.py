@@ -21,7 +21,7 @@ from metta.lab.bucket import Bucket
 from metta.lab.decide import RetryPolicy
 from metta.lab.evaluation_key import RULES
 from metta.lab.executors.contract import command_text
-from metta.lab.forecast import forecast, ledger_speeds, measured_speeds
+from metta.lab.forecast import forecast, known_speeds
 from metta.lab.identity import KnownRuns
 from metta.lab.plan import RunSpec
 from metta.lab.planned import PlannedReference, PlannedRun
@@ -99,10 +99,8 @@ def print_forecast(study: Study, given: argparse.Namespace, first: Iterable[str]
         for line in first:
             print(line)
         print_commands(study.runs)
-    threads = study.runs[0].threads
-    measured = measured_speeds(study.output.parent, threads)
-    ledger = ledger_speeds(measured, threads)
-    expected = forecast(study.runs, study.parallel, measured, ledger, given.steps_per_second)
+    speeds = known_speeds(study.output.parent, study.runs[0].threads)
+    expected = forecast(study.runs, study.parallel, speeds, given.steps_per_second)
     sentences = expected.sentences(study.parallel, given.price_per_hour, study.output)
     if not given.commands:
         sentences.append("--commands prints every command as it can be typed, too")
