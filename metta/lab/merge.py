@@ -21,7 +21,7 @@ from metta.analysis.results import (
     results_file,
 )
 from metta.base.addresses import local_path
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder
 from metta.base.flags import Parser
@@ -111,12 +111,9 @@ def _with_folders(file: Path, home: Path) -> BenchmarkResults:
     return results.model_copy(update={"runs": runs})
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: this process's) and return the exit status."""
-    return report_errors(lambda: _merge(list(sys.argv[1:] if arguments is None else arguments)))
-
-
-def _merge(words: list[str]) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Run one command line."""
     parser = Parser(prog="python -m metta.lab.merge", description="Merge results of several machines.")
     add = parser.add_argument
     add("sources", nargs="+", type=local_path, metavar="FOLDER", help="results folders (or their results files)")

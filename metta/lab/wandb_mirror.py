@@ -11,12 +11,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from metta.base.addresses import local_path, path_text
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
 from metta.base.files import disk_faults, read_json, write_json
 from metta.base.flags import Parser
@@ -146,12 +146,9 @@ class Mirror:
         write_json(self._note, {"update": self._sent})
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: this process's) and return the exit status."""
-    return report_errors(lambda: _mirror(list(sys.argv[1:] if arguments is None else arguments)))
-
-
-def _mirror(words: list[str]) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Run one command line."""
     parser = Parser("python -m metta.lab.wandb_mirror", "Show a run in Weights & Biases, beginning where it stopped.")
     parser.add_argument("folder", type=local_path, metavar="RUN_FOLDER", help="folder of the run")
     parser.add_argument("mode", choices=("offline", "online"), help="into the run's folder, or to the server")

@@ -5,7 +5,7 @@ Repeating a command continues it: finished runs are not repeated. `--help` expla
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from experiments.recipes.benchmark_architectures.planning import (
     add_extent,
@@ -16,7 +16,7 @@ from experiments.recipes.benchmark_architectures.planning import (
 )
 from metta.analysis.results import FILE_NAME, read_results
 from metta.base.addresses import local_path
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
 from metta.base.flags import Parser, at_least
 from metta.lab.bucket import Bucket, is_bucket
@@ -26,12 +26,9 @@ from metta.lab.plan import id_part, plan
 from metta.lab.study import Study
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: this process's) and return the exit status."""
-    return report_errors(lambda: _adaptive(list(sys.argv[1:] if arguments is None else arguments)))
-
-
-def _adaptive(words: list[str]) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Run one command line."""
     given = _parser().parse_intermixed_args(words)
     if given.local and given.launcher not in (None, "local"):
         raise InputError(f"--local and --launcher {given.launcher} exclude each other; give one of them.")

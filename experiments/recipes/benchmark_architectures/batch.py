@@ -23,7 +23,7 @@ from pathlib import Path
 from experiments.recipes.benchmark_architectures.planning import planned_runs
 from metta.base import output
 from metta.base.addresses import local_path
-from metta.base.endings import STOPPED, report_errors
+from metta.base.endings import STOPPED, command
 from metta.base.errors import InputError
 from metta.base.files import make_folder, reason
 from metta.base.flags import Parser, at_least
@@ -72,12 +72,9 @@ def read_plan(lines: Iterable[str], work: Path, settings: Sequence[str], gpu: bo
     return runs
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Do the batch; returns the exit status: 1 if a run failed, 130 when it was asked to stop."""
-    return report_errors(lambda: _command(arguments))
-
-
-def _command(arguments: Sequence[str] | None) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Returns 1 if a run failed, 130 when it was asked to stop."""
     description, _, more = (__doc__ or "").partition("\n")
     parser = Parser("batch.py", description, more)
     parser.add_argument("plan", type=local_path, help="file with a run on each line")
@@ -91,7 +88,7 @@ def _command(arguments: Sequence[str] | None) -> int:
         "--cpu-jobs", type=at_least(0), default=cores(), help="processes of one thread (default: all cores)"
     )
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings of every run")
-    given = parser.parse_intermixed_args(sys.argv[1:] if arguments is None else arguments)
+    given = parser.parse_intermixed_args(words)
     deadline = time.monotonic() + 60 * given.minutes
     try:
         lines = given.plan.read_text(encoding="utf-8").splitlines()

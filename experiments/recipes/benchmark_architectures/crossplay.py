@@ -6,23 +6,17 @@ each pair with mirrored seats over the held-out worlds. Repeating a command play
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL
 from experiments.recipes.benchmark_architectures.rungs import KNOWN_LEVELS
 from metta.base.addresses import local_path
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
 from metta.base.flags import Parser, at_least, one_of
 from metta.base.stopping import interruptible
 from metta.probes.crossplay import crossplay, crossplay_text, entrants
 from metta.rl.config import EvaluationConfig, SystemConfig
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: this process's) and return the exit status."""
-    return report_errors(lambda: _crossplay(_parser().parse_args(arguments)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -50,7 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _crossplay(given: argparse.Namespace) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Run one command line."""
+    given = _parser().parse_args(words)
     environments = KNOWN_LEVELS[given.level].make_evals()
     if given.environment not in environments:
         known = f"{given.level}: {', '.join(environments)}"

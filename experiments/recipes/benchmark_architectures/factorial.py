@@ -13,7 +13,7 @@ from experiments.recipes.benchmark_architectures.crossed import MEMORIES, PERCEP
 from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL
 from experiments.recipes.benchmark_architectures.planning import call_text, print_forecast
 from metta.analysis.results import FILE_NAME, read_results
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
 from metta.base.files import write_atomically
 from metta.base.flags import Parser, some_of
@@ -21,11 +21,6 @@ from metta.lab.executors import local
 
 NAME = "factorial.md"
 """Of the file with the effects, beside the results."""
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: this process's) and return the exit status."""
-    return report_errors(lambda: _factorial(list(sys.argv[1:] if arguments is None else arguments)))
 
 
 def _parser() -> Parser:
@@ -42,7 +37,9 @@ def _parser() -> Parser:
     return parser
 
 
-def _factorial(words: list[str]) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Run one command line."""
     given = _parser().parse_intermixed_args(words)
     perceptions, memories = given.perceptions, given.memories
     if min(len(perceptions), len(memories)) < 2:

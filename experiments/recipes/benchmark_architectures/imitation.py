@@ -12,7 +12,7 @@ from pathlib import Path
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL, LEVELS, PACKAGE
 from metta.base.addresses import local_path
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
 from metta.base.flags import Parser, at_least, one_of, some_of
 from metta.base.stopping import interruptible
@@ -20,12 +20,6 @@ from metta.cli.main import resolve
 from metta.lab.training import TrainJob
 from metta.probes.imitation import imitation_text, record_of
 from metta.rl.config import RunConfig
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: this process's) and return the exit status."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    return report_errors(lambda: _imitation(_parser().parse_intermixed_args(words)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -53,7 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _imitation(given: argparse.Namespace) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Run one command line."""
+    given = _parser().parse_intermixed_args(words)
     configurations = [
         _run_config(architecture, given.level, seed, given.samples, given.settings)
         for seed in range(given.first_seed, given.first_seed + given.seeds)

@@ -5,7 +5,7 @@ Repeating a command continues it: finished runs are not repeated. `--help` expla
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.planning import (
@@ -16,7 +16,7 @@ from experiments.recipes.benchmark_architectures.planning import (
     print_forecast,
 )
 from metta.base.addresses import local_path
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.flags import Parser, at_least
 from metta.base.provenance import cores
 from metta.lab.decide import RetryPolicy
@@ -35,12 +35,9 @@ QUICK = {
 """Defaults of flags with --quick, where they are others than without."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: this process's) and return the exit status."""
-    return report_errors(lambda: _benchmark(list(sys.argv[1:] if arguments is None else arguments)))
-
-
-def _benchmark(words: list[str]) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Run one command line."""
     given = _parser("--quick" in words).parse_intermixed_args(words)
     study = local_study(given, call_text("run_benchmark.py", words))
     if given.dry_run:

@@ -24,7 +24,7 @@ from experiments.recipes.benchmark_architectures.seeds import TUNING_EVALUATION_
 from metta.analysis.results import RunRecord
 from metta.analysis.tuning import Trial, tuning_csv, tuning_markdown, value_text
 from metta.base.addresses import local_path
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
 from metta.base.files import make_folder, write_atomically
 from metta.base.flags import Parser, at_least
@@ -42,12 +42,9 @@ Value = bool | int | float
 Settings = dict[str, Value]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: this process's) and return the exit status."""
-    return report_errors(lambda: _tuning(list(sys.argv[1:] if arguments is None else arguments)))
-
-
-def _tuning(words: list[str]) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Run one command line."""
     given = _parser().parse_intermixed_args(words)
     study = build_study(given, call_text("tuning.py", _without_folders(words)))
     if given.dry_run:
