@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
         "--until-decided",
         type=int,
         metavar="N",
-        help="then further seeds, in stages, for neighbours in a level's ranking that are not told apart, up to N per "
+        help="further seeds, in stages, for neighbours in a level's ranking that cannot be told apart, up to N per "
         "architecture and level",
     )
     add("--levels", default=EVERY_LEVEL, metavar="A,B", help="level modules (default: all)")
