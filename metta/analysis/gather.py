@@ -216,7 +216,7 @@ def combine(sources: dict[Path, BenchmarkResults], memory: FileMemory | None = N
             if run.key in runs:
                 raise InputError(
                     f"{source}: 'runs.{index}' is {run.key.architecture} on {run.key.level}, seed {run.key.seed}, "
-                    f"which stands in {runs[run.key].source} as well; give each run once."
+                    f"which is in {runs[run.key].source} as well; give each run once."
                 )
             runs[run.key] = run
     keys = list(dict.fromkeys(key for results in sources.values() for key in results.planned_runs))

@@ -212,7 +212,7 @@ class BenchmarkResults(Config):
             key, name = record.training.key, record.training.run_name
             if key in names:
                 raise ValueError(
-                    f"{key.architecture} on {key.level}, seed {key.seed}, stands there twice, as {names[key]} and as "
+                    f"{key.architecture} on {key.level}, seed {key.seed}, is there twice, as {names[key]} and as "
                     f"{name}; a run counts once, whatever its name"
                 )
             names[key] = name
@@ -338,7 +338,7 @@ def read_results(path: Path) -> BenchmarkResults:
     if record.get("format") != FORMAT:
         raise InputError(
             f"{path}: 'format' is {record.get('format')!r}; this version reads format {FORMAT}. Delete it: the command "
-            "that wrote it makes it anew from the run folders."
+            "that wrote it makes it again from the run folders."
         )
     try:
         return BenchmarkResults.parse(record)

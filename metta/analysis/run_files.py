@@ -146,7 +146,7 @@ def read_curves(file: Path) -> dict[str, Curve]:
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST_NUMBER:
-        raise TypeError(f"{value!r} is no number, or too large")
+        raise TypeError(f"{value!r} is not a number, or is too large")
     return float(value)
 
 

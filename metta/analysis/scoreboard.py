@@ -115,7 +115,7 @@ def _level(group: Group, level: str) -> list[str]:
     head = ["", "seeds", "hearts per agent", "of the way from blind to reflex", "tiers"]
     verdicts = found.level_verdicts.get(level, [])
     apart = sum(verdict.better is not None for verdict in verdicts)
-    words = f"{apart} of {len(verdicts)} pairs are told apart." if verdicts else "Nobody is ranked."
+    words = f"{apart} of {len(verdicts)} pairs are told apart." if verdicts else "No architecture is ranked."
     part = file_part(level)
     pictures = _pictures(group, f"hearts_{part}", f"hearts_per_agent_{part}", f"sample_efficiency_{part}")
     return [f"### {level}", words, "\n".join(aligned_table(head, [cells for _, cells in rows])), *pictures]

@@ -130,7 +130,8 @@ class TrainJob(Job):
             line.close()
         status = heartbeat.status
         log.say(
-            f"Trained {doing} in {status.training_seconds:.0f} s, after {status.warm_up_seconds:.0f} s to get ready."
+            f"Trained {doing} in {status.training_seconds:.0f} s, after {status.warm_up_seconds:.0f} s of loading and "
+            "compiling."
         )
 
 

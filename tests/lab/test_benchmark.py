@@ -256,7 +256,7 @@ def test_a_results_file_with_a_run_twice_is_refused(here: Here, capsys: pytest.C
     record["runs"].append(twin)
     RESULTS.write_text(json.dumps(record))
     assert show([str(OUTPUT)]) == 2
-    assert "stands there twice, as benchmark.vit.level_1_basic.s0 and as other.vit" in capsys.readouterr().err
+    assert "is there twice, as benchmark.vit.level_1_basic.s0 and as other.vit" in capsys.readouterr().err
 
 
 def test_what_was_planned_is_counted_and_no_product(here: Here) -> None:
@@ -502,8 +502,8 @@ def test_a_forecast_counts_what_was_never_measured(here: Here, capsys: pytest.Ca
     assert f"{3 * len(ARCHITECTURES) * len(LEVELS)} runs to do, 1 at a time" in said
     assert re.search(r"time: about [\d.,]+ h from start to end", said)
     assert re.search(r"disk: about [1-9][\d.]* GB", said)
-    assert re.search(r"cost: about [\d.]+ at 2 per slot and hour", said)
-    assert f"scaled to it, so roughly: {', '.join(ARCHITECTURES)}\n" in said
+    assert re.search(r"cost: about [\d.]+ at 2 per job and hour", said)
+    assert f"with so many threads: {', '.join(ARCHITECTURES)}\n" in said
     assert list(Path().iterdir()) == []
 
 

@@ -65,7 +65,7 @@ def headline(benchmark: Gathered, found: Findings) -> str:
     pairs = [verdict for verdict in found.verdicts if verdict.better is not None]
     if not pairs:
         if not found.smallest:
-            return text + "One seed of each says nothing about chance."
+            return text + "One seed of each cannot rule out chance."
         return text + "No two of them can be told apart."
     if len(found.verdicts) == 1:
         return f"{text}{pairs[0].words}."
@@ -226,7 +226,7 @@ def verdict_sentences(benchmark: Gathered, found: Findings) -> list[str]:
 def _verdict_sentences(found: Findings) -> list[str]:
     """Who is told apart from the leader and overall."""
     if not found.verdicts:
-        return ["Nobody is ranked: on every level everybody is at the floor or at the ceiling."]
+        return ["No architecture is ranked: on every level all are at the floor or at the ceiling."]
     best = found.compared[0]
     better, worse = found.better_than(best), found.worse_than(best)
     sentences = [f"{best} is better than {listed(better)}."] if better else []
@@ -252,15 +252,15 @@ def _verdict_sentences(found: Findings) -> list[str]:
 def extreme_sentences(found: Findings) -> list[str]:
     """Which levels rank nobody, and why; none where there is no such level."""
     words = {
-        FLOOR: "nobody is clearly above the blind player",
-        CEILING: "everybody is as good as the scripted player",
+        FLOOR: "none is clearly above the blind player",
+        CEILING: "all are as good as the scripted player",
     }
-    return [f"{level} ranks nobody: {words[extreme]} there." for level, extreme in found.extremes.items()]
+    return [f"{level} ranks no architecture: {words[extreme]} there." for level, extreme in found.extremes.items()]
 
 
 def _power_sentences(benchmark: Gathered, found: Findings) -> list[str]:
     if all(len(benchmark.of(name, level)) < 2 for name in found.compared for level in found.compared_levels):
-        return ["With one seed nothing can be said about chance; two are the least, three or more are better."]
+        return ["With one seed, chance cannot be ruled out; two are the least, three or more are better."]
     if not found.verdicts:
         return []
     if found.fewest < 2:
