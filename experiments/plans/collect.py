@@ -88,17 +88,13 @@ def rows_of(record: Mapping[str, Any]) -> Iterator[Row]:
 
 def page_parts(rows: Mapping[tuple[str, ...], Row]) -> dict[str, str]:
     """Name -> the part of docs/protocol.md: hearts per agent of `fast` in `basic`, mean and interval over seeds."""
-    found: dict[tuple[str, str], list[float]] = {}
-    for key in sorted(rows):
-        row = rows[key]
-        if (row["architecture"], row["environment"]) == ("fast", "basic"):
-            found.setdefault((row["variant"], row["level"]), []).append(float(row["hearts_per_agent"]))
+    found = hearts_over_seeds(rows)
 
     def part(variants: Mapping[str, Settings], levels: Sequence[int]) -> str:
         head = ["", "settings", *(f"level {level}" for level in levels)]
         lines = []
         for name, settings in variants.items():
-            hearts = [found.get((label(name), LEVELS[level])) for level in levels]
+            hearts = [found.get((LEVELS[level], "fast", label(name))) for level in levels]
             cells = ["" if values is None else estimate(values, lowest=0.0).text(2) for values in hearts]
             lines.append([name, "<br>".join(f"`{word}`" for word in words(settings)), *cells])
         return "\n".join(aligned_table(head, lines))
@@ -106,17 +102,21 @@ def page_parts(rows: Mapping[tuple[str, ...], Row]) -> dict[str, str]:
     return {"ablation": part(ABLATIONS, (1, 3, 5)), "curriculum": part(CURRICULA, (5,))}
 
 
+def hearts_over_seeds(rows: Mapping[tuple[str, ...], Row]) -> dict[tuple[str, str, str], list[float]]:
+    """Level, architecture and variant -> hearts per agent in `basic` of each seed."""
+    found: dict[tuple[str, str, str], list[float]] = {}
+    for _, row in sorted(rows.items()):
+        if row["environment"] == "basic":
+            key = (row["level"], row["architecture"], row["variant"])
+            found.setdefault(key, []).append(float(row["hearts_per_agent"]))
+    return found
+
+
 def table(rows: Mapping[tuple[str, ...], Row]) -> list[str]:
     """Hearts per agent in `basic`: mean over seeds, and each seed's."""
-    groups: dict[tuple[str, str, str], list[float]] = {}
-    for key in sorted(rows):
-        row = rows[key]
-        if row["environment"] == "basic":
-            name = (row["level"], row["architecture"], row["variant"])
-            groups.setdefault(name, []).append(float(row["hearts_per_agent"]))
     cells = [
         [*name, f"{statistics.fmean(values):.2f}", " ".join(f"{value:.2f}" for value in values)]
-        for name, values in groups.items()
+        for name, values in hearts_over_seeds(rows).items()
     ]
     return aligned_table(["level", "architecture", "variant", "mean", "seeds"], cells)
 

@@ -10,7 +10,7 @@ only; within a part the first seed of everything comes before the second.
 
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
@@ -57,55 +57,33 @@ CURRICULA: dict[str, Settings] = {
 }
 """How the training episodes of level 5 are drawn."""
 
-RATES = (0.001, 0.002, 0.003)
+Part = tuple[Sequence[str], Sequence[int], Mapping[str, Settings]]
+PARTS: dict[str, Part] = {
+    "candidates": (("fast", "trxl", "vit_reset"), (1, 2, 3, 4, 5), CANDIDATES),
+    "ablation": (("fast",), (1, 3, 5), ABLATIONS),
+    "rates": (tuple(ARCHITECTURES), (1,), {f"rate {rate}": {"learning_rate": rate} for rate in (0.001, 0.002, 0.003)}),
+    "curriculum": (("fast",), (5,), CURRICULA),
+    "quick": (("trxl", "transformer"), (1,), {"quick": {"total_timesteps": QUICK["timesteps"]}}),
+}
+"""Architectures, levels and variants: what the defaults are chosen from, the worth of each piece, learning rates for
+all architectures, the worth of level 5's curriculum, whether the pair of `run_benchmark.py --quick` separates."""
 
 
 def main() -> None:
     """Print the parts asked for, or all."""
-    parts = {"candidates": candidates, "ablation": ablation, "rates": rates, "curriculum": curriculum, "quick": quick}
     parser = Parser("python -m experiments.plans.learning", str(__doc__))
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)} (default: all)")
-    chosen = parser.parse_args().parts or list(parts)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: all)")
+    chosen = parser.parse_args().parts or list(PARTS)
     for part in chosen:
-        if part not in parts:
-            raise InputError(f"there is no part {part!r}; there are {', '.join(parts)}.")
+        if part not in PARTS:
+            raise InputError(f"there is no part {part!r}; there are {', '.join(PARTS)}.")
     for part in chosen:
-        for line in parts[part]():
-            print(line)
-
-
-def candidates() -> Iterator[str]:
-    """What the defaults are chosen from."""
-    yield from _grid(("fast", "trxl", "vit_reset"), (1, 2, 3, 4, 5), CANDIDATES)
-
-
-def ablation() -> Iterator[str]:
-    """The worth of each piece."""
-    yield from _grid(("fast",), (1, 3, 5), ABLATIONS)
-
-
-def rates() -> Iterator[str]:
-    """Learning rates for all architectures."""
-    settings = {f"rate {rate}": {"learning_rate": rate} for rate in RATES}
-    yield from _grid(tuple(ARCHITECTURES), (1,), settings)
-
-
-def curriculum() -> Iterator[str]:
-    """The worth of level 5's curriculum."""
-    yield from _grid(("fast",), (5,), CURRICULA)
-
-
-def quick() -> Iterator[str]:
-    """Whether the pair of `run_benchmark.py --quick` separates."""
-    yield from _grid(("trxl", "transformer"), (1,), {"quick": {"total_timesteps": QUICK["timesteps"]}})
-
-
-def _grid(architectures: Sequence[str], levels: Sequence[int], variants: Mapping[str, Settings]) -> Iterator[str]:
-    for seed in SEEDS:
-        for name, settings in variants.items():
-            for architecture in architectures:
-                for level in levels:
-                    yield line(name, architecture, LEVELS[level], seed, settings)
+        architectures, levels, variants = PARTS[part]
+        for seed in SEEDS:
+            for name, settings in variants.items():
+                for architecture in architectures:
+                    for level in levels:
+                        print(line(name, architecture, LEVELS[level], seed, settings))
 
 
 def line(name: str, architecture: str, level: str, seed: int, settings: Settings) -> str:

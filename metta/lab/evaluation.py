@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from metta.analysis.results import EnvironmentResult, environment_result
 from metta.base.addresses import CHECKPOINTS_FOLDER, NEWEST, PLAYERS, checkpoint_address, local_path
@@ -18,6 +18,9 @@ from metta.lab.bucket import Bucket, is_bucket
 from metta.lab.evaluation_key import RULES, differ, mark_of, marks_by_environment, rules_in
 from metta.lab.run_folder import RunFolder
 from metta.rl.resolved_player import PlayerConfig, ResolvedPlayer, choose, fixed_by_path, with_players
+
+if TYPE_CHECKING:
+    from metta.agent.policy import Policy
 
 
 class EvaluateConfig(PlayerConfig):
@@ -113,10 +116,12 @@ def _evaluate(
     where = f"{config.level} {', '.join(environments)}"
     say(f"Evaluating {chosen.name} on {where}: {config.evaluation.worlds} episodes each.")
 
+    from metta.rl.checkpoint import load_policy
     from metta.rl.evaluate import evaluate
 
     with patience(say):
-        results = evaluate(chosen.player, environments, config.evaluation, config.system)
+        player = load_policy(chosen.player) if isinstance(chosen.player, Path) else chosen.player
+        results = evaluate(player, environments, config.evaluation, config.system)
     record = {
         "policy_uri": config.policy_uri,
         "checkpoint": chosen.checkpoint,
@@ -127,7 +132,7 @@ def _evaluate(
         "start_time": start_time,
         "duration_seconds": round(time.monotonic() - before, 3),
         "results": results,
-        "acting_latency": _known_latency(output, chosen, config) or _latency(chosen, config),
+        "acting_latency": _known_latency(output, chosen, config) or _latency(player, config),
         "provenance": provenance(),
     }
     if output is not None:
@@ -165,15 +170,15 @@ def _known_latency(output: Path | None, chosen: ResolvedPlayer, config: Evaluate
         return None  # nothing there, or damaged: it is written anew
 
 
-def _latency(chosen: ResolvedPlayer, config: EvaluateConfig) -> dict[str, Any] | None:
+def _latency(player: "str | Policy", config: EvaluateConfig) -> dict[str, Any] | None:
     """Of a policy on the first evaluation environment; reference players have none."""
-    if not isinstance(chosen.player, Path):
+    if isinstance(player, str):
         return None
 
     from metta.rl.latency import acting_latency
 
     sim = next(iter(config.evaluation_environments.values()))
-    return acting_latency(chosen.player, sim, config.evaluation, config.system)
+    return acting_latency(player, sim, config.evaluation, config.system)
 
 
 def result_sentences(record: Mapping[str, Any]) -> list[str]:

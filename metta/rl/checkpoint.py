@@ -133,16 +133,20 @@ def load_policy(checkpoint: Path, spec: EnvironmentSpec | None = None) -> "Polic
 
     tensors, record = read_policy_files(checkpoint)
     policy = rebuild_policy(tensors, record, str(checkpoint)).policy
-    if spec is None:
-        return policy
+    if spec is not None:
+        check_fits(policy, spec, f"the policy in {checkpoint}")
+    return policy
+
+
+def check_fits(policy: "Policy", spec: EnvironmentSpec, name: str = "the policy") -> None:
+    """Raise `InputError`, which calls the policy by `name`, if it was built for other actions or observations."""
     own = policy.spec.model_copy(update={name: getattr(spec, name) for name in CHOICES})
     if own != spec:
-        different = [name for name in type(spec).model_fields if getattr(own, name) != getattr(spec, name)]
+        different = next(name for name in type(spec).model_fields if getattr(own, name) != getattr(spec, name))
         raise InputError(
-            f"the policy in {checkpoint} does not fit this environment: its {different[0]} is "
-            f"{getattr(own, different[0])}, the environment's {getattr(spec, different[0])}."
+            f"{name} does not fit this environment: its {different} is {getattr(own, different)}, the environment's "
+            f"{getattr(spec, different)}."
         )
-    return policy
 
 
 def newest_sound(folder: Path) -> Path | None:

@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from metta.agent.policy import Policy
 from metta.base.errors import InputError
 from metta.base.seeding import derive_seed
-from metta.rl.checkpoint import load_policy
+from metta.rl.checkpoint import check_fits, load_policy
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.devices import choose_device, choose_threads
 from metta.rl.metrics import episode_result
@@ -60,7 +61,7 @@ def held_out(evaluation: EvaluationConfig) -> Episodes:
 
 
 def evaluate(
-    player: Path | str,
+    player: Path | str | Policy,
     environments: Mapping[str, SimConfig],
     evaluation: EvaluationConfig,
     system: SystemConfig,
@@ -69,7 +70,7 @@ def evaluate(
     """Results per environment: a summary and every episode.
 
     Args:
-        player: folder of one checkpoint, or a reference player's name.
+        player: folder of one checkpoint, its policy, or a reference player's name.
         environments: evaluation environments by name.
         evaluation: number of worlds and seed.
         system: device and threads; results do not depend on the threads.
@@ -90,14 +91,17 @@ def evaluate(
         shards.close()
 
 
-def choose_player(player: Path | str, sim: SimConfig, device: torch.device) -> Player:
-    """The player of a checkpoint's folder, or a reference player by its name.
+def choose_player(player: Path | str | Policy, sim: SimConfig, device: torch.device) -> Player:
+    """The player of a checkpoint's folder or of its policy, or a reference player by its name.
 
     Raises:
         InputError: the checkpoint is missing, damaged, or does not fit the environment.
     """
     if isinstance(player, str) and player in REFERENCE_PLAYERS:
         return REFERENCE_PLAYERS[player](sim)
+    if isinstance(player, Policy):
+        check_fits(player, spec_of(sim))
+        return PolicyPlayer(player, sim, device)
     return PolicyPlayer(load_policy(Path(player), spec_of(sim)), sim, device)
 
 

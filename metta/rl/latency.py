@@ -7,19 +7,17 @@ the thread had to wait for its processor even then.
 
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from metta.rl.checkpoint import load_policy
+from metta.agent.policy import Policy
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.devices import choose_device
 from metta.rl.evaluate import one_episode
 from metta.rl.sampling import sample_actions
-from metta.rl.trainer import spec_of
 from metta.sim.config import SimConfig
 from metta.sim.constants import NUM_ACTIONS
 
@@ -42,21 +40,18 @@ class Round(NamedTuple):
 
 
 def acting_latency(
-    checkpoint: Path, sim: SimConfig, evaluation: EvaluationConfig, system: SystemConfig
+    policy: Policy, sim: SimConfig, evaluation: EvaluationConfig, system: SystemConfig
 ) -> dict[str, float | int | str | bool]:
     """Median and 90th percentile of the time to one action in the best round, in milliseconds; what was measured how.
 
     Args:
-        checkpoint: folder of one checkpoint.
+        policy: stays on the device.
         sim: the environment that is seen; the other agents act at random.
         evaluation: its first episode is played, again from its start if it is short.
         system: device.
-
-    Raises:
-        InputError: the checkpoint is damaged or does not fit the environment.
     """
     device = choose_device(system)
-    policy = load_policy(checkpoint, spec_of(sim)).to(device)
+    policy = policy.to(device)
     env, _, _ = one_episode(sim, evaluation, 0)
     generator = np.random.default_rng(evaluation.seed)
     state = policy.initial_state(1, device=device)

@@ -131,6 +131,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Bench:
     checkpoint = types.ModuleType("metta.rl.checkpoint")
     checkpoint.list_checkpoints = lambda folder: sorted(folder.glob("step_*"))  # type: ignore[attr-defined]
     checkpoint.is_sound = lambda checkpoint: not (checkpoint / "damaged").exists()  # type: ignore[attr-defined]
+    checkpoint.load_policy = lambda checkpoint: checkpoint  # type: ignore[attr-defined]
     latency = types.ModuleType("metta.rl.latency")
     latency.acting_latency = lambda *given: dict(bench.latency)  # type: ignore[attr-defined]
     for module in (trainer, evaluate, checkpoint, latency):

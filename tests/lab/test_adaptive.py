@@ -91,13 +91,6 @@ def test_a_fault_that_passes_costs_nothing(here: Here, bench: Bench) -> None:
     assert bench.started_at == [0, 100, 100, 0]  # each try goes on from the checkpoint
 
 
-def test_skip_training_evaluates_what_is_there(here: Here) -> None:
-    main(LOCAL)
-    here.done.clear()
-    assert main([*LOCAL, "--skip-training"]) == 0
-    assert here.done == [VIT, FAST]
-
-
 def test_another_number_of_jobs_continues_with_the_same_threads(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "cores", lambda: 8)
     main(LOCAL)

@@ -13,7 +13,7 @@ import pytest
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import LEVELS
-from experiments.recipes.benchmark_architectures.run_benchmark import _parser, build_study, main
+from experiments.recipes.benchmark_architectures.run_benchmark import _parser, local_study, main
 from metta.analysis.gather import gather
 from metta.analysis.report import main as report
 from metta.analysis.results import read_results
@@ -28,6 +28,7 @@ from tests.lab.stand_ins import Bench, Here, environment_result
 OUTPUT = Path("train_dir/benchmark")
 TRAIN = "experiments.recipes.benchmark_architectures.level_1_basic.train"
 RESULTS = OUTPUT / "benchmark_results.json"
+RESULT = environment_result(1.0, 16)
 SMALL = ("--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "2")
 
 
@@ -98,29 +99,26 @@ def test_a_repeated_command_repeats_nothing_and_keeps_the_start_time(here: Here)
     assert second.runs == first.runs
 
 
-def test_runs_of_an_earlier_call_are_kept(here: Here) -> None:
-    main(SMALL)
-    assert main(["--architectures", "memory_free", *SMALL[2:]]) == 0
-    results = read_results(RESULTS)
-    assert results.architectures == ["memory_free", "vit", "fast"]
-    assert [run.run_number for run in results.runs] == [1, 2, 3, 4, 5, 6]
-    assert {run.total_runs for run in results.runs} == {6}
-
-
-def test_references_of_an_earlier_call_are_kept(here: Here) -> None:
-    words = ["--architectures", "fast", "--max-timesteps", "300", "--seeds", "1", "--levels"]
-    main([*words, "level_1_basic,level_2_easy"])
+def test_what_an_earlier_call_planned_and_did_is_kept_and_counted(here: Here) -> None:
+    """Runs and reference players; the plan is what was planned, no product."""
+    words = ["--max-timesteps", "300", "--seeds", "1", "--architectures"]
+    main([*words, "vit,fast", "--levels", "level_1_basic"])
     first = read_results(RESULTS)
-    assert len(first.references) == 2
-    main([*words, "level_1_basic"])
-    assert read_results(RESULTS).references == first.references
-
-
-def test_reference_players_are_evaluated_again_under_other_rules(here: Here) -> None:
-    main(SMALL)
-    here.done.clear()
-    main([*SMALL, "--skip-training", "evaluation_environments.basic.max_steps=7"])
-    assert [name for name in here.done if "random" in name or "scripted" in name]
+    main([*words, "fast", "--levels", "level_2_easy"])
+    results = read_results(RESULTS)
+    assert (results.architectures, results.levels) == (["fast", "vit"], ["level_1_basic", "level_2_easy"])
+    assert sorted(results.planned_runs) == [
+        ("fast", "level_1_basic", 0),
+        ("fast", "level_2_easy", 0),
+        ("vit", "level_1_basic", 0),
+    ]
+    assert [run.run_number for run in results.runs] == [1, 2, 3]
+    assert {run.total_runs for run in results.runs} == {3}
+    assert results.references["level_1_basic"] == first.references["level_1_basic"]
+    assert set(results.references) == {"level_1_basic", "level_2_easy"}
+    assert "3 of 3 runs evaluated." in (OUTPUT / "benchmark_results.md").read_text()
+    assert gather([OUTPUT]).missing == []
+    assert results.end_time is not None
 
 
 def episodes() -> set[int]:
@@ -167,16 +165,41 @@ def test_an_evaluation_that_was_overwritten_or_damaged_is_made_anew(here: Here, 
     assert [run.evaluation.results for run in again.runs] == [run.evaluation.results for run in before.runs]
 
 
-def test_other_rules_beside_earlier_results_are_refused(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ["--architectures", "memory_free", "evaluation_environments.basic.max_steps=20"],
+            "but others on level_1_basic basic (first in this call) have",
+        ),
+        (
+            ["--first-seed", "2", "--seeds", "1", "trainer.gamma=0.9"],
+            "was trained with other settings than other runs of vit on level_1_basic (first in this call)",
+        ),
+        (
+            ["--architectures", "puffer", "--max-timesteps", "400"],
+            "'max_timesteps' is 300, but in this call it is 400",
+        ),
+        (["--max-timesteps", "400"], "total_timesteps=300, not 400"),
+        (["trainer.gamma=0.9"], ", not 0.9;"),
+    ],
+)
+def test_what_does_not_compare_with_earlier_runs_is_refused(
+    here: Here, capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
     main(SMALL)
     before = RESULTS.read_bytes()
     here.done.clear()
-    other = ["--architectures", "memory_free", *SMALL[2:], "evaluation_environments.basic.max_steps=20"]
-    assert main(other) == 2
+    assert main([*SMALL, *words]) == 2
     error = capsys.readouterr().err
-    assert "but others on level_1_basic basic (first in this call) have" in error
+    assert sentence in error
     assert error.count("\n") == 1
     assert (here.done, RESULTS.read_bytes()) == ([], before)
+
+
+def test_settings_that_change_no_number_may_differ(here: Here) -> None:
+    main(SMALL)
+    assert main([*SMALL, "--first-seed", "2", "trainer.checkpoint_every=50"]) == 0
 
 
 def test_a_run_counts_once_whatever_its_folder_is_called(here: Here) -> None:
@@ -223,18 +246,6 @@ def test_merged_runs_are_found_where_they_lie(here: Here, skip: bool) -> None:
     assert {run.evaluation.results["basic"].episodes for run in results.runs} == {3 if skip else 16}
 
 
-def test_other_training_under_the_same_architecture_is_refused(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    main(SMALL)
-    before = RESULTS.read_bytes()
-    other = [*SMALL[:-1], "1", "--first-seed", "2", "trainer.gamma=0.9"]
-    assert main(other) == 2
-    error = capsys.readouterr().err
-    assert "was trained with other settings than other runs of vit on level_1_basic (first in this call)" in error
-    assert error.count("\n") == 1
-    assert RESULTS.read_bytes() == before
-    assert main([*other[:-1], "trainer.checkpoint_every=50"]) == 0
-
-
 def test_a_renamed_run_goes_on(here: Here) -> None:
     main(SMALL)
     (OUTPUT / "benchmark.vit.level_1_basic.s0").rename(OUTPUT / "my_vit")
@@ -259,23 +270,6 @@ def test_a_results_file_with_a_run_twice_is_refused(here: Here, capsys: pytest.C
     assert "is there twice, as benchmark.vit.level_1_basic.s0 and as other.vit" in capsys.readouterr().err
 
 
-def test_what_was_planned_is_counted_and_no_product(here: Here) -> None:
-    words = ["--max-timesteps", "300", "--seeds", "1", "--architectures"]
-    main([*words, "vit,fast", "--levels", "level_1_basic"])
-    main([*words, "fast", "--levels", "level_2_easy"])
-    results = read_results(RESULTS)
-    assert (results.architectures, results.levels) == (["fast", "vit"], ["level_1_basic", "level_2_easy"])
-    assert sorted(results.planned_runs) == [
-        ("fast", "level_1_basic", 0),
-        ("fast", "level_2_easy", 0),
-        ("vit", "level_1_basic", 0),
-    ]
-    assert "3 of 3 runs evaluated." in (OUTPUT / "benchmark_results.md").read_text()
-    assert gather([OUTPUT]).missing == []
-    assert {run.total_runs for run in results.runs} == {3}
-    assert results.end_time is not None
-
-
 def test_a_run_that_an_interrupted_call_planned_stays_planned(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(command: Command) -> None:
         raise KeyboardInterrupt
@@ -290,24 +284,6 @@ def test_a_run_that_an_interrupted_call_planned_stays_planned(here: Here, monkey
     main(SMALL)
     assert gather([OUTPUT]).missing == []
     assert read_results(RESULTS).end_time is not None
-
-
-def test_other_settings_in_the_same_folder_are_refused(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    main(SMALL)
-    before = RESULTS.read_bytes()
-    for words, key in (
-        (("--max-timesteps", "400"), "total_timesteps=300, not 400"),
-        (("trainer.gamma=0.9",), ", not 0.9;"),
-    ):
-        assert main([*SMALL, *words]) == 2
-        assert key in capsys.readouterr().err
-    assert RESULTS.read_bytes() == before
-
-
-def test_other_steps_are_refused_also_for_other_runs(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    main(SMALL)
-    assert main(["--architectures", "puffer", *SMALL[2:4], "--max-timesteps", "400"]) == 2
-    assert "'max_timesteps' is 300, but in this call it is 400" in capsys.readouterr().err
 
 
 def test_skip_training_evaluates_what_is_there(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
@@ -450,29 +426,22 @@ def test_a_failed_evaluation_is_told_from_a_failed_training(here: Here) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "sentence"),
+    ("name", "change", "sentence"),
     [
-        ({"duration_seconds": -5}, r"evaluation\.json\.duration_seconds: .*greater than or equal to 0"),
-        ({"results": {"basic": {**environment_result(1.0, 16), "reward": 1e308}}}, r"is damaged: reward: "),
-        ({"results": {"basic": {**environment_result(1.0, 16), "episodes": 17}}}, "each of the 17 episodes"),
-        ({"results": {"\ud800": environment_result(1.0, 16)}}, "is damaged: KeyError"),
+        ("evaluation", {"duration_seconds": -5}, r"evaluation\.json\.duration_seconds: .*greater than or equal to 0"),
+        ("evaluation", {"results": {"basic": {**RESULT, "reward": 1e308}}}, r"is damaged: reward: "),
+        ("evaluation", {"results": {"basic": {**RESULT, "episodes": 17}}}, "each of the 17 episodes"),
+        ("evaluation", {"results": {"\ud800": RESULT}}, "is damaged: KeyError"),
+        ("status", {"training_seconds": -5}, r"status\.json\.training_seconds: .*greater than or equal to 0"),
     ],
 )
-def test_an_evaluation_with_numbers_that_cannot_be_is_named(here: Here, change: Any, sentence: str) -> None:
+def test_a_file_with_numbers_that_cannot_be_is_named(here: Here, name: str, change: Any, sentence: str) -> None:
     main(SMALL)
-    file = OUTPUT / "benchmark.vit.level_1_basic.s0" / "evaluation.json"
+    file = OUTPUT / "benchmark.vit.level_1_basic.s0" / f"{name}.json"
     file.write_text(json.dumps({**json.loads(file.read_text()), **change}))
     assert main(SMALL) == 1
-    assert re.search(sentence, str(read_results(RESULTS).runs[0].evaluation.error))
-
-
-def test_a_status_with_numbers_that_cannot_be_is_named(here: Here) -> None:
-    main(SMALL)
-    file = OUTPUT / "benchmark.vit.level_1_basic.s0" / "status.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "training_seconds": -5}))
-    assert main(SMALL) == 1
     run = read_results(RESULTS).runs[0]
-    assert re.search(r"status\.json\.training_seconds: .*greater than or equal to 0", str(run.training.error))
+    assert re.search(sentence, str(run.training.error or run.evaluation.error))
 
 
 def test_a_full_disk_between_runs_costs_nothing(
@@ -516,16 +485,9 @@ def test_quick_is_two_architectures_on_level_1_with_three_seeds(here: Here, caps
         assert all(f"arch_type={architecture} " in line for line in own)
 
 
-def test_stand_in_results_look_like_real_ones() -> None:
-    """Guards the stand-in: same keys as metta.rl.evaluate documents."""
-    from metta.analysis.results import environment_result as record
-
-    assert record(environment_result(1.0, 2), "rules").hearts_of_episodes == [1.0, 1.0]
-
-
 def test_the_time_left_counts_what_is_left_of_every_run(here: Here) -> None:
     main(SMALL)
-    study = build_study(_parser().parse_args(SMALL), "")
+    study = local_study(_parser(quick=False).parse_intermixed_args(SMALL), "")
     assert seconds_left(study.runs, slots=1) == 0
     for seed in (0, 1):
         file = OUTPUT / f"benchmark.vit.level_1_basic.s{seed}" / "status.json"

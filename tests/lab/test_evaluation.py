@@ -63,23 +63,17 @@ def test_another_checkpoint_or_level_goes_to_a_file_of_its_own(run: Path) -> Non
 
 
 @pytest.mark.parametrize("word", ["evaluation.worlds=2", "evaluation_environments.basic.max_steps=5"])
-def test_other_settings_than_the_run_s_go_to_a_file_of_their_own(run: Path, word: str) -> None:
-    own = (run / "evaluation.json").read_bytes()
-    evaluate(str(CHECKPOINTS), word)
-    (other,) = run.glob("evaluation.level_1_basic.newest.*.json")
-    record = json.loads(other.read_text())
+@pytest.mark.parametrize("which", ["newest", "best"])
+def test_other_settings_than_the_run_s_go_to_a_file_of_their_own(run: Path, word: str, which: str) -> None:
+    evaluate(f"{CHECKPOINTS}:{which}")
+    file = run / ("evaluation.json" if which == "newest" else "evaluation.level_1_basic.best.json")
+    own = file.read_bytes()
+    evaluate(f"{CHECKPOINTS}:{which}", word)
+    (other,) = run.glob(f"evaluation.level_1_basic.{which}.*.json")
     configuration = json.loads((run / "config.json").read_text())["configuration"]
-    assert differ(record, configuration)
+    assert differ(json.loads(other.read_text()), configuration)
     assert not differ(json.loads(own), configuration)
-    assert (run / "evaluation.json").read_bytes() == own
-
-
-def test_other_settings_do_not_replace_what_another_checkpoint_got_either(run: Path) -> None:
-    evaluate(f"{CHECKPOINTS}:best")
-    own = (run / "evaluation.level_1_basic.best.json").read_bytes()
-    evaluate(f"{CHECKPOINTS}:best", "evaluation.worlds=2")
-    assert len(list(run.glob("evaluation.level_1_basic.best.*.json"))) == 1
-    assert (run / "evaluation.level_1_basic.best.json").read_bytes() == own
+    assert file.read_bytes() == own
 
 
 def test_random_is_written_only_where_asked(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,9 @@
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -85,8 +87,11 @@ def test_a_signal_ends_the_command_that_is_being_waited_for(
         Path("stubborn").touch()
     ran = command(folder, folder / "log.txt")
 
+    submitit = SimpleNamespace(helpers=SimpleNamespace(DelayedSubmission=lambda again: again))
+    monkeypatch.setitem(sys.modules, "submitit", submitit)
+
     def time_is_up(*_: object) -> None:
-        remote_command._end(ran._process.pid)
+        assert ran.checkpoint() == ran  # what is put back into the queue
         raise TimeIsUp
 
     before = signal.signal(signal.SIGALRM, time_is_up)
@@ -96,7 +101,6 @@ def test_a_signal_ends_the_command_that_is_being_waited_for(
     finally:
         signal.signal(signal.SIGALRM, before)
     assert Path("asked").exists()
-    assert ran._process.wait(600) == (-signal.SIGKILL if stubborn else 130)
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(Path("process").read_text()), 0)
+    _, status = os.waitpid(int(Path("process").read_text()), 0)
+    assert os.waitstatus_to_exitcode(status) == (-signal.SIGKILL if stubborn else 130)
     assert exit_status(folder / JOB) is None  # it has not ended by itself

@@ -14,6 +14,7 @@ from metta.analysis.file_memory import FileMemory
 from metta.analysis.report import refresh_report
 from metta.analysis.results import BenchmarkResults, read_results
 from metta.base.errors import RunError
+from metta.lab import report_writer
 from metta.lab.report_writer import ReportWriter
 from tests.analysis.wide import LEVELS, write_benchmark
 
@@ -96,12 +97,13 @@ def test_a_fault_is_one_warning_between_runs_and_an_error_at_the_end(
         raise RunError("cannot write report.html: no space left on device.")
 
     monkeypatch.setattr(report, "refresh_report", full)
+    monkeypatch.setattr(report_writer, "REPORT_SHARE", 1.0)
     writer, record = ReportWriter(results), read_results(results)
     for _ in range(3):
         writer.refresh(record)
-        assert writer._thread is not None
-        writer._thread.join()
-        writer._throttle._again_at = 0.0
+        for thread in threading.enumerate():
+            if thread.name == "report":
+                thread.join()
     error = capsys.readouterr().err
     assert error == "warning: cannot write report.html: no space left on device. The benchmark goes on.\n"
     with pytest.raises(RunError):

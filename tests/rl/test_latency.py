@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from metta.agent.checkpoint import policy_record, policy_tensors
-from metta.rl.checkpoint import write_checkpoint
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.latency import BUSY_SHARE, ROUNDS, TIMED_STEPS, Round, acting_latency, best_of
 from metta.rl.specs import spec_of
@@ -25,11 +23,9 @@ def test_the_best_round_counts_and_is_marked_where_the_machine_was_busy():
     assert best_of([Round(slow, 0.0), Round(quick, 2 * BUSY_SHARE)])["busy"]
 
 
-def test_a_checkpoint_is_measured(tmp_path):
+def test_a_policy_is_measured():
     policy = ARCHITECTURES["fast"].build(spec_of(SIM), seed=1)
-    record = policy_record(ARCHITECTURES["fast"], policy.spec, "fast")
-    checkpoint = write_checkpoint(tmp_path, 0, policy_tensors(policy), record, {}, {})
-    found = acting_latency(checkpoint, SIM, EvaluationConfig(worlds=1), SystemConfig(device="cpu"))
+    found = acting_latency(policy, SIM, EvaluationConfig(worlds=1), SystemConfig(device="cpu"))
     assert 0 < found["median_milliseconds"] <= found["percentile_90_milliseconds"]
     assert (found["steps"], found["rounds"], found["device"]) == (TIMED_STEPS, ROUNDS, "cpu")
     assert isinstance(found["busy"], bool)

@@ -51,6 +51,8 @@ def local_study(given: argparse.Namespace, command: str) -> Study:
     output = given.output_dir
     seeds = range(given.first_seed, given.first_seed + given.seeds)
     specs = plan(id_part(output.resolve().name), given.architectures, given.levels, seeds)
+    if getattr(given, "quick", False):  # the slower architecture first, so that none of its runs is alone at the end
+        specs = sorted(specs, key=lambda spec: given.architectures.index(spec.architecture))
     threads = max(1, cores() // given.parallel) if given.parallel > 1 else 0
     return benchmark_study(given, command, specs, output, RetryPolicy(retries=0), given.parallel, threads)
 

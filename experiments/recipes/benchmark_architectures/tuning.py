@@ -94,7 +94,6 @@ def build_study(given: argparse.Namespace, command: str) -> Study:
     common = [f"trainer.total_timesteps={given.timesteps}", f"evaluation.seed={TUNING_EVALUATION_SEED}"]
     common += [f"system.threads={threads}"] if threads else []
     trials = grid(given.vary)
-    _check_settings(given.settings, [*common, *_words(trials[0])])
     common += given.settings
 
     seeds = range(given.first_seed, given.first_seed + given.seeds)
@@ -144,15 +143,6 @@ def _value(text: str) -> Value | None:
         except ValueError:
             continue
     return None
-
-
-def _check_settings(settings: Sequence[str], taken: Sequence[str]) -> None:
-    """Raise `InputError` for a setting whose key the search or a flag sets."""
-    keys = {word.partition("=")[0] for word in taken}
-    for word in settings:
-        key = word.partition("=")[0]
-        if key in keys:
-            raise InputError(f"{key} is set by the search or by a flag of tuning.py; leave it out.")
 
 
 def _words(settings: Settings) -> list[str]:

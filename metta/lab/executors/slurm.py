@@ -9,7 +9,7 @@ import importlib.util
 import shutil
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,9 @@ class SlurmExecutor(RemoteExecutor):
     seconds_to_stop = 90.0
     seconds_until_lost = 60.0
 
-    def __init__(self, slots: int, folder: Path, cpus: int, resources: Mapping[str, Any]) -> None:
+    def __init__(
+        self, slots: int, folder: Path, cpus: int, resources: Mapping[str, Any], ask: Callable[..., str]
+    ) -> None:
         """Prepare to submit jobs.
 
         Args:
@@ -65,6 +67,7 @@ class SlurmExecutor(RemoteExecutor):
             folder: the experiment's folder; submitit's scripts and results lie in its `.slurm`.
             cpus: processor cores per job.
             resources: further options of sbatch (`_` or `-` within names); 0 leaves one out, and `time` is in minutes.
+            ask: gives what one of Slurm's commands prints (`ask_slurm`).
 
         Raises:
             InputError: submitit or Slurm is missing.
@@ -73,7 +76,7 @@ class SlurmExecutor(RemoteExecutor):
         import submitit
 
         super().__init__(slots)
-        self._folder = folder.resolve()
+        self._folder, self._ask = folder.resolve(), ask
         chosen = {**DEFAULTS, **resources}
         self._jobs_folder = self._folder / ".slurm"
         self._executor = submitit.SlurmExecutor(self._jobs_folder / "%j", max_num_timeout=REQUEUES_FOR_TIME)
@@ -106,13 +109,13 @@ class SlurmExecutor(RemoteExecutor):
         return Job(command, str(job.job_id), time.monotonic())
 
     def _listed(self) -> dict[str, Listed]:
-        text = _ask("squeue", "--me", "--states=all", "--noheader", "--format=%A|%T|%r|%j|%k")
+        text = self._ask("squeue", "--me", "--states=all", "--noheader", "--format=%A|%T|%r|%j|%k")
         lines = [line.split("|", 4) for line in text.splitlines() if line.count("|") >= 4]
         own = [line for line in lines if line[4] == str(self._folder)]
         return {id: Listed(id, name, state, reason) for id, state, reason, name, _ in own}
 
     def _cancel(self, ids: Sequence[str]) -> None:
-        _ask("scancel", *ids)
+        self._ask("scancel", *ids)
 
     def _look_at(self, job: Job, listed: Listed | None) -> Ended | None:
         if listed is not None and listed.state in self.waiting and listed.reason in NEVER and job.refused is None:
@@ -156,7 +159,7 @@ class Launcher(BaseLauncher):
 
     def executor(self, slots: int, output: Path, address: str | None) -> SlurmExecutor:
         """Jobs in the queue. Raises `InputError` if submitit or Slurm is missing."""
-        return SlurmExecutor(slots, output, self.cpus_per_job, self.resources())
+        return SlurmExecutor(slots, output, self.cpus_per_job, self.resources(), ask_slurm)
 
 
 def check_available() -> None:
@@ -171,7 +174,7 @@ def check_available() -> None:
         )
 
 
-def _ask(*words: str) -> str:
+def ask_slurm(*words: str) -> str:
     """What one of Slurm's commands prints. Raises `UnavailableError` if it fails."""
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=SECONDS_TO_ANSWER)

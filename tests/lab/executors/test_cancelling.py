@@ -65,9 +65,8 @@ def with_slurm(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     submitit.SlurmExecutor = Submitter  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "submitit", submitit)
     monkeypatch.setattr(slurm, "check_available", lambda: None)
-    monkeypatch.setattr(slurm, "_ask", ask)
     monkeypatch.setattr(SlurmExecutor, "seconds_between_questions", 0.0)
-    return SlurmExecutor(4, tmp_path, 1, {})
+    return SlurmExecutor(4, tmp_path, 1, {}, ask)
 
 
 def with_skypilot(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Executor:
