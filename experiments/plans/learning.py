@@ -15,6 +15,7 @@ from typing import Any
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import LEVELS as LEVEL_RECORDS
+from experiments.recipes.benchmark_architectures.run_benchmark import QUICK
 from experiments.recipes.benchmark_architectures.seeds import TUNING_EVALUATION_SEED, TUNING_SEEDS
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
@@ -62,7 +63,7 @@ PARTS: dict[str, Part] = {
     "ablation": (("fast",), (1, 3, 5), ABLATIONS),
     "rates": (tuple(ARCHITECTURES), (1,), {f"rate {rate}": {"learning_rate": rate} for rate in (0.001, 0.002, 0.003)}),
     "curriculum": (("fast",), (5,), CURRICULA),
-    "quick": (("trxl", "transformer"), (1,), {"quick": {}}),
+    "quick": (("trxl", "transformer"), (1,), {"quick": {"total_timesteps": QUICK["timesteps"]}}),
 }
 """Architectures, levels and variants: what the defaults are chosen from, the worth of each piece, learning rates for
 all architectures, the worth of level 5's curriculum, whether the pair of `run_benchmark.py --quick` separates."""

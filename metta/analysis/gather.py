@@ -21,7 +21,7 @@ from metta.analysis.results import (
     read_results,
     results_file,
 )
-from metta.analysis.run_files import RunFiles, read_run_files
+from metta.analysis.run_files import RunFiles, begun_runs, read_run_files
 from metta.base.addresses import PLAYERS, RANDOM
 from metta.base.errors import InputError
 
@@ -65,6 +65,8 @@ class Gathered:
     """Every run of the plan, each once."""
     measure: Metric
     """What the matrices hold: `SCORE`, or `HEARTS` where a scripted player is missing."""
+    begun: dict[Key, str]
+    """Planned runs of which nothing is recorded, but whose folders say where they stand."""
 
     @property
     def untuned(self) -> list[str]:
@@ -73,8 +75,8 @@ class Gathered:
 
     @property
     def missing(self) -> list[Key]:
-        """Planned runs of which nothing is recorded."""
-        return [key for key in self.planned if key not in self.runs]
+        """Planned runs of which there is nothing."""
+        return [key for key in self.planned if key not in self.runs and key not in self.begun]
 
     @property
     def evaluated(self) -> list[Run]:
@@ -214,10 +216,13 @@ def combine(sources: dict[Path, BenchmarkResults], memory: FileMemory | None = N
             if run.key in runs:
                 raise InputError(
                     f"{source}: 'runs.{index}' is {run.key.architecture} on {run.key.level}, seed {run.key.seed}, "
-                    f"which stands in {runs[run.key].source} as well; give each run once."
+                    f"which is in {runs[run.key].source} as well; give each run once."
                 )
             runs[run.key] = run
     keys = list(dict.fromkeys(key for results in sources.values() for key in results.planned_runs))
+    unrecorded = set(keys) - set(runs)
+    homes = dict.fromkeys(source.parent for source in sources) if unrecorded else ()
+    states = {key: words for home in homes for key, words in begun_runs(home, memory).items()}
     results_ = [result for run in runs.values() for result in run.record.evaluation.results.values()]
     scored = all(result.normalised_score is not None for result in results_)
     return Gathered(
@@ -229,6 +234,7 @@ def combine(sources: dict[Path, BenchmarkResults], memory: FileMemory | None = N
         references=references,
         planned=keys,
         measure=SCORE if scored else HEARTS,
+        begun={key: states[key] for key in keys if key in unrecorded and key in states},
     )
 
 

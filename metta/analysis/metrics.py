@@ -50,13 +50,15 @@ PARAMETERS = Metric("parameters", "", "Numbers in the newest checkpoint's weight
 IMPROVEMENT = Metric(
     "probability of improvement",
     "",
-    "How often a run of the one scores more than a run of the other, on a level drawn at random (Agarwal et al. 2021).",
+    "How often a run of one scores more than a run of the other, on a level drawn at random (Agarwal et al. 2021).",
     2,
     highest=1.0,
 )
-KEPT = Metric("hearts kept", "share", "Hearts with a disturbed memory over hearts without, same episodes.", 2)
+KEPT = Metric(
+    "hearts kept", "share", "Hearts with a disturbed memory divided by hearts without, on the same episodes.", 2
+)
 RATING = Metric(
-    "rating", "", "Bradley-Terry strength on the scale of Elo: 400 more are ten times the hearts.", 0, -math.inf
+    "rating", "", "Bradley-Terry strength on the Elo scale: 400 points more are ten times the hearts.", 0, -math.inf
 )
 
 REWARD_CURVE, HEARTS_CURVE = "rollout/reward_per_step", "held_out/hearts_per_agent"

@@ -4,6 +4,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
 
@@ -211,7 +212,7 @@ class BenchmarkResults(Config):
             key, name = record.training.key, record.training.run_name
             if key in names:
                 raise ValueError(
-                    f"{key.architecture} on {key.level}, seed {key.seed}, stands there twice, as {names[key]} and as "
+                    f"{key.architecture} on {key.level}, seed {key.seed}, is there twice, as {names[key]} and as "
                     f"{name}; a run counts once, whatever its name"
                 )
             names[key] = name
@@ -331,16 +332,29 @@ def lowest_score(environment: str, references: Mapping[str, Mapping[str, Environ
 
 def read_results(path: Path) -> BenchmarkResults:
     """Read a results file. Raises `InputError` naming the file and the field that is wrong."""
+    if not path.exists():
+        raise InputError(f"there are no results of a benchmark: {path} does not exist.{_results_near(path)}")
     record = read_json(path)
     if record.get("format") != FORMAT:
         raise InputError(
             f"{path}: 'format' is {record.get('format')!r}; this version reads format {FORMAT}. Delete it: the command "
-            "that wrote it makes it anew from the run folders."
+            "that wrote it makes it again from the run folders."
         )
     try:
         return BenchmarkResults.parse(record)
     except InputError as error:
         raise InputError(f"{path} is damaged: {_shortened(str(error))}") from None
+
+
+def _results_near(path: Path) -> str:
+    """What to give instead."""
+    there = {
+        str(file.parent): None
+        for file in [*path.parent.parent.glob(f"*/{path.name}"), *Path().glob(f"*/*/{path.name}")]
+    }
+    near = [*get_close_matches(str(path.parent), there, n=1), *there][:1]
+    meant = f" Did you mean {near[0]}?" if near else ""
+    return f"{meant} Give the folder that a benchmark writes to (--output-dir), or the {FILE_NAME} in it."
 
 
 def _shortened(sentence: str) -> str:

@@ -17,8 +17,10 @@ from metta.analysis.file_memory import FileMemory
 from metta.analysis.learning import Curve
 from metta.analysis.metrics import CURRICULUM, CURVES
 from metta.analysis.published import PublishedRun, read_published
+from metta.analysis.results import Key
 from metta.base.errors import InputError
 from metta.base.files import read_json, reason
+from metta.base.run_files import CONFIGURATION, EVALUATION, METRICS, STATUS
 
 Content = TypeVar("Content")
 
@@ -93,11 +95,11 @@ def read_run_files(folder: Path, environments: set[str], memory: FileMemory) -> 
             return nothing
 
     no_curves: dict[str, Curve] = {}
-    curves = part(read_curves, folder / "metrics.jsonl", no_curves)
-    evaluated = part(read_evaluation, folder / "evaluation.json" if environments else None, NOTHING_EVALUATED)
+    curves = part(read_curves, folder / METRICS, no_curves)
+    evaluated = part(read_evaluation, folder / EVALUATION if environments else None, NOTHING_EVALUATED)
     parameters = part(count_parameters, newest_weights(folder / "checkpoints"), None)
     no_configuration: tuple[str | None, dict[str, Any]] = (None, {})
-    code, settings = part(read_configuration, folder / "config.json", no_configuration)
+    code, settings = part(read_configuration, folder / CONFIGURATION, no_configuration)
     return RunFiles(folder, curves, evaluated, parameters, code, settings, tuple(faults))
 
 
@@ -144,7 +146,7 @@ def read_curves(file: Path) -> dict[str, Curve]:
 
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST_NUMBER:
-        raise TypeError(f"{value!r} is no number, or too large")
+        raise TypeError(f"{value!r} is not a number, or is too large")
     return float(value)
 
 
@@ -178,6 +180,20 @@ def read_evaluation(file: Path) -> Evaluated:
 
 def _mean(values: list[Any]) -> float:
     return sum(_number(value) for value in values) / len(values)
+
+
+def begun_runs(folder: Path, memory: FileMemory) -> dict[Key, str]:
+    """The runs in a benchmark's folder that trained, or still train, but may not be recorded: where they stand."""
+    found = {}
+    for file in sorted(folder.glob(f"*/{STATUS}")):
+        try:
+            _, configuration = memory.read(read_configuration, file.parent / CONFIGURATION)
+            status = read_json(file)
+            key = Key(*(configuration[name] for name in Key._fields))
+            found[key] = f"{status['state']}, {status['timesteps']:,} of {status['total_timesteps']:,} steps"
+        except (InputError, KeyError, TypeError, ValueError):
+            continue  # it is named when it is recorded
+    return found
 
 
 def newest_weights(checkpoints: Path) -> Path | None:

@@ -12,7 +12,7 @@ from metta.analysis.gather import Gathered
 from metta.analysis.metrics import HEARTS
 from metta.analysis.published import PublishedRun
 from metta.analysis.summary import aligned_table
-from metta.analysis.topics.result import verdict_sentences
+from metta.analysis.topics.result import status, verdict_sentences
 from metta.base.addresses import BLIND, PLAYERS, REFLEX
 
 NOTHING = "No run is published yet: `published/README.md` says how to add some."
@@ -78,7 +78,7 @@ def results_page(groups: Sequence[Group], pairs: Sequence[tuple[PublishedRun, Pu
 def _group(group: Group) -> list[str]:
     benchmark, found = group.benchmark, group.found
     parts = [f"## {group.steps:,} agent-steps per run"]
-    parts.append("\n".join(f"- {sentence}" for sentence in verdict_sentences(benchmark, found)))
+    parts.append("\n".join(f"- {sentence}" for sentence in [*verdict_sentences(benchmark, found), status(benchmark)]))
     parts += _pictures(group, "ladder")
     for level in benchmark.levels:
         parts += _level(group, level)
@@ -115,7 +115,7 @@ def _level(group: Group, level: str) -> list[str]:
     head = ["", "seeds", "hearts per agent", "of the way from blind to reflex", "tiers"]
     verdicts = found.level_verdicts.get(level, [])
     apart = sum(verdict.better is not None for verdict in verdicts)
-    words = f"{apart} of {len(verdicts)} pairs are told apart." if verdicts else "Nobody is ranked."
+    words = f"{apart} of {len(verdicts)} pairs are told apart." if verdicts else "No architecture is ranked."
     part = file_part(level)
     pictures = _pictures(group, f"hearts_{part}", f"hearts_per_agent_{part}", f"sample_efficiency_{part}")
     return [f"### {level}", words, "\n".join(aligned_table(head, [cells for _, cells in rows])), *pictures]

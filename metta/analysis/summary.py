@@ -203,7 +203,7 @@ def summary_markdown(results: BenchmarkResults, width: int | None = None) -> str
         for run in results.runs
         if "failed" in (run.training.status, run.evaluation.status)
     ]
-    untuned = "Not tuned: its learning rate was not chosen for it, unlike those of the others. "
+    untuned = "Not tuned: its learning rate was not chosen for it, while those of the others were. "
     foot = [
         "",
         "Means over seeds with 95 % intervals in square brackets (Student's t over seeds); below three seeds the seeds "

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -67,7 +68,9 @@ def local_path(address: str) -> Path:
     if not path or "\0" in path:
         raise InputError(f"address {address!r} names no path.")
     if not path.isascii() and path != path.encode(errors="replace").decode():
-        raise InputError(f"address {address!r} has bytes that are no UTF-8 text; rename the folder, or work inside it.")
+        raise InputError(
+            f"address {address!r} has bytes that are not UTF-8 text; rename the folder, or work inside it."
+        )
     if not path.startswith("~"):
         return Path(path)
     try:
@@ -97,9 +100,16 @@ def checkpoint_address(address: str) -> CheckpointAddress:
         folder, _, name = path.name.rpartition(":")
         path = path.with_name(folder) if folder else path.parent
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
-            raise InputError(f"address {address!r}: {name!r} is not a checkpoint name; use newest, best or one's name.")
+            raise InputError(
+                f"address {address!r}: {name!r} is not a checkpoint name; use newest, best or the name of one."
+            )
     if not path.exists():
-        raise InputError(f"there is no checkpoint at {address!r}: {path} does not exist.")
+        near = get_close_matches(address, PLAYERS, n=1)
+        meant = f" Did you mean the reference player {near[0]!r}?" if near else ""
+        raise InputError(
+            f"there is no checkpoint at {address!r}: {path} does not exist.{meant} Give the folder of a run or of one "
+            f"checkpoint, or a reference player: {', '.join(PLAYERS)}."
+        )
     if path.is_file():
         path = path.parent
     if path.parent.name == CHECKPOINTS_FOLDER and name == NEWEST:

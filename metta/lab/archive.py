@@ -122,7 +122,7 @@ def read_archive(path: Path) -> dict[str, dict[str, Any]]:
             for member in archive:
                 file = archive.extractfile(member)
                 if file is None:
-                    raise ValueError(f"{member.name} is no file")
+                    raise ValueError(f"{member.name} is not a file")
                 records[member.name.removesuffix(".json")] = json.load(file)
     except (OSError, EOFError, ValueError, tarfile.TarError) as error:
         raise InputError(f"{path} is not an archive of runs, or damaged: {error}.") from None

@@ -166,18 +166,18 @@ class Forecast:
         lines = [
             f"{self.runs} runs to do, {slots} at a time",
             f"time: {about}{duration_text(self.wall_seconds)} from start to end, "
-            f"{about}{duration_text(self.job_seconds)} of all jobs together",
+            f"{about}{duration_text(self.job_seconds)} for all jobs added up",
             f"disk: about {self.disk / 1e9:,.1f} GB ({shutil.disk_usage(there).free / 1e9:,.0f} GB free)",
         ]
         if price_per_hour is None:
-            lines.append("cost: give --price-per-hour, the price of one slot, to have it forecast")
+            lines.append("cost: give --price-per-hour, the price of one job at a time")
         else:
             cost = self.job_seconds / 3600 * price_per_hour
-            lines.append(f"cost: {about}{cost:,.2f} at {price_per_hour:g} per slot and hour")
+            lines.append(f"cost: {about}{cost:,.2f} at {price_per_hour:g} per job and hour")
         if self.rough:
             lines.append(
-                "not measured on this machine with these threads, hence by the rates of docs/architectures.md scaled "
-                f"to it, so roughly: {', '.join(self.rough)}"
+                "rough, from the rates of docs/architectures.md scaled to this machine, because nothing like them was "
+                f"trained here with so many threads: {', '.join(self.rough)}"
             )
         return lines
 

@@ -81,7 +81,7 @@ def _add_run(runs: dict[Key, tuple[str, RunRecord]], name: str, record: RunRecor
     if _rank(record) == _rank(there[1]) == 2 and not _same(record, there[1]):
         raise InputError(
             f"{there[0]} and {name} both hold {training.architecture} on {training.level}, seed {training.seed}, with "
-            "different results; remove one of them or give other seeds (--first-seed) to one machine."
+            "different results; remove one of them or give one machine other seeds (--first-seed)."
         )
 
 

@@ -107,7 +107,10 @@ class TrainJob(Job):
         config = self.config
         doing = f"{config.architecture} on {config.level}, seed {config.seed}"
         verb = "Continuing" if heartbeat.status.starts > 1 else "Training"
-        log.say(f"{verb} {doing}: {config.trainer.total_timesteps:,} agent-steps, in {run.folder.path}")
+        log.say(
+            f"{verb} {doing}: {config.trainer.total_timesteps:,} agent-steps, rounded up to whole updates of "
+            f"{config.steps_per_update:,}, in {run.folder.path}"
+        )
         line = ProgressLine(log)
 
         def after_update(progress: "Progress") -> None:
@@ -123,7 +126,8 @@ class TrainJob(Job):
             line.close()
         status = heartbeat.status
         log.say(
-            f"Trained {doing} in {status.training_seconds:.0f} s, after {status.warm_up_seconds:.0f} s to get ready."
+            f"Trained {doing} in {status.training_seconds:.0f} s, after {status.warm_up_seconds:.0f} s of loading and "
+            "compiling."
         )
 
 

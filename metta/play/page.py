@@ -7,8 +7,9 @@ from metta.replay.page import PACKAGES
 from metta.sim.constants import ACTION_NAMES, FIRST_ATTACK, LAST_ATTACK
 
 HINT = (
-    "Space plays and stops, left and right arrow step, n and p choose an agent. When you steer: w a s d or the arrow "
-    "keys move, g gets, u puts, x waits{}. Paused, such a key is one step; playing, it is the next."
+    "Space plays and pauses, the left and right arrow keys step, n and p choose an agent. When you steer: w a s d or "
+    "the arrow keys move, g gets, u puts, x waits{}. While paused, such a key plays one step; while playing, it sets "
+    "the next."
 )
 BUTTONS = {
     "Wait": "noop",

@@ -1,4 +1,4 @@
-"""A trained policy that acts in a loop of one's own: `metta.load_policy(address).act(observations)`.
+"""A policy, or a reference player, in a loop of one's own: `metta.load_policy(address).act(observations)`.
 
 A agents, M tokens of an observation.
 """
@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from metta.agent.policy import Policy
 from metta.agent.state import State
-from metta.base.addresses import checkpoint_address
+from metta.base.addresses import PLAYERS, checkpoint_address
 from metta.base.errors import InputError
 from metta.rl import checkpoint
+from metta.rl.players import REFERENCE_PLAYERS
 from metta.rl.resolved_player import find_checkpoint
 from metta.rl.sampling import sample_actions
+from metta.sim.gymnasium_env import ArenaStreams
 
 
 class ActingPolicy:
@@ -69,14 +71,48 @@ class ActingPolicy:
         self._state = None
 
 
-def load_policy(address: str | Path, seed: int = 0) -> ActingPolicy:
+class ActingPlayer:
+    """A reference player in the streams that it was made for; call `act` once per step."""
+
+    def __init__(self, name: str, streams: ArenaStreams, seed: int = 0) -> None:
+        """Raises InputError if the player cannot play in these worlds."""
+        self._player = REFERENCE_PLAYERS[name](streams.worlds.config)
+        self._worlds = streams.worlds
+        self._random = np.random.default_rng(seed)
+        self._state = self._player.initial_state(self._worlds.num_worlds)
+
+    def act(self, observations: NDArray[np.uint8], resets: NDArray[np.bool_] | None = None) -> NDArray[np.int32]:
+        """An action int32 [A] for every agent of the streams; the arguments of `ActingPolicy.act` are not needed.
+
+        The player looks into the worlds themselves.
+        """
+        worlds = self._worlds
+        uniforms = torch.from_numpy(self._random.random(worlds.num_streams, dtype=np.float32))
+        actions, self._state = self._player.choose(worlds, 0, worlds.num_worlds, self._state, uniforms)
+        return actions
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._state = self._player.initial_state(self._worlds.num_worlds)
+
+
+def load_policy(address: str | Path, seed: int = 0, streams: ArenaStreams | None = None) -> ActingPolicy | ActingPlayer:
     """The policy at an address, ready to act.
 
     Args:
-        address: as `policy_uri` takes it (docs/interface.md): a run's folder, its `checkpoints`, or one checkpoint.
+        address: as `policy_uri` takes it (docs/interface.md): a run's folder, its `checkpoints`, one checkpoint, or a
+            reference player.
         seed: of the actions that are drawn.
+        streams: for a reference player, the environment from `metta.make_env` that it acts in.
 
     Raises:
-        InputError: nothing is there, or it is damaged.
+        InputError: nothing is there, it is damaged, or a reference player has no streams that it can play in.
     """
+    if str(address) in PLAYERS:
+        if streams is None:
+            raise InputError(
+                f"the reference player {str(address)!r} looks into the worlds that it plays in: give them, as in "
+                f"load_policy({str(address)!r}, streams=streams) after streams = metta.make_env('level_1_basic')."
+            )
+        return ActingPlayer(str(address), streams, seed)
     return ActingPolicy(checkpoint.load_policy(find_checkpoint(checkpoint_address(str(address)))), seed)

@@ -195,6 +195,11 @@ class RunConfig(Config):
         return min(self.trainer.episode_steps or self.sim.max_steps, self.sim.max_steps)
 
     @property
+    def steps_per_update(self) -> int:
+        """Agent-steps between two updates; training ends with the first update that reaches `total_timesteps`."""
+        return self.num_worlds * self.sim.num_agents * self.trainer.rollout_steps
+
+    @property
     def num_worlds(self) -> int:
         """Training worlds: the whole number nearest to the wanted streams."""
         return max(1, round(self.trainer.num_streams / self.sim.num_agents))

@@ -135,8 +135,9 @@ def test_the_power_sentence_counts_the_fewest_seeds(tmp_path: Path) -> None:
     assert found.fewest == 4
     sentence = next(text for text in verdict_sentences(benchmark, found) if "a true difference of" in text)
     assert sentence.startswith("With 4 seeds, ")
-    assert f"a true difference of {text_of(found.smallest[4])} would have been shown 80% of the time" in sentence
-    assert f"More seeds would show {text_of(found.smallest[5])} with 5, " in sentence
+    unit = "score (0: random player, 1: scripted player)"
+    assert f"a true difference of {text_of(found.smallest[4])} in {unit} would be detected 80% of the time" in sentence
+    assert f"More seeds would detect {text_of(found.smallest[5])} with 5, " in sentence
 
 
 def test_a_single_seed_promises_no_power(tmp_path: Path) -> None:

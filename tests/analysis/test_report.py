@@ -269,7 +269,7 @@ def test_few_seeds_and_one_architecture(tmp_path: Path, seeds: int) -> None:
     assert "Pair by pair" not in page.text
     standing = table(tmp_path / "x", "standings")[0]
     assert standing["score, mean low"] == ""
-    assert ("With one seed nothing can be said about chance" in page.text) == (seeds == 1)
+    assert ("With one seed, chance cannot be ruled out" in page.text) == (seeds == 1)
 
 
 def test_nothing_evaluated_yet(tmp_path: Path) -> None:
@@ -333,9 +333,9 @@ def test_several_files_are_one_benchmark(tmp_path: Path) -> None:
         ),
         (
             lambda file: change(file, lambda record: record["runs"].append(record["runs"][0])),
-            "stands there twice, as wide.vit",
+            "is there twice, as wide.vit",
         ),
-        (lambda file: file.unlink(), "there is no file"),
+        (lambda file: file.unlink(), "there are no results"),
     ],
 )
 def test_damage_is_one_sentence_with_file_and_field(

@@ -143,7 +143,7 @@ def blind_in(record: Any) -> Any:
         (lambda record: record.update(planned=[["vit", "level_1_basic"]]), r"planned\.0"),
         (
             lambda record: record["runs"][1]["training"].update(seed=0, run_name="copy.vit.level_1_basic.s0"),
-            r"vit on level_1_basic, seed 0, stands there twice, as x\.vit.* and as copy\.vit",
+            r"vit on level_1_basic, seed 0, is there twice, as x\.vit.* and as copy\.vit",
         ),
         (lambda record: record.update(seeds=[-1]), r"seeds\.0: "),
     ],

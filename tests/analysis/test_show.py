@@ -39,6 +39,20 @@ def test_names_failed_runs_and_what_is_missing(tmp_path: Path, capsys: pytest.Ca
     assert "- wide.vit.level_1_basic.s1: the loss became NaN." in text
 
 
+def test_a_run_at_work_is_begun(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gaps = [("fast", LEVELS[0], 0), ("fast", LEVELS[0], 1)]
+    file = write_benchmark(tmp_path, architectures=("vit", "fast"), levels=LEVELS[:1], left_out=gaps)
+    folder = tmp_path / "any_name"
+    folder.mkdir()
+    configuration = {"architecture": "fast", "level": LEVELS[0], "seed": 1}
+    starts = [{"code": {"source_sha256": "0"}}]
+    (folder / "config.json").write_text(json.dumps({"configuration": configuration, "starts": starts}))
+    (folder / "status.json").write_text('{"state": "training", "timesteps": 1000, "total_timesteps": 9000}')
+    main([str(file)])
+    assert "4 of 6 runs evaluated; 1 begun, 1 not started or not recorded yet." in capsys.readouterr().out
+    assert list(gather([file]).begun.values()) == ["training, 1,000 of 9,000 steps"]
+
+
 def test_what_a_terminal_would_act_on_is_not_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = write_benchmark(tmp_path, architectures=("vit", "fast"), levels=LEVELS[:1], failed=[("vit", LEVELS[0], 1)])
     record = json.loads(file.read_text())

@@ -91,7 +91,7 @@ def test_home_is_read_alike_in_a_path_and_in_an_address(tmp_path: Path, monkeypa
         ("s3://bucket/run/checkpoints", "s3:// is not supported"),
         ("", "names no path"),
         ("file://", "names no path"),
-        (os.fsdecode(b"caf\xe9/checkpoints"), "no UTF-8 text; rename the folder, or work inside it"),
+        (os.fsdecode(b"caf\xe9/checkpoints"), "not UTF-8 text; rename the folder, or work inside it"),
         ("train_dir/my run/checkpoints:../x", "does not exist"),
         ("train_dir/my run/checkpoints:a b", "is not a checkpoint name"),
     ],

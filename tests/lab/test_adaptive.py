@@ -154,8 +154,8 @@ def test_the_forecast_from_a_given_speed(here: Here, capsys: pytest.CaptureFixtu
     said = capsys.readouterr().out.splitlines()
     # 5 s to start, 899 s of training, and 16 episodes of 12 agents and 1,000 steps at twice the rate, 96 s.
     assert "2 runs to do, 1 at a time" in said
-    assert "time: 33 min from start to end, 33 min of all jobs together" in said
-    assert "cost: 2.00 at 3.6 per slot and hour" in said
+    assert "time: 33 min from start to end, 33 min for all jobs added up" in said
+    assert "cost: 2.00 at 3.6 per job and hour" in said
     assert not [line for line in said if "uv run" in line]
 
 
@@ -169,7 +169,7 @@ def test_the_forecast_from_measured_speeds(here: Here, capsys: pytest.CaptureFix
     said = capsys.readouterr().out
     (minutes,) = re.findall(r"time: about ([\d.]+) min from start to end", said)
     assert float(minutes) > 1.6  # the measured run alone takes 100 s
-    assert "so roughly: agalite\n" in said
+    assert "so many threads: agalite\n" in said
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import LEVELS
-from experiments.recipes.benchmark_architectures.run_benchmark import main
+from experiments.recipes.benchmark_architectures.run_benchmark import _parser, local_study, main
 from metta.analysis.gather import gather
 from metta.analysis.report import main as report
 from metta.analysis.results import read_results
@@ -21,6 +21,7 @@ from metta.analysis.show import main as show
 from metta.cli.main import resolve
 from metta.lab import benchmark as lab_benchmark
 from metta.lab.executors.contract import Command
+from metta.lab.forecast import seconds_left
 from metta.lab.merge import main as merge
 from tests.lab.stand_ins import Bench, Here, environment_result
 
@@ -266,7 +267,7 @@ def test_a_results_file_with_a_run_twice_is_refused(here: Here, capsys: pytest.C
     record["runs"].append(twin)
     RESULTS.write_text(json.dumps(record))
     assert show([str(OUTPUT)]) == 2
-    assert "stands there twice, as benchmark.vit.level_1_basic.s0 and as other.vit" in capsys.readouterr().err
+    assert "is there twice, as benchmark.vit.level_1_basic.s0 and as other.vit" in capsys.readouterr().err
 
 
 def test_a_run_that_an_interrupted_call_planned_stays_planned(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -470,8 +471,8 @@ def test_a_forecast_counts_what_was_never_measured(here: Here, capsys: pytest.Ca
     assert f"{3 * len(ARCHITECTURES) * len(LEVELS)} runs to do, 1 at a time" in said
     assert re.search(r"time: about [\d.,]+ h from start to end", said)
     assert re.search(r"disk: about [1-9][\d.]* GB", said)
-    assert re.search(r"cost: about [\d.]+ at 2 per slot and hour", said)
-    assert f"scaled to it, so roughly: {', '.join(ARCHITECTURES)}\n" in said
+    assert re.search(r"cost: about [\d.]+ at 2 per job and hour", said)
+    assert f"with so many threads: {', '.join(ARCHITECTURES)}\n" in said
     assert list(Path().iterdir()) == []
 
 
@@ -480,5 +481,18 @@ def test_quick_is_two_architectures_on_level_1_with_three_seeds(here: Here, caps
     lines = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("#")]
     assert len(lines) == 6
     assert all("level_1_basic" in line for line in lines)
-    for architecture in ("trxl", "transformer"):
-        assert sum(f"arch_type={architecture} " in line for line in lines) == 3
+    for architecture, own in (("transformer", lines[:3]), ("trxl", lines[3:])):  # the longest runs begin
+        assert all(f"arch_type={architecture} " in line for line in own)
+
+
+def test_the_time_left_counts_what_is_left_of_every_run(here: Here) -> None:
+    main(SMALL)
+    study = local_study(_parser(quick=False).parse_intermixed_args(SMALL), "")
+    assert seconds_left(study.runs, slots=1) == 0
+    for seed in (0, 1):
+        file = OUTPUT / f"benchmark.vit.level_1_basic.s{seed}" / "status.json"
+        changes = {"state": "training", "trained": False, "timesteps": 100, "training_seconds": 10.0}
+        file.write_text(json.dumps({**json.loads(file.read_text()), **changes}))
+    one_after_another, side_by_side = (seconds_left(study.runs, slots) for slots in (1, 2))
+    assert 40 <= one_after_another <= 52  # twice 200 steps at 10 per second, and 5 s to start
+    assert side_by_side == pytest.approx(one_after_another / 2)

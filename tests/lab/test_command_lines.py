@@ -26,12 +26,16 @@ OF_ALL = [
     (["--levels", "level_1"], "did you mean 'level_1_basic'"),
     (["--first-seed", "-1"], "--first-seed: must be a whole number of at least 0"),
     (["trainer.learning_rat=1"], "did you mean 'trainer.learning_rate'"),
-    (["--unknown"], "unrecognized arguments"),
+    (["--unknown"], "there is no flag --unknown; settings of a run are given as key=value"),
+    (["--level", "level_1_basic"], "did you mean --levels?"),
+    (["trainer.total_timesteps=5"], "trainer.total_timesteps is set by"),
 ]
 OF_ONE = [
     (BENCHMARK, ["--max-timesteps", "-5"], "--max-timesteps: must be a whole number of at least 1"),
     (BENCHMARK, ["--max-timesteps", "many"], "--max-timesteps: must be a whole number of at least 1"),
     (BENCHMARK, ["--max-timesteps", "2000000000000000"], "less than or equal to 1000000000000000"),
+    (BENCHMARK, ["--steps", "5"], "there is no flag --steps; did you mean --max-timesteps?"),
+    (LOCAL, ["--steps", "5"], "there is no flag --steps; did you mean --timesteps?"),
     (BENCHMARK, ["--seeds", "0"], "--seeds: must be a whole number of at least 1"),
     (BENCHMARK, ["--parallel", "0"], "--parallel: must be a whole number of at least 1"),
     (BENCHMARK, ["--first-seed", str(2**63 - 2)], f"seed: input should be less than {2**63}"),

@@ -129,7 +129,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert main(["D", "--into", "C"]) == 2
     assert "C and D both hold vit" in capsys.readouterr().err
     assert main(["E", "--into", "C"]) == 2
-    assert "there is no file E/benchmark_results.json" in capsys.readouterr().err
+    assert "there are no results of a benchmark: E/benchmark_results.json does not exist" in capsys.readouterr().err
     assert main(["A"]) == 2
     assert Path("C/benchmark_results.json").read_bytes() == before
 

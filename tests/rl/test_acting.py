@@ -59,3 +59,22 @@ def test_wrong_observations_are_a_sentence(run_folder: Path) -> None:
 def test_nothing_there_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="checkpoint"):
         metta.load_policy(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["random", "blind", "reflex", "scripted"])
+def test_a_reference_player_acts_as_in_an_evaluation(name: str) -> None:
+    streams = metta.make_env("level_1_basic", num_worlds=2)
+    observations, _ = streams.reset(seed=3)
+    player, again = (metta.load_policy(name, seed=1, streams=streams) for _ in range(2))
+    for _ in range(STEPS):
+        actions = player.act(observations)
+        assert actions.tolist() == again.act(observations).tolist()
+        observations, *_ = streams.step(actions)
+    assert actions.shape == (24,)
+
+
+def test_a_reference_player_needs_its_worlds() -> None:
+    with pytest.raises(InputError, match=r"load_policy\('scripted', streams=streams\)"):
+        metta.load_policy("scripted")
+    with pytest.raises(InputError, match="Did you mean the reference player 'scripted'"):
+        metta.load_policy("scriptd")

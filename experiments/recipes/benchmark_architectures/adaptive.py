@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         "--until-decided",
         type=at_least(1),
         metavar="N",
-        help="then further seeds, in stages, for neighbours in a level's ranking that are not told apart, up to N per "
+        help="further seeds, in stages, for neighbours in a level's ranking that cannot be told apart, up to N per "
         "architecture and level",
     )
     add(

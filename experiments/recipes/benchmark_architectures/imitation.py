@@ -25,7 +25,7 @@ from metta.rl.config import RunConfig
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="imitation.py",
-        description="Train architectures to imitate the reflex player and compare what they got of it; repeating the "
+        description="Train architectures to imitate the reflex player and compare how well they do; repeating the "
         "command continues it.",
         epilog="key=value words are settings for every run, as in tools/run.py: trainer.learning_rate=0.001",
     )

@@ -166,6 +166,8 @@ def planned_runs(
     """
     if any(word.startswith("evaluate=") for word in settings):
         raise InputError("evaluate cannot be set: these commands evaluate every run.")
+    if sum(word.startswith("trainer.total_timesteps=") for word in settings) > 1:
+        raise InputError("trainer.total_timesteps is set by a flag for all runs alike (--help names it).")
     jobs: dict[tuple[str, str], TrainJob] = {}
     known = KnownRuns(output, elsewhere=bucket is None)
     runs = []

@@ -105,7 +105,8 @@ def probes(files: Sequence[Path], benchmark: Gathered) -> list[Block]:
             y = Axis(KEPT.title, domain=(0.0, max(1.0, *(point["y"] for point in points))))
             who = _colours(benchmark, [point["who"] for point in points])
             caption = (
-                f"{KEPT.meaning} On the left the memory is emptied every step; who stays at 1 there does not use it."
+                f"{KEPT.meaning} On the left the memory is emptied every step; an architecture that stays at 1 there "
+                "does not use its memory."
             )
             blocks.append(
                 Figure(f"memory_{file_part(place[0])}_{file_part(place[1])}", title, lines(who, points, x, y), caption)

@@ -13,9 +13,9 @@ CHOICE = "episodes_"
 """Prefix of the curriculum metric that counts the training episodes with a value of an axis."""
 WORDS = (
     "Columns named by an axis and a value are shares of the training episodes that had this value, mean over seeds; "
-    "the values of one axis add up to 1. Far from even over many seeds: the curriculum saw progress, in either "
-    "direction, on the tasks with the darker value. One run is uneven by chance: few tasks are active at "
-    "a time."
+    "the values of one axis add up to 1. If they are far from even over many seeds, the curriculum saw progress, in "
+    "either direction, on the tasks with the darker value. A single run is uneven by chance, because few tasks are "
+    "active at a time."
 )
 
 

@@ -19,7 +19,8 @@ def section(benchmark: Gathered) -> Section | None:
             for run in benchmark.failed
         ]
         blocks.append(Table("failed", "Failed runs", ["run", "stage", "what went wrong", "command"], failed))
-    states = [(key, "not started or not recorded yet") for key in benchmark.missing]
+    states = [*benchmark.begun.items()]
+    states += [(key, "not started or not recorded yet") for key in benchmark.missing]
     states += [(run.key, "not evaluated") for run in benchmark.waiting]
     states += [(run.key, f"{run.record.training.trained_words}; not compared") for run in benchmark.partly_trained]
     if states:

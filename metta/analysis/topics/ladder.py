@@ -20,8 +20,8 @@ STEPS = (
         "level_3",
         "Sensitivity to reward shaping: level 1 to level 3",
         "Level 3 pays a fifth to a third of level 1's reward for the intermediate items, on a larger map with empty "
-        "converters. Far to the left: lives on shaped reward. Near zero: learns without it, or had nothing to lose on "
-        "level 1.",
+        "converters. Far to the left: depends on shaped reward. Near zero: learns without it, or had nothing to "
+        "lose on level 1.",
     ),
     (
         "exploration",
@@ -29,7 +29,7 @@ STEPS = (
         "level_4",
         "Exploration gap: level 3 to level 4",
         "Level 4 has the same map and rules as level 3 but almost no reward on the way to a heart (and 24 agents "
-        "instead of 20). What is lost here is lost to exploration: hearts have to be found by trying.",
+        "instead of 20). What is lost here is lost for want of exploration: hearts have to be found by trying.",
     ),
 )
 """Name, easier level, harder level, title, what to read."""

@@ -154,9 +154,9 @@ def _reached(curves: Sequence[Curve], threshold: float) -> tuple[int, float | No
 EFFICIENCY = (
     "Mean over training is the area under the learning curve of hearts divided by its length. The thresholds are "
     "shares of the way from the level's first evaluation in training, mean over all runs, to the end of the best "
-    "architecture; dashes in their places mean that even the best ended no higher. Steps are means over the "
+    "architecture; a dash means that even the best ended no higher. Steps are means over the "
     "seeds that got there, so read them together with how many did. An architecture that learned before the first "
-    "evaluation seems to get there with it."
+    "evaluation appears to get there at that evaluation."
 )
 
 

@@ -26,8 +26,8 @@ def figures(benchmark: Gathered, level: str) -> list[Figure]:
         level,
         HEARTS_CURVE,
         "Learning curves",
-        f"{CURVES[HEARTS_CURVE].meaning} Dashed: the reference players. Who is not above blind has not learned to "
-        "look; memory counts only above reflex.",
+        f"{CURVES[HEARTS_CURVE].meaning} Dashed: the reference players. An architecture that is not above blind has "
+        "not learned to look; only one above reflex can owe that to memory.",
         players,
     )
     found = [curves] if curves else []

@@ -65,7 +65,7 @@ def headline(benchmark: Gathered, found: Findings) -> str:
     pairs = [verdict for verdict in found.verdicts if verdict.better is not None]
     if not pairs:
         if not found.smallest:
-            return text + "One seed of each says nothing about chance."
+            return text + "One seed of each cannot rule out chance."
         return text + "No two of them can be told apart."
     if len(found.verdicts) == 1:
         return f"{text}{pairs[0].words}."
@@ -82,7 +82,7 @@ def _names(names: list[str], of: int) -> str:
 
 def status(benchmark: Gathered) -> str:
     """What was planned and how much of it is there."""
-    planned = len(benchmark.runs) + len(benchmark.missing)
+    planned = len(benchmark.runs) + len(benchmark.begun) + len(benchmark.missing)
     steps = next(iter(benchmark.sources.values())).max_timesteps
     text = (
         f"{counted(len(benchmark.architectures), 'architecture')}, {counted(len(benchmark.levels), 'level')}, "
@@ -93,6 +93,7 @@ def status(benchmark: Gathered) -> str:
         f"{len(group)} {word}"
         for group, word in (
             (benchmark.failed, "failed"),
+            (benchmark.begun, "begun"),
             (benchmark.missing, "not started or not recorded yet"),
             (benchmark.waiting, "without an evaluation"),
             (benchmark.partly_trained, "trained only in part and not compared"),
@@ -197,7 +198,7 @@ def verdict_sentences(benchmark: Gathered, found: Findings) -> list[str]:
     sentences = [headline(benchmark, found)]
     if found.compared:
         if len(found.compared) > 1:
-            sentences += _verdict_sentences(found)
+            sentences += [sentence for sentence in _verdict_sentences(found) if not sentences[0].endswith(sentence)]
         sentences += extreme_sentences(found)
         sentences += _power_sentences(benchmark, found)
     if benchmark.untuned:
@@ -213,11 +214,6 @@ def verdict_sentences(benchmark: Gathered, found: Findings) -> list[str]:
         sentences.append(
             f"Not in the overall comparison, because some architecture has no result there: {listed(dropped)}."
         )
-    if benchmark.failed or benchmark.missing:
-        sentences.append(
-            f"{counted(len(benchmark.failed), 'run')} failed and {len(benchmark.missing)} missing; see the section on "
-            "failed and missing runs."
-        )
     names = [
         f"{run.key.architecture} on {run.key.level}, seed {run.key.seed} ({run.record.training.trained_words})"
         for run in benchmark.partly_trained
@@ -230,7 +226,7 @@ def verdict_sentences(benchmark: Gathered, found: Findings) -> list[str]:
 def _verdict_sentences(found: Findings) -> list[str]:
     """Who is told apart from the leader and overall."""
     if not found.verdicts:
-        return ["Nobody is ranked: on every level everybody is at the floor or at the ceiling."]
+        return ["No architecture is ranked: on every level all are at the floor or at the ceiling."]
     best = found.compared[0]
     better, worse = found.better_than(best), found.worse_than(best)
     sentences = [f"{best} is better than {listed(better)}."] if better else []
@@ -256,15 +252,15 @@ def _verdict_sentences(found: Findings) -> list[str]:
 def extreme_sentences(found: Findings) -> list[str]:
     """Which levels rank nobody, and why; none where there is no such level."""
     words = {
-        FLOOR: "nobody is clearly above the blind player",
-        CEILING: "everybody is as good as the scripted player",
+        FLOOR: "none is clearly above the blind player",
+        CEILING: "all are as good as the scripted player",
     }
-    return [f"{level} ranks nobody: {words[extreme]} there." for level, extreme in found.extremes.items()]
+    return [f"{level} ranks no architecture: {words[extreme]} there." for level, extreme in found.extremes.items()]
 
 
 def _power_sentences(benchmark: Gathered, found: Findings) -> list[str]:
     if all(len(benchmark.of(name, level)) < 2 for name in found.compared for level in found.compared_levels):
-        return ["With one seed nothing can be said about chance; two are the least, three or more are better."]
+        return ["With one seed, chance cannot be ruled out; two are the least, three or more are better."]
     if not found.verdicts:
         return []
     if found.fewest < 2:
@@ -275,13 +271,14 @@ def _power_sentences(benchmark: Gathered, found: Findings) -> list[str]:
     if not found.smallest:
         return []
     digits = found.measure.digits
+    unit = "score (0: random player, 1: scripted player)" if found.measure == SCORE else found.measure.name
     text = (
         f"With {found.fewest} seeds, the fewest that an architecture has on a level, a true difference of "
-        f"{text_of(found.smallest[found.fewest], digits)} would have been shown {POWER:.0%} of the time; smaller ones "
-        "may exist unseen."
+        f"{text_of(found.smallest[found.fewest], digits)} in {unit} would be detected {POWER:.0%} of the time; smaller "
+        "ones may exist and go unnoticed."
     )
     more = [f"{text_of(value, digits)} with {n}" for n, value in found.smallest.items() if n > found.fewest]
-    return [f"{text} More seeds would show {listed(more)}." if more else text]
+    return [f"{text} More seeds would detect {listed(more)}." if more else text]
 
 
 def best_first(benchmark: Gathered, found: Findings) -> list[str]:
