@@ -97,7 +97,7 @@ def curriculum() -> Iterator[str]:
 
 def quick() -> Iterator[str]:
     """Whether the pair of `run_benchmark.py --quick` separates."""
-    yield from _grid(("trxl", "transformer"), (1,), {"quick": {"total_timesteps": QUICK.max_timesteps}})
+    yield from _grid(("trxl", "transformer"), (1,), {"quick": {"total_timesteps": QUICK["timesteps"]}})
 
 
 def _grid(architectures: Sequence[str], levels: Sequence[int], variants: Mapping[str, Settings]) -> Iterator[str]:

@@ -205,16 +205,9 @@ def combine(sources: dict[Path, BenchmarkResults], memory: FileMemory | None = N
     memory = memory or FileMemory()
     runs: dict[Key, Run] = {}
     alike = Alike()
-    budgets: dict[int, Path] = {}
     references: dict[str, dict[str, dict[str, EnvironmentResult]]] = {}
     for source, results in sources.items():
-        other = next((path for budget, path in budgets.items() if budget != results.max_timesteps), None)
-        if other is not None:
-            raise InputError(
-                f"{source}: 'max_timesteps' is {results.max_timesteps}, but in {other} it is "
-                f"{sources[other].max_timesteps}; runs of different length are not compared."
-            )
-        budgets[results.max_timesteps] = source
+        alike.check_all(results, source)
         for level, players in results.references.items():
             for player, found in players.items():
                 references.setdefault(level, {}).setdefault(player, {}).update(found)
@@ -226,7 +219,6 @@ def combine(sources: dict[Path, BenchmarkResults], memory: FileMemory | None = N
                     f"which is in {runs[run.key].source} as well; give each run once."
                 )
             runs[run.key] = run
-        alike.check_all(results, source)
     keys = list(dict.fromkeys(key for results in sources.values() for key in results.planned_runs))
     unrecorded = set(keys) - set(runs)
     homes = dict.fromkeys(source.parent for source in sources) if unrecorded else ()

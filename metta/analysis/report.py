@@ -5,7 +5,6 @@ folder of the same name with every table as CSV, with `--figures` every figure a
 """
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from metta.analysis.command import results_parser
@@ -19,7 +18,7 @@ from metta.analysis.results import REPORT_NAME, BenchmarkResults
 from metta.analysis.scoreboard import ladder_figure
 from metta.analysis.topics import all_sections, cost, learning, levels, result
 from metta.base.addresses import local_path
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
 from metta.base.files import make_folder, write_atomically
 
@@ -72,16 +71,13 @@ def _write(made: Report, benchmark: Gathered, output: Path) -> Path:
     return folder
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
-    return report_errors(lambda: _report(arguments))
-
-
-def _report(arguments: Sequence[str] | None) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Run the command."""
     parser = results_parser(prog="python -m metta.analysis.report", description="Write the report of a benchmark.")
     parser.add_argument("--output", type=local_path, metavar="FILE", help="the page (default: report.html there)")
     parser.add_argument("--figures", action="store_true", help="write every figure as SVG and PNG, too")
-    given = parser.parse_args(arguments)
+    given = parser.parse_args(words)
     benchmark = gather(given.results)
     output = given.output or next(iter(benchmark.sources)).parent / REPORT_NAME
     if not output.suffix or output.is_dir():

@@ -238,41 +238,55 @@ def environment_result(evaluated: dict[str, Any], rules: str) -> EnvironmentResu
 
 
 class Alike:
-    """Refuses what does not compare: results of other episodes or under other rules than the first ones of the same
-    level and environment, and runs trained with other settings than the first one of the same architecture and level.
+    """Refuses what does not compare with what was there before: runs of another length, results of other episodes or
+    under other rules on the same level and environment, runs trained with other settings than those of the same
+    architecture and level, and another result of the same reference player.
     """
 
     def __init__(self) -> None:
-        self._first: dict[tuple[str, str, str], tuple[object, str]] = {}
+        self._first: dict[tuple[str, ...], tuple[object, object]] = {}
 
-    def check(self, level: str, environment: str, result: EnvironmentResult, source: object, field: str) -> None:
-        """Raises `InputError`, which names what differs, `field` of `source`, and where the first one stands."""
-        for what, kind in (("worlds_hash", "on different evaluation maps"), ("rules", "under different rules")):
-            mark = getattr(result, what)
-            first, known = self._first.setdefault((level, environment, what), (source, mark))
-            if known != mark:
+    def _other(self, what: tuple[str, ...], value: object, source: object) -> tuple[object, object] | None:
+        """Where the first value stands, and which it is, if it is another one."""
+        first, known = self._first.setdefault(what, (source, value))
+        return None if known == value else (first, known)
+
+    def check(self, level: str, environment: str, marks: Mapping[str, str], source: object, field: str) -> None:
+        """Raises `InputError`, which names what differs, `field` of `source`, and where the first one stands.
+
+        `marks` are those of a result that say what compares with it: `worlds_hash`, `rules`, or both.
+        """
+        for what, mark in marks.items():
+            if other := self._other((level, environment, what), mark, source):
+                kind = "under different rules" if what == "rules" else "on different evaluation maps"
                 raise InputError(
-                    f"{source}: '{field}.{what}' is {mark}, but others on {level} {environment} (first in {first}) "
-                    f"have {known}; results {kind} are not compared, evaluate them alike."
+                    f"{source}: '{field}.{what}' is {mark}, but others on {level} {environment} (first in {other[0]}) "
+                    f"have {other[1]}; results {kind} are not compared, evaluate them alike."
                 )
 
-    def check_training(self, training: TrainingRecord, source: object) -> None:
+    def check_training(self, key: Key, name: str, settings: str, source: object) -> None:
         """Raises `InputError` if the run is no seed of its architecture: it was trained with other settings."""
-        what = (training.architecture, training.level, "settings")
-        first, known = self._first.setdefault(what, (source, training.settings))
-        if known != training.settings:
+        if other := self._other((key.architecture, key.level, "settings"), settings, source):
             raise InputError(
-                f"{source}: {training.run_name} was trained with other settings than other runs of "
-                f"{training.architecture} on {training.level} (first in {first}); they are not seeds of one thing, "
-                "keep them in separate folders."
+                f"{source}: {name} was trained with other settings than other runs of {key.architecture} on "
+                f"{key.level} (first in {other[0]}); they are not seeds of one thing, keep them in separate folders."
             )
 
     def check_all(self, results: "BenchmarkResults", source: object) -> None:
-        """`check` every result, also those of the reference players, and `check_training` every run."""
+        """Every run and every result, also those of the reference players."""
+        if other := self._other(("max_timesteps",), results.max_timesteps, source):
+            raise InputError(
+                f"{source}: 'max_timesteps' is {results.max_timesteps}, but in {other[0]} it is {other[1]}; runs of "
+                "different length are not compared."
+            )
         for field, level, environment, result in _all_results(results):
-            self.check(level, environment, result, source, field)
+            marks = {"worlds_hash": result.worlds_hash, "rules": result.rules}
+            self.check(level, environment, marks, source, field)
+            if field.startswith("references.") and (other := self._other((field,), result.hearts_of_episodes, source)):
+                raise InputError(f"{source}: '{field}' is another result of this player than that in {other[0]}.")
         for record in results.runs:
-            self.check_training(record.training, source)
+            training = record.training
+            self.check_training(training.key, training.run_name, training.settings, source)
 
 
 def _all_results(results: "BenchmarkResults") -> Iterator[tuple[str, str, str, EnvironmentResult]]:

@@ -19,7 +19,7 @@ from metta.analysis.topics.result import (
     title,
     verdict_sentences,
 )
-from metta.base.endings import report_errors
+from metta.base.endings import command
 
 
 def overview(benchmark: Gathered, found: Findings, width: int | None = None) -> str:
@@ -63,16 +63,13 @@ def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status."""
-    return report_errors(lambda: _show(arguments))
-
-
-def _show(arguments: Sequence[str] | None) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Run the command."""
     parser = results_parser(
         prog="python -m metta.analysis.show", description="Show a benchmark's results in the terminal."
     )
-    given = parser.parse_args(arguments)
+    given = parser.parse_args(words)
     benchmark = gather(given.results)
     print(overview(benchmark, find(benchmark), terminal_width()))
     return 0

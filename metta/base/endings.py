@@ -3,7 +3,9 @@
 import contextlib
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Protocol
 
 from metta.base.errors import InputError, InUseError, RunError
 
@@ -40,6 +42,22 @@ def report_errors(command: Callable[[], int | None]) -> int:
         # The reader of our output (e.g. `head`) has closed it; say nothing more, also not at exit.
         sys.stdout = None
         return STOPPED
+
+
+class Main(Protocol):
+    """A command line; without words this process's. Returns the exit status."""
+
+    def __call__(self, words: Sequence[str] | None = None) -> int: ...
+
+
+def command(run: Callable[[list[str]], int | None]) -> Main:
+    """Makes a `main` of what does a command line: with `report_errors`."""
+
+    @wraps(run)
+    def main(words: Sequence[str] | None = None) -> int:
+        return report_errors(lambda: run(list(sys.argv[1:] if words is None else words)))
+
+    return main
 
 
 def _tell(sentence: str) -> None:

@@ -2,18 +2,35 @@
 
 import argparse
 import re
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import NoReturn
 
 from metta.base.errors import InputError
 
 
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Says defaults, where there are any and the help does not say its own."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if isinstance(action.default, bool | list | None) or "(default: " in (action.help or ""):
+            return action.help
+        return super()._get_help_string(action)
+
+
+class _LinesFormatter(_Formatter, argparse.RawDescriptionHelpFormatter):
+    """Keeps the lines of a description, too."""
+
+
 class Parser(argparse.ArgumentParser):
-    """Reports a wrong flag as one sentence; takes flags in full only; keeps the lines of a long description."""
+    """Reports a wrong flag as one sentence; takes flags in full only; help says defaults."""
 
     def __init__(self, prog: str, description: str, epilog: str | None = None) -> None:
-        lines = argparse.RawDescriptionHelpFormatter if "\n" in description else argparse.HelpFormatter
-        super().__init__(prog=prog, description=description, epilog=epilog, allow_abbrev=False, formatter_class=lines)
+        formatter = _LinesFormatter if "\n" in description else _Formatter
+        super().__init__(
+            prog=prog, description=description, epilog=epilog, allow_abbrev=False, formatter_class=formatter
+        )
 
     def error(self, message: str) -> NoReturn:
         """Raise `InputError`; a flag that does not exist gets the one that was probably meant."""
@@ -37,8 +54,40 @@ class Parser(argparse.ArgumentParser):
         return "; settings of a run are given as key=value, without dashes" if settings else ""
 
 
-def natural(text: str) -> int:
-    """A whole number of at least 0, as a flag's `type`."""
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0 (given: {text!r})")
-    return int(text)
+def at_least(least: float, kind: type[int] | type[float] = int) -> Callable[[str], float]:
+    """A number, whole unless `kind` is float, of at least so much, as a flag's `type`."""
+
+    def read(text: str) -> float:
+        with suppress(ValueError, OverflowError):
+            if (value := kind(text)) >= least:
+                return value
+        whole = "whole " if kind is int else ""
+        raise argparse.ArgumentTypeError(f"must be a {whole}number of at least {least:g} (given: {text!r})")
+
+    return read
+
+
+def one_of(known: Iterable[str]) -> Callable[[str], str]:
+    """One of these names, as a flag's `type`."""
+    known = list(known)
+
+    def read(text: str) -> str:
+        if text not in known:
+            near = get_close_matches(text, known, n=1, cutoff=0.0)[0]
+            raise argparse.ArgumentTypeError(f"unknown name {text!r}; did you mean {near!r}? Known: {', '.join(known)}")
+        return text
+
+    return read
+
+
+def some_of(known: Iterable[str]) -> Callable[[str], list[str]]:
+    """Some of these names, separated by commas, each once, as a flag's `type`; an empty text means all."""
+    known = list(known)
+
+    def read(text: str) -> list[str]:
+        found = [one_of(known)(part.strip()) for part in text.split(",") if part.strip()] if text else known
+        if not found:
+            raise argparse.ArgumentTypeError(f"names nothing; known: {', '.join(known)}")
+        return list(dict.fromkeys(found))
+
+    return read

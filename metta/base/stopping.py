@@ -45,6 +45,10 @@ class Ending:
         """How the work ended is written down: from here on, a second Ctrl-C interrupts what is left to do."""
         self.waits, self._raised = True, False
 
+    def ask(self) -> None:
+        """Ask whoever looks by `check`, from any thread."""
+        self._asked = True
+
     def _ask(self, number: int, _frame: FrameType | None) -> None:
         again = self._asked and number == signal.SIGINT
         self._asked = True

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from metta.analysis.summary import aligned_table
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
-from metta.base.flags import Parser, natural
+from metta.base.flags import Parser, at_least
 from metta.cli.main import resolve
 from metta.lab.training import TrainJob
 from metta.rl.config import RunConfig
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Check and print; returns the exit status."""
     parser = Parser(prog="python -m metta.cli.audit", description=str(__doc__))
     parser.add_argument("--recipe", default=RECIPE, help="path of a train function")
-    parser.add_argument("--other-seed", type=natural, default=1, help="seed to compare with")
+    parser.add_argument("--other-seed", type=at_least(0), default=1, help="seed to compare with")
     parser.add_argument("settings", nargs="*", help="key=value settings of the run")
     given = parser.parse_args(arguments)
     config = small_run(given.recipe, given.settings)

@@ -2,21 +2,19 @@
 
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from metta.base.endings import STOPPED
 from metta.base.provenance import cores, now
+from metta.base.stopping import Ending
 from metta.lab.archive import read_archive, run_record, write_archive
 from metta.lab.executors.contract import Command, Ended
 from metta.lab.executors.local import LocalExecutor
 from metta.lab.planned import PlannedRun
-from metta.lab.run import Run
-from metta.lab.run_folder import Heartbeat
 
 SECONDS_BETWEEN_LOOKS = 0.2
 SECONDS_BETWEEN_ARCHIVES = 20.0
@@ -29,10 +27,6 @@ Place = Literal["gpu", "cpu"]
 State = Literal["waiting", "training", "trained", "evaluating", "finished", "failed", "stopped", "not started"]
 
 
-class _TimeIsUp(Exception):
-    """Ends the training of a run at the end of the time; its last checkpoint stays."""
-
-
 @dataclass
 class BatchRun:
     """One line of the plan, and where its run stands."""
@@ -41,11 +35,11 @@ class BatchRun:
     place: Place
     state: State = "waiting"
     error: str | None = None
-    seconds: float = 0.0
-    """In training, in this batch."""
-    done_before: int = 0
-    """Agent-steps of earlier batches."""
     started: float = field(default=0.0, repr=False)
+    steps: int = field(default=0, repr=False)
+    """Agent-steps that were left when it was started."""
+    ending: Ending = field(default_factory=Ending, repr=False)
+    """Asks its training to stop, where that is a thread of this process."""
 
     @property
     def name(self) -> str:
@@ -58,9 +52,10 @@ class BatchRun:
         return self.place, self.planned.spec.architecture
 
     @property
-    def timesteps_here(self) -> int:
-        """Agent-steps to train for in this batch."""
-        return max(1, self.planned.job.config.trainer.total_timesteps - self.done_before)
+    def steps_left(self) -> int:
+        """Agent-steps still to train for."""
+        status = self.planned.folder.status()
+        return max(1, self.planned.job.config.trainer.total_timesteps - (status.timesteps if status else 0))
 
 
 class Batch:
@@ -93,156 +88,114 @@ class Batch:
         self._at_once, self._cpu_jobs = at_once, cpu_jobs
         self._evaluators = max(1, cores() - cpu_jobs - 1)
         self._executor = LocalExecutor(cpu_jobs + self._evaluators)
-        self._known_rates = dict(rates or {})
-        self._evaluation_seconds: dict[str, float] = {}
+        self._paces = {kind: 1 / rate for kind, rate in (rates or {}).items()}
+        """Seconds per agent-step, with all that a run needs besides training."""
         self._lock = threading.Lock()
         self._changed = True
-        self._stop = threading.Event()
+        self._stopping = False
         self._before = read_archive(archive) if archive.exists() else {}
 
     def execute(self) -> None:
         """Do what can be done until the deadline. KeyboardInterrupt stops it early; the archive is written anyway."""
-        self._skip_finished()
+        for run in self.runs:
+            if self._before.get(run.name, {}).get("state") == "finished" or run.planned.folder.is_finished():
+                run.state = "finished"
+                self._say(f"{run.name}: finished before")
         workers = [threading.Thread(target=self._train_here, name=f"training {i}") for i in range(self._at_once)]
-        for worker in workers:
-            worker.start()
-        written = -SECONDS_BETWEEN_ARCHIVES
+        written, busy = -SECONDS_BETWEEN_ARCHIVES, True
         try:
-            while self._clock() < self._deadline:
-                self._poll()
+            for worker in workers:
+                worker.start()
+            while busy and self._clock() < self._deadline:
+                by_name = {run.name: run for run in self.runs}
+                for ended in self._executor.poll():
+                    self._job_ended(by_name[ended.command.name], ended)
                 self._start_processes()
                 if self._changed or self._clock() - written > SECONDS_BETWEEN_ARCHIVES:
                     written = self._clock()
                     self._write()
-                if not self._is_busy(workers):
-                    break
+                busy = any(run.state in ("training", "trained", "evaluating") for run in self.runs)
+                busy = busy or any(worker.is_alive() for worker in workers)
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         finally:
-            self._stop.set()
+            self._stopping = True
+            for run in self.runs:
+                run.ending.ask()
             self._executor.close()
             for worker in workers:
-                worker.join()
-            self._mark_unfinished()
+                if worker.ident is not None:
+                    worker.join()
+            for run in self.runs:
+                if run.state not in ("finished", "failed"):
+                    run.state = "not started" if run.state == "waiting" else "stopped"
             self._write()
-            self._say_unfinished()
+            unfinished = [f"{run.name} ({run.state})" for run in self.runs if run.state != "finished"]
+            if unfinished:
+                more = f", and {len(unfinished) - NAMED} more" if len(unfinished) > NAMED else ""
+                named = ", ".join(unfinished[:NAMED]) + more
+                self._say(f"not finished: {len(unfinished)} of {len(self.runs)}: {named}")
 
     def records(self) -> dict[str, dict[str, Any]]:
         """The record of every run of the plan, also of those not started, and of the others in the archive, by name."""
         own = {run.name: self._record(run) for run in self.runs}
         return {**own, **{name: record for name, record in self._before.items() if name not in own}}
 
-    def _skip_finished(self) -> None:
-        for run in self.runs:
-            if self._before.get(run.name, {}).get("state") == "finished" or run.planned.folder.is_finished():
-                run.state = "finished"
-                self._say(f"{run.name}: finished before")
-
-    def _is_busy(self, workers: Sequence[threading.Thread]) -> bool:
-        busy = any(run.state in ("training", "trained", "evaluating") for run in self.runs)
-        return busy or any(worker.is_alive() for worker in workers) or self._next("cpu") is not None
-
     def _next(self, place: Place) -> BatchRun | None:
-        """The first waiting run of a place that is expected to end in time."""
-        left = self._deadline - self._clock()
-        waiting = (run for run in self.runs if run.state == "waiting" and run.place == place)
-        return next((run for run in waiting if self._expected_seconds(run) < left), None)
+        """The first waiting run of a place that is expected to end in time, by those that have ended.
 
-    def _expected_seconds(self, run: BatchRun) -> float:
-        """Of training and evaluating; by the slowest run of its place where its own kind is unknown, 0 without any."""
-        trained = [run for run in self.runs if run.seconds > 0 and run.state in ("trained", "evaluating", "finished")]
-        rates = {**self._known_rates, **{run.kind: run.timesteps_here / run.seconds for run in trained}}
-        of_place = [rate for (place, _), rate in rates.items() if place == run.place]
-        rate = rates.get(run.kind, min(of_place, default=float("inf")))
-        evaluation = self._evaluation_seconds.get(
-            run.planned.spec.architecture, max(self._evaluation_seconds.values(), default=0.0)
-        )
-        return run.timesteps_here / rate + (evaluation if run.place == "gpu" else 0.0)
+        One whose own kind is unknown is taken to be as slow as the slowest of its place.
+        """
+        left = self._deadline - self._clock()
+        slowest = max((pace for kind, pace in self._paces.items() if kind[0] == place), default=0.0)
+        waiting = (run for run in self.runs if run.state == "waiting" and run.place == place)
+        return next((run for run in waiting if run.steps_left * self._paces.get(run.kind, slowest) < left), None)
 
     def _train_here(self) -> None:
         """What each thread of this process does: one run after the other."""
-        while not self._stop.is_set():
+        while not self._stopping:
             with self._lock:
                 run = self._next("gpu")
                 if run is None:
                     return
-                self._start(run, "training")
+                self._enter(run, "training")
             try:
                 with own_stream():
-                    train_run(run.planned, self._check_time, self._say)
-                self._end(run, "trained")
-            except _TimeIsUp:
-                self._end(run, "stopped")
+                    stopped = replace(run.planned.job, evaluate=False).execute(run.ending)
+                self._enter(run, "stopped" if stopped else "trained")
+            except BrokenPipeError:
+                self._enter(run, "stopped")
             except Exception as error:
-                self._say(f"{run.name}: failed\n{traceback.format_exc()}")
-                run.error = f"{type(error).__name__}: {error}"
-                self._end(run, "failed")
-
-    def _check_time(self) -> None:
-        if self._stop.is_set():
-            raise _TimeIsUp
-
-    def _start(self, run: BatchRun, state: State) -> None:
-        if state == "training":
-            status = run.planned.folder.status()
-            run.done_before = status.timesteps if status else 0
-        run.state, run.started = state, self._clock()
-        self._say(f"{run.name}: {state} on {run.place if state == 'training' else 'a core'}")
-        self._changed = True
-
-    def _end(self, run: BatchRun, state: State) -> None:
-        seconds = self._clock() - run.started
-        if run.state == "training":
-            run.seconds = seconds
-        else:
-            self._evaluation_seconds[run.planned.spec.architecture] = seconds
-        run.state = state
-        rate = f", {run.timesteps_here / seconds:,.0f} agent-steps/s" if state == "trained" else ""
-        self._say(f"{run.name}: {state} after {seconds:.1f} s{rate}")
-        self._changed = True
+                self._enter(run, "failed", f"{type(error).__name__}: {error}")
 
     def _start_processes(self) -> None:
-        states = [run.state for run in self.runs if run.place == "cpu"]
-        for _ in range(self._cpu_jobs - states.count("training")):
-            run = self._next("cpu")
-            if run is None:
-                break
-            self._start(run, "training")
-            self._dispatch(run, run.planned.train_words)
+        training = sum(run.state == "training" for run in self.runs if run.place == "cpu")
+        while training < self._cpu_jobs and (run := self._next("cpu")):
+            self._dispatch(run, "training", run.planned.train_words)
+            training += 1
         free = self._evaluators - sum(run.state == "evaluating" for run in self.runs)
         for run in [run for run in self.runs if run.state == "trained"][:free]:
-            self._start(run, "evaluating")
             words = [word for word in run.planned.evaluate_words if not word.startswith("system.")]
-            self._dispatch(run, (*words, *ON_ONE_CORE))
+            self._dispatch(run, "evaluating", (*words, *ON_ONE_CORE))
 
-    def _dispatch(self, run: BatchRun, words: tuple[str, ...]) -> None:
+    def _dispatch(self, run: BatchRun, state: State, words: tuple[str, ...]) -> None:
+        self._enter(run, state)
         log = run.planned.job.train_dir / "logs" / f"{run.name}.txt"
         self._executor.start(Command(run.name, words, log, threads=1))
 
-    def _poll(self) -> None:
-        by_name = {run.name: run for run in self.runs}
-        for ended in self._executor.poll():
-            self._note(by_name[ended.command.name], ended)
-
-    def _note(self, run: BatchRun, ended: Ended) -> None:
-        if ended.fault is None:
-            self._end(run, "finished")
+    def _job_ended(self, run: BatchRun, ended: Ended) -> None:
+        if ended.fault is not None:
+            self._enter(run, "stopped" if ended.status == STOPPED else "failed", ended.fault)
             return
-        run.error = ended.fault
-        self._say(f"{run.name}: {ended.fault}")
-        self._end(run, "stopped" if ended.status == STOPPED else "failed")
+        self._paces[run.kind] = (self._clock() - run.started) / run.steps
+        self._enter(run, "finished")
 
-    def _mark_unfinished(self) -> None:
-        for run in self.runs:
-            if run.state == "waiting":
-                run.state = "not started"
-            elif run.state in ("training", "trained", "evaluating"):
-                run.state = "stopped"
-
-    def _say_unfinished(self) -> None:
-        unfinished = [f"{run.name} ({run.state})" for run in self.runs if run.state != "finished"]
-        if unfinished:
-            more = f", and {len(unfinished) - NAMED} more" if len(unfinished) > NAMED else ""
-            self._say(f"not finished: {len(unfinished)} of {len(self.runs)}: {', '.join(unfinished[:NAMED])}{more}")
+    def _enter(self, run: BatchRun, state: State, error: str | None = None) -> None:
+        if state == "training":
+            run.started, run.steps = self._clock(), run.steps_left
+        run.state, run.error = state, error
+        on = f" on {run.place}" if state == "training" else f" after {self._clock() - run.started:.1f} s"
+        self._say(f"{run.name}: {state}{on}{f': {error}' if error else ''}")
+        self._changed = True
 
     def _record(self, run: BatchRun) -> dict[str, Any]:
         folder = run.planned.folder
@@ -265,26 +218,6 @@ class Batch:
     def _write(self) -> None:
         self._changed = False
         write_archive(self._archive, self.records())
-
-
-def train_run(planned: PlannedRun, check: Callable[[], None], say: Callable[[str], None]) -> None:
-    """Train a run, or continue it, in this thread; it is left to be evaluated.
-
-    Args:
-        planned: the run.
-        check: called after every update; what it raises ends the run, which saves the update first.
-        say: gets warnings.
-    """
-    run = Run(planned.job.config, planned.folder)
-    run.check_and_record_start()
-    with Heartbeat(run.folder, run.config.trainer.total_timesteps, say) as heartbeat:
-        try:
-            run.train(heartbeat, lambda progress: check())
-        except BaseException as error:
-            stopped = isinstance(error, _TimeIsUp)
-            heartbeat.update(state="stopped" if stopped else "failed", error=None if stopped else repr(error))
-            raise
-        heartbeat.update(state="trained")
 
 
 @contextmanager

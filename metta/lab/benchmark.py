@@ -10,6 +10,7 @@ from pathlib import Path
 from metta.analysis.results import (
     FILE_NAME,
     REPORT_NAME,
+    Alike,
     BenchmarkResults,
     Key,
     RunRecord,
@@ -19,8 +20,9 @@ from metta.analysis.results import (
 from metta.base.addresses import REFERENCES_FOLDER
 from metta.base.errors import InputError
 from metta.base.files import write_atomically
+from metta.base.output import say
 from metta.base.provenance import cores, now, provenance
-from metta.lab.evaluation_key import RULES, marks_by_environment
+from metta.lab.evaluation_key import marks_by_environment
 from metta.lab.identity import training_mark
 from metta.lab.records import References, benchmark_results, reference_results
 from metta.lab.report_writer import ReportWriter, Throttle
@@ -63,7 +65,7 @@ class Benchmark:
         file = study.output / FILE_NAME
         self._report = ReportWriter(file)
         self._start_time = now()
-        self._planned = [Key(run.spec.architecture, run.spec.level, run.spec.seed) for run in study.runs]
+        self._planned = [run.spec.key for run in study.runs]
         if not file.exists():
             if not study.train:
                 self._take_steps_of_runs(study)
@@ -71,16 +73,10 @@ class Benchmark:
         earlier = read_results(file)
         if not study.train:
             self.max_timesteps = earlier.max_timesteps
-        if earlier.max_timesteps != self.max_timesteps:
-            raise InputError(
-                f"{file} holds a benchmark of {earlier.max_timesteps} steps, not {self.max_timesteps}; "
-                f"give the same number of steps to continue it, or {self.other_folder}."
-            )
         self._start_time = earlier.start_time
         here = set(self._planned)
         self._kept = [record for record in earlier.runs if record.training.key not in here]
-        self._refuse_other_rules(study, file)
-        self._refuse_other_settings(study, file)
+        self._refuse_what_does_not_compare(study, earlier.model_copy(update={"runs": self._kept, "references": {}}))
         self._planned = list(dict.fromkeys([*self._planned, *earlier.planned_runs]))
         levels = {item.level for item in study.references}
         self._kept_references = {level: found for level, found in earlier.references.items() if level not in levels}
@@ -95,38 +91,23 @@ class Benchmark:
         if len(found) == 1 and isinstance(steps := found.pop(), int):
             self.max_timesteps = steps
 
-    def _refuse_other_rules(self, study: Study, file: Path) -> None:
-        """Raise `InputError` if earlier results were made under other rules than those of this call on their level."""
-        wanted: dict[str, dict[str, str]] = {}
-        for run in study.runs:
-            if run.spec.level not in wanted:
-                rules = run.job.config.model_dump(mode="json", include=set(RULES))
-                wanted[run.spec.level] = marks_by_environment(rules)
-        for record in self._kept:
-            level = record.training.level
-            for environment, result in record.evaluation.results.items():
-                if wanted.get(level, {}).get(environment, result.rules) != result.rules:
-                    raise InputError(
-                        f"{file} holds {record.training.run_name}, evaluated on {level} {environment} "
-                        "with other evaluation settings or environments than these runs; such results are not "
-                        "compared. Give the same settings, or another folder; or evaluate all of its runs alike with "
-                        "--skip-training."
-                    )
-
-    def _refuse_other_settings(self, study: Study, file: Path) -> None:
-        """Raise `InputError` if an earlier run of an architecture on a level is no seed of the same training."""
-        wanted: dict[tuple[str, str], str] = {}
-        for run in study.runs:
-            own = None if run.train else run.folder.configuration()
-            mark = training_mark(own or run.job.config.model_dump(mode="json"))
-            wanted.setdefault((run.spec.architecture, run.spec.level), mark)
-        for record in self._kept:
-            training = record.training
-            if wanted.get(training.key[:2], training.settings) != training.settings:
-                raise InputError(
-                    f"{file} holds {training.run_name}, trained with other settings than these runs; they "
-                    f"are not seeds of one thing. Give the same settings, or {self.other_folder}."
-                )
+    def _refuse_what_does_not_compare(self, study: Study, earlier: BenchmarkResults) -> None:
+        """Raise `InputError` if earlier runs are shorter or longer than those of this call, were evaluated under other
+        rules than those on their level, or are no seeds of the same training.
+        """
+        alike, here = Alike(), "this call"
+        alike.check_all(earlier.model_copy(update={"runs": [], "max_timesteps": self.max_timesteps}), here)
+        firsts = {run.spec.key[:2]: run for run in reversed(study.runs)}
+        for (_, level), run in firsts.items():
+            settings = run.job.config.model_dump(mode="json")
+            for environment, mark in marks_by_environment(settings).items():
+                alike.check(level, environment, {"rules": mark}, here, run.name)
+            trained = None if run.train else run.folder.configuration()
+            alike.check_training(run.spec.key, run.name, training_mark(trained or settings), here)
+        try:
+            alike.check_all(earlier, study.output / FILE_NAME)
+        except InputError as error:
+            raise InputError(f"{error} Give the same settings, or {self.other_folder}.") from None
 
     def write(self, study: Study, final: bool) -> None:
         """Replace results, tables and report; of very many runs only now and then before the end."""
@@ -190,20 +171,14 @@ class Benchmark:
 
         file = study.output / FILE_NAME
         results = read_results(file)
-        kinds = [BEST] if self.replays == "best" else [*KINDS]
-        benchmark = combine({file: results})
-        wanted = replays.wanted(benchmark, kinds)
+        wanted = replays.wanted(combine({file: results}), [BEST] if self.replays == "best" else KINDS)
         if not wanted:
             return
-        processes = min(study.parallel, cores(), len(wanted))
         if study.bucket is not None:
             players = {folder.resolve() for folder in replays.players(wanted)}
             study.bucket.fetch(lambda name: (study.output / name).resolve().parent in players)
-        print(f"Writing {len(wanted)} replays; --replays best or none writes fewer.", flush=True)
-        if processes > 1:
-            faults = replays.write_side_by_side(file, kinds, processes, threads=max(1, cores() // processes))
-        else:
-            faults = replays.write_missing(benchmark, print, kinds)
+        say(f"Writing {len(wanted)} replays; --replays best or none writes fewer.")
+        faults = replays.write_replays(wanted, min(study.parallel, cores(), len(wanted)), say)
         for fault in faults:
             print(f"warning: {fault}", file=sys.stderr)
         assert self._report is not None

@@ -15,30 +15,24 @@ import os
 import re
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import InputError, InUseError, RunError
 from metta.base.files import read_json, reason, write_atomically, write_json
 from metta.base.run_files import CONFIGURATION, EVALUATION, LOG, MANIFEST, METRICS, STATUS
 
-T = TypeVar("T")
-
 PACKAGES = {"s3": "`uv sync --group s3`", "gs": "`uv pip install gcsfs`", "az": "`uv pip install adlfs`"}
 """What to install for a scheme, where fsspec itself does not say."""
 NOTE = ".bucket.json"
 OWNER = ".owner.json"
 SECONDS_BETWEEN_SENDINGS = 15.0
-PAUSES = (1.0, 4.0, 16.0)
-"""Seconds between the tries of a request that fails."""
 LAST = (STATUS, EVALUATION)
 """Sent after everything else: they say that the rest is there."""
 RECORDS = (CONFIGURATION, STATUS, EVALUATION, METRICS, LOG)
@@ -109,8 +103,10 @@ class Bucket:
         for name in sorted(there, key=_order):
             if note.get(name, {}).get("there") == there[name] and (self.folder / name).exists():
                 continue
-            data = self._tried(partial(self._fs.cat_file, f"{self._root}/{name}"))
-            self._put_here(name, data)
+            with self._asking():
+                data = self._fs.cat_file(f"{self._root}/{name}")
+            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.folder / name, data)
             note[name] = {"here": self._mark_here(name), "there": there[name]}
         for name in [name for name in note if wanted(name) and name not in there]:
             (self.folder / name).unlink(missing_ok=True)
@@ -135,12 +131,12 @@ class Bucket:
                     data = (self.folder / name).read_bytes()
                 except FileNotFoundError:
                     continue  # an old checkpoint that has just been removed
-                self._tried(partial(self._put_there, name, data))
-                there = _mark(self._tried(partial(self._fs.info, f"{self._root}/{name}")))
-                note[name] = {"here": here[name], "there": there}
+                self._put_there(name, data)
+                with self._asking():
+                    note[name] = {"here": here[name], "there": _mark(self._fs.info(f"{self._root}/{name}"))}
             for name in [name for name in note if wanted(name) and name not in here]:
-                with suppress(FileNotFoundError):
-                    self._tried(partial(self._fs.rm_file, f"{self._root}/{name}"))
+                with suppress(FileNotFoundError), self._asking():
+                    self._fs.rm_file(f"{self._root}/{name}")
                 del note[name]
         finally:
             self._write_note(note)
@@ -170,15 +166,15 @@ class Bucket:
                 f"{what} is in use by process {before.get('pid')} on {before.get('host')}; wait or stop it, or remove "
                 f"{self.address}/{OWNER} if that machine is gone."
             )
-        self._tried(partial(self._put_there, OWNER, json.dumps(owner).encode()))
+        self._put_there(OWNER, json.dumps(owner).encode())
         if self._owner() != owner:
             raise InUseError(f"{what} was taken by another process at the same time; wait or stop it.")
         try:
             yield
         finally:
-            with suppress(FileNotFoundError, RunError):
+            with suppress(FileNotFoundError, RunError), self._asking():
                 if self._owner() == owner:
-                    self._tried(partial(self._fs.rm_file, f"{self._root}/{OWNER}"))
+                    self._fs.rm_file(f"{self._root}/{OWNER}")
 
     @contextmanager
     def synchronised(self, warn: Callable[[str], None]) -> Iterator[None]:
@@ -224,45 +220,31 @@ class Bucket:
 
     def _listed(self) -> dict[str, str]:
         """Names and the store's marks of everything there."""
-
-        def ask() -> dict[str, Any]:
+        found = {}
+        with suppress(FileNotFoundError), self._asking():
             self._fs.invalidate_cache()
-            try:
-                return dict(self._fs.find(self._root, detail=True))
-            except FileNotFoundError:
-                return {}
-
+            found = dict(self._fs.find(self._root, detail=True))
         root = self._fs._strip_protocol(self._root).rstrip("/") + "/"
-        marks = {path.removeprefix(root): _mark(info) for path, info in self._tried(ask).items()}
+        marks = {path.removeprefix(root): _mark(info) for path, info in found.items()}
         return {name: mark for name, mark in marks.items() if not any(p.startswith(".") for p in name.split("/"))}
 
     def _owner(self) -> dict[str, Any] | None:
-        def ask() -> dict[str, Any] | None:
-            try:
-                value = json.loads(self._fs.cat_file(f"{self._root}/{OWNER}"))
-            except FileNotFoundError:
-                return None
+        with suppress(FileNotFoundError), self._asking():
+            value = json.loads(self._fs.cat_file(f"{self._root}/{OWNER}"))
             return value if isinstance(value, dict) else {}
-
-        return self._tried(ask)
+        return None
 
     def _put_there(self, name: str, data: bytes) -> None:
         place = f"{self._root}/{name}"
         try:
-            self._make_folder(place.rpartition("/")[0])
-            self._fs.pipe_file(place, data)
+            with self._asking():
+                # Object stores, which are those with asynchronous clients, have no folders, and s3fs would make a
+                # bucket of that name, perhaps a misspelt one.
+                if not self._fs.async_impl:
+                    self._fs.makedirs(place.rpartition("/")[0], exist_ok=True)
+                self._fs.pipe_file(place, data)
         except FileNotFoundError as error:
             raise InputError(f"cannot write to {self.address}: {_line(error)}.") from error
-
-    def _make_folder(self, folder: str) -> None:
-        # Object stores, which are those with asynchronous clients, have no folders, and s3fs would make a bucket of
-        # that name, perhaps a misspelt one.
-        if not self._fs.async_impl:
-            self._fs.makedirs(folder, exist_ok=True)
-
-    def _put_here(self, name: str, data: bytes) -> None:
-        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.folder / name, data)
 
     def _note(self) -> dict[str, dict[str, Any]]:
         try:
@@ -274,18 +256,15 @@ class Bucket:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_json(self.folder / NOTE, note)
 
-    def _tried(self, request: Callable[[], T]) -> T:
-        """The answer to a request, tried again after faults that may pass. Raises `RunError` if they do not."""
-        for pause in (*PAUSES, None):
-            try:
-                return request()
-            except (FileNotFoundError, InputError):
-                raise
-            except Exception as error:
-                if pause is None:
-                    raise RunError(f"cannot reach {self.address}: {type(error).__name__}: {_line(error)}.") from error
-                time.sleep(pause)
-        raise AssertionError
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Ask the store inside; what its library has tried again in vain becomes `RunError`."""
+        try:
+            yield
+        except (FileNotFoundError, InputError):
+            raise
+        except Exception as error:
+            raise RunError(f"cannot reach {self.address}: {type(error).__name__}: {_line(error)}.") from error
 
 
 def _order(name: str) -> tuple[int, bool, str]:

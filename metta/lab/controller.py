@@ -1,17 +1,20 @@
 """The loop around `decide`: looks at the tasks, starts and ends jobs, and tells a listener; holds no truth of its own.
 
 What is done is read from the folders. Pauses and signs of life are remembered here and forgotten with the process;
-failed attempts are kept on disk until the end (attempts.py), because a new controller must not begin to count anew.
+failed attempts are kept on disk until the end: a controller that is killed, or stopped, and started again goes on
+counting, and one that has named all failures leaves nothing behind, so that repeating the command tries them anew.
 """
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from metta.base.errors import InputError, RunError
+from metta.base.files import read_json, write_json
 from metta.base.stopping import interruptible
-from metta.lab.attempts import Attempts, Failure
 from metta.lab.decide import Rank, RetryPolicy, Start, TaskState, after_failure, decide
 from metta.lab.executors.contract import Command, Ended, Executor, UnavailableError
 
@@ -66,6 +69,18 @@ class Listener(Protocol):
         """Called several times a second, with the tasks that jobs work on."""
 
 
+@dataclass(frozen=True)
+class Failure:
+    """What is remembered of a task that failed."""
+
+    attempts: int
+    """How often it failed."""
+    permanent: bool
+    """The cause is one that trying again does not mend."""
+    fault: str
+    """The last cause, a sentence."""
+
+
 @dataclass
 class _Memory:
     """What is remembered of one task."""
@@ -88,13 +103,14 @@ class Controller:
         listener: Listener,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
-        attempts: Attempts | None = None,
+        attempts: Path | None = None,
     ) -> None:
         """Take the tasks in this order.
 
-        `clock` (seconds) and `sleep` are exchanged in tests; `attempts`: where failed attempts are kept, if anywhere.
+        `clock` (seconds) and `sleep` are exchanged in tests; `attempts`: the file of failed attempts, if they
+        are to outlive the controller.
         """
-        self._attempts = attempts or Attempts(None)
+        self._attempts = attempts
         self._failures: dict[str, Failure] = {}
         self._executor = executor
         self._policy = policy
@@ -121,7 +137,9 @@ class Controller:
                 self._adopt()
                 while not self._tick():
                     pass
-                self._attempts.write({})
+                if self._attempts is not None:
+                    with suppress(OSError):
+                        self._attempts.unlink(missing_ok=True)
             finally:
                 ending.told()
                 self._executor.close()
@@ -208,7 +226,7 @@ class Controller:
 
     def _recall(self) -> None:
         """Go on counting where an earlier controller was interrupted."""
-        for name, failure in self._attempts.read().items():
+        for name, failure in self._earlier_failures().items():
             place = self._places.get(name)
             if place is None or self._states[place].rank is None or self._states[place].permanent:
                 continue
@@ -217,6 +235,13 @@ class Controller:
             self._put(place, replace(memory.state, attempts=failure.attempts, permanent=failure.permanent))
             if memory.state.has_failed(self._policy):
                 self._listener.ended(memory.task, failure.fault, settled=True)
+
+    def _earlier_failures(self) -> dict[str, Failure]:
+        """By the task's name; a damaged file is as good as none, because it only saves attempts."""
+        if self._attempts is not None:
+            with suppress(InputError, TypeError):
+                return {name: Failure(**entry) for name, entry in read_json(self._attempts).items()}
+        return {}
 
     def _adopt(self) -> None:
         """Go on with the jobs of an earlier controller."""
@@ -294,5 +319,7 @@ class Controller:
         memory = self._memories[place]
         self._put(place, after_failure(memory.state, permanent, self._clock(), self._policy))
         self._failures[memory.task.name] = Failure(memory.state.attempts, permanent, fault)
-        self._attempts.write(self._failures)
+        if self._attempts is not None:
+            with suppress(InputError, RunError):  # a full disk costs no more than the memory of attempts
+                write_json(self._attempts, {name: asdict(failure) for name, failure in self._failures.items()})
         self._listener.ended(memory.task, fault, memory.state.has_failed(self._policy))

@@ -135,16 +135,17 @@ def _evaluate(
     return record
 
 
-def results_in(file: Path) -> dict[str, EnvironmentResult]:
-    """The results of an evaluation file by environment, with the marks of their rules.
+def results_of(record: Mapping[str, Any]) -> dict[str, EnvironmentResult]:
+    """The results of an evaluation by environment, with the marks of their rules. Raises faults of a damaged one."""
+    marks = marks_by_environment(record)
+    return {name: environment_result(result, marks[name]) for name, result in record["results"].items()}
 
-    Raises:
-        InputError: the file is missing or damaged.
-    """
+
+def results_in(file: Path) -> dict[str, EnvironmentResult]:
+    """`results_of` a file. Raises `InputError` if it is missing or damaged."""
     record = read_json(file)
     try:
-        marks = marks_by_environment(record)
-        return {name: environment_result(result, marks[name]) for name, result in record["results"].items()}
+        return results_of(record)
     except InputError as error:
         raise InputError(f"{file} is damaged: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:

@@ -47,32 +47,34 @@ class Speed:
     """Time of the evaluation; None: it follows from the rate."""
     disk: float
     """Bytes of a run's folder."""
+    rough: bool = False
+    """By the ledger, not measured here."""
 
 
 Speeds = Mapping[tuple[str, str], Speed]
-"""(architecture, level) -> speed; the level may be `ANY_LEVEL`."""
-ANY_LEVEL = ""
-ANY_ARCHITECTURE = ""
-"""Of the ledger: as the slowest and the largest of all."""
+"""(architecture, level) -> speed; either may be `ANY`."""
+ANY = ""
+"""Any level: the mean over levels. Any architecture: as the slowest and the largest of the ledger."""
 
 
-def measured_speeds(root: Path, threads: int) -> Speeds:
-    """Means over the trained runs below `root` (one or two folders down) that this machine did.
+def known_speeds(root: Path, threads: int) -> Speeds:
+    """Means over the trained runs below `root` (one or two folders down) that this machine did, else the ledger.
 
     Args:
         root: folder with run folders, or with folders of them.
-        threads: only runs with this `system.threads` count.
+        threads: of each run, 0: all cores; only runs with this `system.threads` count.
     """
     files = [*root.glob(f"*/{STATUS}"), *root.glob(f"*/*/{STATUS}")]
-    return _means(_measured(RunFolder(file.parent), threads) for file in files)
+    return _known((_measured(RunFolder(file.parent), threads) for file in files), threads)
 
 
-def _means(measured: Iterable[tuple[str, str, Speed] | None]) -> Speeds:
+def _known(measured: Iterable[tuple[str, str, Speed] | None], threads: int) -> Speeds:
     found: dict[tuple[str, str], list[Speed]] = defaultdict(list)
     for architecture, level, speed in filter(None, measured):
         found[architecture, level].append(speed)
-        found[architecture, ANY_LEVEL].append(speed)
-    return {key: _mean(speeds) for key, speeds in found.items()}
+        found[architecture, ANY].append(speed)
+    means = {key: _mean(speeds) for key, speeds in found.items()}
+    return {**_ledger(means, threads), **means}
 
 
 def _mean(speeds: Sequence[Speed]) -> Speed:
@@ -107,29 +109,22 @@ def _measured(folder: RunFolder, threads: int | None) -> tuple[str, str, Speed] 
         return None  # an unreadable run says nothing about speed
 
 
-def ledger_speeds(measured: Speeds, threads: int) -> dict[str, Speed]:
-    """Architecture -> speed by the ledger, scaled to this machine; `ANY_ARCHITECTURE` for one that is not in it.
-
-    Args:
-        measured: what this machine has done.
-        threads: of each run; 0: all cores.
-    """
+def _ledger(measured: Speeds, threads: int) -> Speeds:
+    """By the ledger, scaled to this machine by what it has done; ANY architecture for one that is not in it."""
     rates: dict[str, tuple[float, float]] = {}
     rows = (line.split("|")[1:-1] for line in LEDGER.read_text(encoding="utf-8").splitlines() if line[:2] == "| ")
     for name, _, parameters, *_, rate, _ in rows:
         if parameters.strip()[:1].isdecimal() and rate.strip()[:1].isdecimal():
             rates[name.strip()] = (float(rate.replace(",", "")), float(parameters.replace(",", "")))
     known = [
-        measured[name, ANY_LEVEL].steps_per_second / rate
-        for name, (rate, _) in rates.items()
-        if (name, ANY_LEVEL) in measured
+        measured[name, ANY].steps_per_second / rate for name, (rate, _) in rates.items() if (name, ANY) in measured
     ]
     by_threads = ((threads or cores()) / LEDGER_THREADS) ** SHARE_OF_THREADS
     scale = fmean(known) if known else gigaflops() / LEDGER_GIGAFLOPS * by_threads
-    rates[ANY_ARCHITECTURE] = min(rate for rate, _ in rates.values()), max(size for _, size in rates.values())
+    rates[ANY] = min(rate for rate, _ in rates.values()), max(size for _, size in rates.values())
     return {
-        name: Speed(rate * scale, None, CHECKPOINTS * BYTES_PER_PARAMETER * parameters + FURTHER_BYTES)
-        for name, (rate, parameters) in rates.items()
+        (name, ANY): Speed(rate * scale, None, CHECKPOINTS * BYTES_PER_PARAMETER * size + FURTHER_BYTES, rough=True)
+        for name, (rate, size) in rates.items()
     }
 
 
@@ -187,17 +182,14 @@ class Forecast:
         return lines
 
 
-def forecast(
-    runs: Sequence[PlannedRun], slots: int, measured: Speeds, ledger: Mapping[str, Speed], rate: float | None
-) -> Forecast:
+def forecast(runs: Sequence[PlannedRun], slots: int, speeds: Speeds, rate: float | None) -> Forecast:
     """The time of everything that is not finished, started in the order of the plan.
 
     Args:
         runs: the plan.
         slots: jobs that run at once.
-        measured: what this machine has done.
-        ledger: for what it has not.
-        rate: agent-steps per second that hold for all runs in place of either, or None.
+        speeds: as `known_speeds`.
+        rate: agent-steps per second that hold for all runs in place of theirs, or None.
     """
     durations: list[float] = []
     rough: dict[str, None] = {}
@@ -206,13 +198,12 @@ def forecast(
         if run.folder.is_finished():
             continue
         name, config, status = run.spec.architecture, run.job.config, run.folder.status()
-        speed = measured.get((name, run.spec.level)) or measured.get((name, ANY_LEVEL))
-        if speed is None:
-            speed = ledger.get(name) or ledger[ANY_ARCHITECTURE]
-            if rate is None:
-                rough[name] = None
+        keys = ((name, run.spec.level), (name, ANY), (ANY, ANY))
+        speed = next(speeds[key] for key in keys if key in speeds)
         if rate is not None:
             speed = replace(speed, steps_per_second=rate)
+        elif speed.rough:
+            rough[name] = None
         steps = max(0, config.trainer.total_timesteps - (status.timesteps if status else 0))
         evaluation = speed.evaluation_seconds
         if evaluation is None:
@@ -230,9 +221,8 @@ def seconds_left(runs: Sequence[PlannedRun], slots: int) -> float:
         runs: those that are done or to be done, in the order of the plan.
         slots: jobs that run at once.
     """
-    measured = _means(_measured(run.folder, threads=None) for run in runs)
-    ledger = ledger_speeds(measured, runs[0].threads if runs else 0)
-    return forecast(runs, slots, measured, ledger, rate=None).wall_seconds
+    speeds = _known((_measured(run.folder, threads=None) for run in runs), runs[0].threads if runs else 0)
+    return forecast(runs, slots, speeds, rate=None).wall_seconds
 
 
 def _wall(durations: Iterable[float], slots: int) -> float:

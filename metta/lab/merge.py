@@ -21,7 +21,7 @@ from metta.analysis.results import (
     results_file,
 )
 from metta.base.addresses import local_path
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder
 from metta.base.flags import Parser
@@ -40,27 +40,20 @@ def merge(sources: Sequence[tuple[str, BenchmarkResults]]) -> BenchmarkResults:
         sources: name for messages, and results; at least one.
 
     Raises:
-        InputError: the sources differ in agent-steps, in a run that both did, in a reference player's result, or in
-            the maps or rules of an evaluation.
+        InputError: the sources differ in a run that both did, or do not compare (`Alike`).
     """
-    first_name, first = sources[0]
-    references: dict[str, dict[str, dict[str, EnvironmentResult]]] = {}
     runs: dict[Key, tuple[str, RunRecord]] = {}
-    alike = Alike()
+    references: dict[str, dict[str, dict[str, EnvironmentResult]]] = {}
     for name, results in sources:
-        if results.max_timesteps != first.max_timesteps:
-            raise InputError(
-                f"{first_name} holds runs of {first.max_timesteps} agent-steps and {name} of {results.max_timesteps}; "
-                "they cannot be compared, so they are not merged."
-            )
-        _add_references(references, name, results)
+        for level, players in results.references.items():
+            for player, found in players.items():
+                references.setdefault(level, {}).setdefault(player, {}).update(found)
         for record in results.runs:
             _add_run(runs, name, record)
-        alike.check_all(results.model_copy(update={"runs": []}), name)
-    for name, record in runs.values():
-        for environment, result in record.evaluation.results.items():
-            alike.check(record.training.level, environment, result, name, f"{record.training.run_name}.{environment}")
-        alike.check_training(record.training, name)
+    alike = Alike()
+    for name, results in sources:
+        taken = [record for source, record in runs.values() if source == name]
+        alike.check_all(results.model_copy(update={"runs": taken}), name)
     ordered = [runs[key][1] for key in sorted(runs, key=lambda key: (key[2], key[1]))]
     everything = [results for _, results in sources]
     planned = list(dict.fromkeys(key for results in everything for key in results.planned_runs))
@@ -72,25 +65,10 @@ def merge(sources: Sequence[tuple[str, BenchmarkResults]]) -> BenchmarkResults:
         {name for results in everything for name in results.untuned},
         start_time=min(results.start_time for results in everything),
         end_time=None if None in ends else max(end for end in ends if end is not None),
-        max_timesteps=first.max_timesteps,
+        max_timesteps=everything[0].max_timesteps,
         command=" && ".join(dict.fromkeys(results.command for results in everything)),
         provenance={"merged": {name: results.provenance for name, results in sources}},
     )
-
-
-def _add_references(
-    references: dict[str, dict[str, dict[str, EnvironmentResult]]], name: str, results: BenchmarkResults
-) -> None:
-    for level, players in results.references.items():
-        for player, found in players.items():
-            before = references.setdefault(level, {}).setdefault(player, found)
-            for environment in {*before, *found}:
-                ours, theirs = before.get(environment), found.get(environment)
-                if ours is None or theirs is None or ours.hearts_of_episodes != theirs.hearts_of_episodes:
-                    raise InputError(
-                        f"{name} has another result of the player {player} on {level} {environment}; the sources were "
-                        "evaluated with different settings or versions, so they are not merged."
-                    )
 
 
 def _add_run(runs: dict[Key, tuple[str, RunRecord]], name: str, record: RunRecord) -> None:
@@ -133,12 +111,9 @@ def _with_folders(file: Path, home: Path) -> BenchmarkResults:
     return results.model_copy(update={"runs": runs})
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: this process's) and return the exit status."""
-    return report_errors(lambda: _merge(list(sys.argv[1:] if arguments is None else arguments)))
-
-
-def _merge(words: list[str]) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Run one command line."""
     parser = Parser(prog="python -m metta.lab.merge", description="Merge results of several machines.")
     add = parser.add_argument
     add("sources", nargs="+", type=local_path, metavar="FOLDER", help="results folders (or their results files)")

@@ -1,16 +1,14 @@
-"""The plan of an experiment: architectures x levels x seeds, each run with a name that parses back."""
+"""The plan of an experiment: architectures x levels x seeds, each run with a name."""
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Self
 
 from pydantic import Field
 
+from metta.analysis.results import Key
 from metta.base.config import Config
-from metta.base.errors import InputError
 
 _PART = "[A-Za-z0-9_-]+"
-_ID = re.compile(rf"(?P<experiment>{_PART})\.(?P<architecture>{_PART})\.(?P<level>{_PART})\.s(?P<seed>\d+)")
 
 
 class RunSpec(Config):
@@ -30,13 +28,10 @@ class RunSpec(Config):
         """`<experiment>.<architecture>.<level>.s<seed>`, the name of the run and of its folder."""
         return f"{self.experiment}.{self.architecture}.{self.level}.s{self.seed}"
 
-    @classmethod
-    def from_id(cls, text: str) -> Self:
-        """The run that an id names; raises `InputError` for any other text."""
-        match = _ID.fullmatch(text)
-        if match is None:
-            raise InputError(f"{text!r} is not a run id; ids are <experiment>.<architecture>.<level>.s<seed>.")
-        return cls.parse({**match.groupdict(), "seed": int(match["seed"])})
+    @property
+    def key(self) -> Key:
+        """Which run it is in results, whatever the experiment is called."""
+        return Key(self.architecture, self.level, self.seed)
 
 
 def plan(experiment: str, architectures: Sequence[str], levels: Sequence[str], seeds: Iterable[int]) -> list[RunSpec]:

@@ -4,9 +4,10 @@ Published runs lie in `published/<agent-steps>/runs/`, further runs of the same 
 `repetitions/` beside it. A published run is never replaced.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from metta.analysis.published import PublishedRun, read_published
 from metta.analysis.results import environment_result
@@ -17,24 +18,6 @@ from metta.lab.archive import read_archive, run_record
 from metta.lab.run_folder import RunFolder
 
 RUNS, REPETITIONS = "runs", "repetitions"
-
-
-class Expected(NamedTuple):
-    """What a run of an architecture on a level must have been."""
-
-    settings: str
-    """Mark of its training's settings."""
-    rules: Mapping[str, str]
-    """Evaluation environment -> mark of its rules."""
-
-
-class Added(NamedTuple):
-    """What became of the runs that were offered."""
-
-    new: list[PublishedRun]
-    repeated: list[PublishedRun]
-    known: int
-    """Runs that are published already."""
 
 
 def offered_records(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -113,8 +96,16 @@ def published_run(record: Mapping[str, Any], core_mark: Callable[[str], str], wh
         raise InputError(f"{where}: the record is damaged: {type(error).__name__} {error}.") from None
 
 
-def check(run: PublishedRun, expected: Expected, core: str, where: str) -> None:
-    """Raise `InputError` unless the run was trained and evaluated as it must, with this numerical core, to its end."""
+def check(run: PublishedRun, settings: str, rules: Mapping[str, str], core: str, where: str) -> None:
+    """Raise `InputError` unless a run was trained and evaluated as it must, to its end.
+
+    Args:
+        run: the run.
+        settings: mark of the settings of training that its level has.
+        rules: evaluation environment -> mark of the level's rules.
+        core: mark of the numerical core of the published runs.
+        where: name for messages.
+    """
     if run.core != core:
         raise InputError(
             f"{where}: its numerical core is {run.core}, that of the published runs {core}; results of different code "
@@ -124,10 +115,9 @@ def check(run: PublishedRun, expected: Expected, core: str, where: str) -> None:
         raise InputError(
             f"{where}: the evaluated policy was trained {run.timesteps:,} of {run.total_timesteps:,} agent-steps."
         )
-    if run.settings != expected.settings:
+    if run.settings != settings:
         raise InputError(f"{where}: it was trained with other settings than the level's own; publish runs without any.")
-    rules = {name: result.rules for name, result in run.results.items()}
-    if rules != dict(expected.rules):
+    if {name: result.rules for name, result in run.results.items()} != rules:
         raise InputError(f"{where}: it was evaluated on other environments or episodes than the level's own.")
 
 
@@ -155,26 +145,25 @@ class Published:
         own = {file: run for file, run in self.runs.items() if run.total_timesteps == budget}
         return dict(sorted(own.items(), key=lambda item: (item[1].seed, item[1].level, item[1].architecture)))
 
-    def add(self, offered: list[PublishedRun]) -> Added:
+    def add(self, offered: Iterable[PublishedRun]) -> Counter[str]:
         """Write those that are not published yet: the first of an architecture, level and seed as a run, others as
-        repetitions."""
-        added = Added([], [], 0)
+        repetitions. Returns how many were new, repeated, and known before.
+        """
+        counts: Counter[str] = Counter()
         for run in offered:
             file = self.home / str(run.total_timesteps) / RUNS / f"{run.name}.json"
             again = [other for path, other in self.repetitions.items() if self._main(path) == file]
             there = [self.runs[file], *again] if file in self.runs else []
-            if any(_same(run, other) for other in there):
-                added = added._replace(known=added.known + 1)
-            elif not there:
-                self._write(file, run)
-                self.runs[file] = run
-                added.new.append(run)
-            else:
-                path = file.parent.with_name(REPETITIONS) / f"{run.name}.{len(again) + 1}.json"
-                self._write(path, run)
-                self.repetitions[path] = run
-                added.repeated.append(run)
-        return added
+            if any((run.start_time, run.machine) == (other.start_time, other.machine) for other in there):
+                counts["known"] += 1
+                continue
+            counts["repeated" if there else "new"] += 1
+            if there:
+                file = file.parent.with_name(REPETITIONS) / f"{run.name}.{len(again) + 1}.json"
+            make_folder(file.parent)
+            write_json(file, run.model_dump(mode="json"))
+            (self.repetitions if there else self.runs)[file] = run
+        return counts
 
     def pairs(self) -> list[tuple[PublishedRun, PublishedRun]]:
         """Every repetition with the run that it repeats."""
@@ -191,13 +180,3 @@ class Published:
         if (run.name, str(run.total_timesteps)) != (name, file.parent.parent.name):
             raise InputError(f"{file} holds {run.name} of {run.total_timesteps} agent-steps; its name must say so.")
         return run
-
-    @staticmethod
-    def _write(file: Path, run: PublishedRun) -> None:
-        make_folder(file.parent)
-        write_json(file, run.model_dump(mode="json"))
-
-
-def _same(one: PublishedRun, other: PublishedRun) -> bool:
-    """Whether two records are of one run: begun at the same time on the same machine."""
-    return (one.start_time, one.machine) == (other.start_time, other.machine)

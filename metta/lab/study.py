@@ -13,7 +13,6 @@ from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import RunError
 from metta.base.files import locked, make_folder
 from metta.base.patience import patience
-from metta.lab.attempts import Attempts
 from metta.lab.bucket import SECONDS_BETWEEN_SENDINGS, Bucket
 from metta.lab.controller import Controller, Task
 from metta.lab.decide import Rank, RetryPolicy
@@ -98,7 +97,7 @@ class Study:
             self._write()
             try:
                 tasks: list[Task] = [*self.references, *self.runs]
-                attempts = Attempts(self.output / ATTEMPTS_NAME)
+                attempts = self.output / ATTEMPTS_NAME
                 with patience(self._display.say) as self._ready:
                     Controller(tasks, executor, self.policy, self, attempts=attempts).run()
             finally:

@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -51,8 +52,8 @@ class TrainJob(Job):
             return cls(config, local_folder(train_dir), evaluate, wandb, train_dir)
         return cls(config, local_path(train_dir), evaluate, wandb)
 
-    def execute(self) -> int:
-        """Returns 0 when the run is finished, 130 when it was asked to stop.
+    def execute(self, ending: Ending | None = None) -> int:
+        """Returns 0 when the run is finished, 130 when it was asked to stop: by `ending`, else as any process is.
 
         Raises:
             InputError: the folder cannot be written, belongs to another configuration or is in use, or its checkpoints
@@ -60,16 +61,11 @@ class TrainJob(Job):
             RunError: training or evaluation failed; what was done is kept.
         """
         folder = RunFolder.of(self.train_dir, self.config.run)
-        if self.bucket is None:
-            return self._execute(folder)
-        place = Bucket.open(self.bucket).below(self.config.run)
-        with place.synchronised(lambda sentence: print(f"warning: {sentence}", flush=True)):
-            return self._execute(folder)
-
-    def _execute(self, folder: RunFolder) -> int:
-        """In the main thread, where requests to end arrive."""
-        with asked_to_end() as ending:
-            return self._in_folder(folder, ending)
+        with ExitStack() as held:
+            if self.bucket is not None:
+                place = Bucket.open(self.bucket).below(self.config.run)
+                held.enter_context(place.synchronised(lambda said: print(f"warning: {said}", flush=True)))
+            return self._in_folder(folder, ending or held.enter_context(asked_to_end()))
 
     def _in_folder(self, folder: RunFolder, ending: Ending) -> int:
         if self.wandb != "off":

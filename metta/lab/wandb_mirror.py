@@ -11,17 +11,16 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from metta.base.addresses import local_path, path_text
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
 from metta.base.files import disk_faults, read_json, write_json
 from metta.base.flags import Parser
 from metta.base.run_files import METRICS
-from metta.lab.plan import RunSpec
 from metta.lab.run_folder import RunFolder
 
 Mode = Literal["off", "offline", "online"]
@@ -75,15 +74,11 @@ def mirrored(folder: RunFolder, mode: Mode, warn: Callable[[str], None]) -> Iter
 
 def identity(configuration: dict[str, Any]) -> dict[str, Any]:
     """Name, group and tags of a run: the suite, the experiment, architecture, level and seed."""
-    run = str(configuration["run"])
-    tags = [SUITE_TAG]
-    group = None
-    try:
-        group = RunSpec.from_id(run).experiment
-        tags.append(group)
-    except InputError:
-        pass  # a run with a name of its own belongs to no experiment
-    tags += [str(configuration["architecture"]), str(configuration["level"]), f"seed_{configuration['seed']}"]
+    run, architecture, level = (str(configuration[key]) for key in ("run", "architecture", "level"))
+    seed = configuration["seed"]
+    # A run with a name of its own belongs to no experiment.
+    group = run.partition(".")[0] if run.endswith(f".{architecture}.{level}.s{seed}") else None
+    tags = [SUITE_TAG, *([group] if group else []), architecture, level, f"seed_{seed}"]
     return {"name": run, "group": group, "tags": [tag[:LONGEST_TAG] for tag in dict.fromkeys(tags)]}
 
 
@@ -151,12 +146,9 @@ class Mirror:
         write_json(self._note, {"update": self._sent})
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: this process's) and return the exit status."""
-    return report_errors(lambda: _mirror(list(sys.argv[1:] if arguments is None else arguments)))
-
-
-def _mirror(words: list[str]) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Run one command line."""
     parser = Parser("python -m metta.lab.wandb_mirror", "Show a run in Weights & Biases, beginning where it stopped.")
     parser.add_argument("folder", type=local_path, metavar="RUN_FOLDER", help="folder of the run")
     parser.add_argument("mode", choices=("offline", "online"), help="into the run's folder, or to the server")

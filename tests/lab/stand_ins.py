@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from metta.analysis.gather import Gathered
+from metta.analysis.replays import Choice
 from metta.analysis.results import EvaluationRecord, RunRecord, TrainingRecord, read_results
 from metta.base.errors import RunError
 from metta.cli.main import resolve
@@ -47,15 +47,10 @@ class Bench:
         self.replay_kinds: list[str] = []
         self.replay_processes: list[int] = []
 
-    def write_replays(self, benchmark: Gathered, say: Callable[[str], None], kinds: Sequence[str]) -> list[str]:
-        """Keep the kinds of replays that are asked for, and play nothing."""
-        self.replay_kinds += kinds
-        return []
-
-    def write_replays_side_by_side(self, file: Path, kinds: Sequence[str], processes: int, threads: int) -> list[str]:
-        """Keep in how many processes they are asked for, and play nothing."""
+    def write_replays(self, wanted: Sequence[Choice], processes: int, say: Callable[[str], None]) -> list[str]:
+        """Keep which kinds of replays are asked for, and in how many processes; play nothing."""
+        self.replay_kinds += dict.fromkeys(choice.kind for choice in wanted)
         self.replay_processes.append(processes)
-        self.replay_kinds += kinds
         return []
 
     def train(self, config: Any, folder: Path, on_update: Callable[[Progress], None]) -> None:
@@ -140,8 +135,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Bench:
     latency.acting_latency = lambda *given: dict(bench.latency)  # type: ignore[attr-defined]
     for module in (trainer, evaluate, checkpoint, latency):
         monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr("metta.lab.replays.write_missing", bench.write_replays)
-    monkeypatch.setattr("metta.lab.replays.write_side_by_side", bench.write_replays_side_by_side)
+    monkeypatch.setattr("metta.lab.replays.write_replays", bench.write_replays)
     return bench
 
 

@@ -20,7 +20,8 @@ SMALL = (
 )
 PLAN = """
 fast level_1_basic 3   # the first
-fast level_1_basic 3 on=cpu
+fast level_1_basic 4
+fast level_1_basic 4 on=cpu
 """
 
 
@@ -38,10 +39,11 @@ def command(tmp_path: Path, plan: str, *words: str) -> int:
 
 
 def test_side_by_side_here_and_on_cores_and_not_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    beside = ("--at-once", "1", "--cpu-jobs", "1", "system.device=cpu")
+    beside = ("--at-once", "2", "--cpu-jobs", "1", "system.device=cpu", "system.threads=1")
     assert command(tmp_path, PLAN, *beside) == 0
     records = read_archive(tmp_path / "runs.tar.gz")
-    assert set(records) == {"batch.fast.level_1_basic.s3", "batch-cpu.fast.level_1_basic.s3"}
+    names = [f"{name[:-1]}.fast.level_1_basic.s{name[-1]}" for name in ("batch3", "batch4", "batch-cpu4")]
+    assert list(records) == names
     for record in records.values():
         assert record["state"] == "finished"
         assert record["configuration"]["trainer"]["total_timesteps"] == 64
@@ -50,13 +52,17 @@ def test_side_by_side_here_and_on_cores_and_not_twice(tmp_path: Path, capsys: py
         (episode,) = record["evaluation"]["results"]["basic"]["per_episode"]
         assert len(episode["hearts"]) == 12
         assert record["starts"][0]["machine"]
-    one, other = (record["evaluation"]["results"] for record in records.values())
-    assert one == other
+    # Side by side a run has the numbers that it has alone.
+    beside_another, alone = (records[name]["evaluation"]["results"] for name in names[1:])
+    assert beside_another == alone
+    folders = [tmp_path / "work" / name / "checkpoints" for name in names[1:]]
+    found = [max(folder.glob("step_*/policy.safetensors")).read_bytes() for folder in folders]
+    assert found[0] == found[1]
     capsys.readouterr()
     for path in (tmp_path / "work").iterdir():
         path.rename(tmp_path / path.name)  # the archive alone says that they are finished
     assert command(tmp_path, PLAN, *beside) == 0
-    assert capsys.readouterr().out.count("finished before") == 2
+    assert capsys.readouterr().out.count("finished before") == 3
     assert read_archive(tmp_path / "runs.tar.gz") == records
     assert command(tmp_path, "vit level_1_basic 0", *beside, "--minutes", "0") == 0
     with_another = read_archive(tmp_path / "runs.tar.gz")
@@ -67,7 +73,7 @@ def test_side_by_side_here_and_on_cores_and_not_twice(tmp_path: Path, capsys: py
 def test_without_time_nothing_starts_and_the_archive_says_so(tmp_path: Path) -> None:
     assert command(tmp_path, PLAN, "--minutes", "0", "--at-once", "1") == 0
     states = [record["state"] for record in read_archive(tmp_path / "runs.tar.gz").values()]
-    assert states == ["not started"] * 2
+    assert states == ["not started"] * 3
 
 
 def test_a_reader_of_the_output_that_goes_away_stops_it_and_the_archive_is_written(
@@ -81,7 +87,7 @@ def test_a_reader_of_the_output_that_goes_away_stops_it_and_the_archive_is_writt
         patch.setattr("sys.stdout", Gone())
         assert command(tmp_path, PLAN, "--at-once", "1", "--cpu-jobs", "1", "system.device=cpu") == STOPPED
     states = [record["state"] for record in read_archive(tmp_path / "runs.tar.gz").values()]
-    assert len(states) == 2
+    assert len(states) == 3
     assert set(states) <= {"not started", "stopped"}
 
 

@@ -174,7 +174,7 @@ def test_other_rules_beside_earlier_results_are_refused(here: Here, capsys: pyte
     other = ["--architectures", "memory_free", *SMALL[2:], "evaluation_environments.basic.max_steps=20"]
     assert main(other) == 2
     error = capsys.readouterr().err
-    assert "benchmark.vit.level_1_basic.s0, evaluated on level_1_basic basic with other evaluation settings" in error
+    assert "but others on level_1_basic basic (first in this call) have" in error
     assert error.count("\n") == 1
     assert (here.done, RESULTS.read_bytes()) == ([], before)
 
@@ -229,7 +229,7 @@ def test_other_training_under_the_same_architecture_is_refused(here: Here, capsy
     other = [*SMALL[:-1], "1", "--first-seed", "2", "trainer.gamma=0.9"]
     assert main(other) == 2
     error = capsys.readouterr().err
-    assert "trained with other settings than these runs; they are not seeds of one thing" in error
+    assert "was trained with other settings than other runs of vit on level_1_basic (first in this call)" in error
     assert error.count("\n") == 1
     assert RESULTS.read_bytes() == before
     assert main([*other[:-1], "trainer.checkpoint_every=50"]) == 0
@@ -307,7 +307,7 @@ def test_other_settings_in_the_same_folder_are_refused(here: Here, capsys: pytes
 def test_other_steps_are_refused_also_for_other_runs(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
     main(SMALL)
     assert main(["--architectures", "puffer", *SMALL[2:4], "--max-timesteps", "400"]) == 2
-    assert "holds a benchmark of 300 steps, not 400" in capsys.readouterr().err
+    assert "'max_timesteps' is 300, but in this call it is 400" in capsys.readouterr().err
 
 
 def test_skip_training_evaluates_what_is_there(here: Here, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 In the end every task is done exactly once or listed as failed, nothing finished is repeated, and no job is left over.
 """
 
+import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,6 @@ from typing import Any
 import pytest
 
 from metta.base.errors import InputError, RunError
-from metta.lab.attempts import Attempts, Failure
 from metta.lab.controller import Controller, Look
 from metta.lab.decide import Rank, RetryPolicy
 from metta.lab.executors.contract import Command, Ended
@@ -70,7 +70,7 @@ class World:
     """Chance per round that the controller is killed."""
     remote: bool = False
     """Jobs outlive their controller, and the next one takes them over."""
-    attempts: Attempts | None = None
+    attempts: Path | None = None
     hands: float = 0.0
     """Chance per round that somebody starts to work on a task by hand."""
     now: float = 0.0
@@ -318,7 +318,7 @@ def test_a_controller_that_is_killed_and_restarted_goes_on_counting(tmp_path: Pa
     file = tmp_path / "attempts.json"
     for restarts in range(200):
         world = World(random.Random(restarts), [Disk("t", always="fail"), Disk("u")], slots=1, faults=0.0)
-        world.attempts, world.kill_controller = Attempts(file), 0.1
+        world.attempts, world.kill_controller = file, 0.1
         run_to_the_end(world, RetryPolicy(retries=2))
         assert world.failures == ["t", "t"]  # and a third one, with which the run was given up
         assert world.settled["t"] is not None
@@ -327,10 +327,11 @@ def test_a_controller_that_is_killed_and_restarted_goes_on_counting(tmp_path: Pa
 
 
 def test_attempts_of_an_interrupted_controller_count(tmp_path: Path) -> None:
-    attempts = Attempts(tmp_path / "attempts.json")
+    attempts = tmp_path / "attempts.json"
     for before, starts in ((0, 3), (1, 2), (2, 1), (3, 0)):
         world = World(random.Random(0), [Disk("t", always="fail")], slots=1, faults=0.0, attempts=attempts)
-        attempts.write({"t": Failure(before, False, "it failed."), "another": Failure(9, True, "not of this plan.")})
+        counted = {"attempts": before, "permanent": False, "fault": "it failed."}
+        attempts.write_text(json.dumps({"t": counted, "another": {**counted, "attempts": 9}}))
         run_to_the_end(world, RetryPolicy(retries=2))
         assert len(world.order) == starts
         assert world.settled["t"] == ("it failed." if before == 3 else "ended with exit status 1.")

@@ -25,7 +25,7 @@ HEARTS = {"random": 2.0, "blind": 6.0, "reflex": 30.0, "scripted": 32.0}
 
 def play(level: str) -> dict[str, dict[str, EnvironmentResult]]:
     """The reference players."""
-    rules = expected("fast", level, STEPS).rules
+    _, rules = expected("fast", level, STEPS)
     return {
         player: {name: environment_result(evaluated(HEARTS[player], 2), mark) for name, mark in rules.items()}
         for player in PLAYERS
@@ -34,12 +34,12 @@ def play(level: str) -> dict[str, dict[str, EnvironmentResult]]:
 
 def record(architecture: str = "fast", seed: int = 0, hearts: float = 9.0, **changes: Any) -> dict[str, Any]:
     """Of a complete run."""
-    marks = expected(architecture, LEVEL, STEPS)
+    settings, rules = expected(architecture, LEVEL, STEPS)
     code = {"commit": changes.pop("commit", "c1"), "modified": changes.pop("modified", False)}
     machine = {"processor": changes.pop("processor", "A"), "gpus": []}
     made: dict[str, Any] = {
         "run": "some-name",
-        "settings": marks.settings,
+        "settings": settings,
         "parameters": 10_000,
         "configuration": {
             "architecture": architecture,
@@ -54,9 +54,9 @@ def record(architecture: str = "fast", seed: int = 0, hearts: float = 9.0, **cha
         "evaluation": {
             "timesteps": 1008,
             "duration_seconds": 2.0,
-            "rules": dict(marks.rules),
+            "rules": dict(rules),
             "provenance": {"code": code},
-            "results": {name: evaluated(hearts, 2) for name in marks.rules},
+            "results": {name: evaluated(hearts, 2) for name in rules},
             "acting_latency": {"busy": False, "median_milliseconds": 0.5},
         },
     }

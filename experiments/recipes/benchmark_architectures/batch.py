@@ -20,13 +20,13 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from experiments.recipes.benchmark_architectures.planning import at_least, planned_runs
+from experiments.recipes.benchmark_architectures.planning import planned_runs
 from metta.base import output
 from metta.base.addresses import local_path
-from metta.base.endings import STOPPED, report_errors
+from metta.base.endings import STOPPED, command
 from metta.base.errors import InputError
 from metta.base.files import make_folder, reason
-from metta.base.flags import Parser
+from metta.base.flags import Parser, at_least
 from metta.base.provenance import cores, now
 from metta.base.stopping import interruptible, stop_this_process
 from metta.lab.batch import TRAINED_ON_ONE_CORE, Batch, BatchRun, Place
@@ -72,12 +72,9 @@ def read_plan(lines: Iterable[str], work: Path, settings: Sequence[str], gpu: bo
     return runs
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Do the batch; returns the exit status: 1 if a run failed, 130 when it was asked to stop."""
-    return report_errors(lambda: _command(arguments))
-
-
-def _command(arguments: Sequence[str] | None) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Returns 1 if a run failed, 130 when it was asked to stop."""
     description, _, more = (__doc__ or "").partition("\n")
     parser = Parser("batch.py", description, more)
     parser.add_argument("plan", type=local_path, help="file with a run on each line")
@@ -85,13 +82,13 @@ def _command(arguments: Sequence[str] | None) -> int:
         "--archive", type=local_path, required=True, help="the archive to write, or to go on with (.tar.gz)"
     )
     parser.add_argument("--work", type=local_path, default=Path("train_dir/batch"), help="folder of the run folders")
-    parser.add_argument("--minutes", type=float, default=60.0, help="time for everything (default: 60)")
-    parser.add_argument("--at-once", type=int, default=0, help="runs side by side in this process (default: 0)")
-    parser.add_argument("--cpu-jobs", type=int, default=cores(), help="processes of one thread (default: cores)")
+    parser.add_argument("--minutes", type=at_least(0, float), default=60.0, help="time for everything")
+    parser.add_argument("--at-once", type=at_least(0), default=0, help="runs side by side in this process")
+    parser.add_argument(
+        "--cpu-jobs", type=at_least(0), default=cores(), help="processes of one thread (default: all cores)"
+    )
     parser.add_argument("settings", nargs="*", metavar="key=value", help="settings of every run")
-    given = parser.parse_intermixed_args(sys.argv[1:] if arguments is None else arguments)
-    for name in ("minutes", "at_once", "cpu_jobs"):
-        at_least(name, getattr(given, name), 0)
+    given = parser.parse_intermixed_args(words)
     deadline = time.monotonic() + 60 * given.minutes
     try:
         lines = given.plan.read_text(encoding="utf-8").splitlines()

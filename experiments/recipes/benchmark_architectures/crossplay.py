@@ -6,24 +6,17 @@ each pair with mirrored seats over the held-out worlds. Repeating a command play
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL
-from experiments.recipes.benchmark_architectures.planning import at_least, chosen_names
 from experiments.recipes.benchmark_architectures.rungs import KNOWN_LEVELS
 from metta.base.addresses import local_path
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
-from metta.base.flags import Parser, natural
+from metta.base.flags import Parser, at_least, one_of
 from metta.base.stopping import interruptible
 from metta.probes.crossplay import crossplay, crossplay_text, entrants
 from metta.rl.config import EvaluationConfig, SystemConfig
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: this process's) and return the exit status."""
-    return report_errors(lambda: _crossplay(_parser().parse_args(arguments)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -32,7 +25,8 @@ def _parser() -> argparse.ArgumentParser:
         description="Play policies of different runs and reference players against each other, every pair with "
         "mirrored seats; print hearts, ratings, and who fills machines and who takes. Repeating the command continues.",
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--runs",
         nargs="+",
         required=True,
@@ -40,36 +34,31 @@ def _parser() -> argparse.ArgumentParser:
         help="run folders, checkpoint addresses or reference players (random, blind, reflex, scripted), "
         "each as it is or as NAME=ADDRESS",
     )
-    parser.add_argument("--level", default=FIRST_LEVEL, metavar="LEVEL", help=f"level module (default: {FIRST_LEVEL})")
-    parser.add_argument("--environment", default="basic", metavar="NAME", help="its evaluation environment")
-    parser.add_argument("--worlds", type=natural, default=8, metavar="N", help="held-out worlds (default: 8)")
-    parser.add_argument("--seed", type=natural, default=EvaluationConfig().seed, metavar="N", help="evaluation seed")
-    parser.add_argument("--threads", type=natural, default=0, metavar="N", help="games at a time (default: all cores)")
-    parser.add_argument("--steps", type=natural, metavar="N", help="steps of an episode (default: the level's)")
-    parser.add_argument(
-        "--output",
-        type=local_path,
-        default=Path("train_dir/crossplay.json"),
-        metavar="FILE",
-        help="results (default: train_dir/crossplay.json)",
-    )
+    add("--level", type=one_of(KNOWN_LEVELS), default=FIRST_LEVEL, metavar="LEVEL", help="level module")
+    add("--environment", default="basic", metavar="NAME", help="its evaluation environment")
+    add("--worlds", type=at_least(1), default=8, metavar="N", help="held-out worlds")
+    add("--seed", type=at_least(0), default=EvaluationConfig().seed, metavar="N", help="evaluation seed")
+    add("--threads", type=at_least(0), default=0, metavar="N", help="games at a time (default: all cores)")
+    add("--steps", type=at_least(1), metavar="N", help="steps of an episode (default: the level's)")
+    add("--output", type=local_path, default=Path("train_dir/crossplay.json"), metavar="FILE", help="results")
     return parser
 
 
-def _crossplay(given: argparse.Namespace) -> int:
-    (level,) = chosen_names("--level", given.level, KNOWN_LEVELS)
-    at_least("worlds", given.worlds, 1)
-    environments = KNOWN_LEVELS[level].make_evals()
+@command
+def main(words: list[str]) -> int:
+    """Run one command line."""
+    given = _parser().parse_args(words)
+    environments = KNOWN_LEVELS[given.level].make_evals()
     if given.environment not in environments:
-        raise InputError(f"--environment: {given.environment!r} is not one of {level}: {', '.join(environments)}.")
+        known = f"{given.level}: {', '.join(environments)}"
+        raise InputError(f"--environment: {given.environment!r} is not one of {known}.")
     sim = environments[given.environment]
     if given.steps is not None:
-        at_least("steps", given.steps, 1)
         sim = sim.model_copy(update={"max_steps": given.steps})
     with interruptible():
         record = crossplay(
             entrants(given.runs),
-            level,
+            given.level,
             given.environment,
             sim,
             EvaluationConfig(worlds=given.worlds, seed=given.seed),

@@ -11,22 +11,15 @@ from pathlib import Path
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL, LEVELS, PACKAGE
-from experiments.recipes.benchmark_architectures.planning import at_least, chosen_names
 from metta.base.addresses import local_path
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
-from metta.base.flags import Parser, natural
+from metta.base.flags import Parser, at_least, one_of, some_of
 from metta.base.stopping import interruptible
 from metta.cli.main import resolve
 from metta.lab.training import TrainJob
 from metta.probes.imitation import imitation_text, record_of
 from metta.rl.config import RunConfig
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: this process's) and return the exit status."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
-    return report_errors(lambda: _imitation(_parser().parse_intermixed_args(words)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,36 +29,37 @@ def _parser() -> argparse.ArgumentParser:
         "command continues it.",
         epilog="key=value words are settings for every run, as in tools/run.py: trainer.learning_rate=0.001",
     )
-    parser.add_argument("--architectures", metavar="A,B", help="keys of ARCHITECTURES (default: all)")
-    parser.add_argument("--level", default=FIRST_LEVEL, metavar="LEVEL", help=f"level module (default: {FIRST_LEVEL})")
-    parser.add_argument("--environment", default="basic", metavar="NAME", help="its evaluation environment")
-    parser.add_argument("--samples", type=natural, default=1_000_000, metavar="N", help="(default: 1000000)")
-    parser.add_argument("--seeds", type=natural, default=2, metavar="N", help="seeds per architecture (default: 2)")
-    parser.add_argument("--first-seed", type=natural, default=0, metavar="N", help="seeds are N, N+1, ... (default: 0)")
-    parser.add_argument(
-        "--output",
-        type=local_path,
-        default=Path("train_dir/imitation"),
-        metavar="DIR",
-        help="records (default: train_dir/imitation)",
+    add = parser.add_argument
+    add(
+        "--architectures",
+        type=some_of(ARCHITECTURES),
+        default=",".join(ARCHITECTURES),
+        metavar="A,B",
+        help="keys of ARCHITECTURES",
     )
-    parser.add_argument("settings", nargs="*", metavar="key=value", help="settings for every run")
+    add("--level", type=one_of(LEVELS), default=FIRST_LEVEL, metavar="LEVEL", help="level module")
+    add("--environment", default="basic", metavar="NAME", help="its evaluation environment")
+    add("--samples", type=at_least(1), default=1_000_000, metavar="N", help="samples per run")
+    add("--seeds", type=at_least(1), default=2, metavar="N", help="seeds per architecture")
+    add("--first-seed", type=at_least(0), default=0, metavar="N", help="seeds are N, N+1, ...")
+    add("--output", type=local_path, default=Path("train_dir/imitation"), metavar="DIR", help="records")
+    add("settings", nargs="*", metavar="key=value", help="settings for every run")
     return parser
 
 
-def _imitation(given: argparse.Namespace) -> int:
-    chosen = chosen_names("--architectures", given.architectures or "", ARCHITECTURES)
-    (level,) = chosen_names("--level", given.level, LEVELS)
-    at_least("samples", given.samples, 1)
-    at_least("seeds", given.seeds, 1)
+@command
+def main(words: list[str]) -> int:
+    """Run one command line."""
+    given = _parser().parse_intermixed_args(words)
     configurations = [
-        _run_config(name, level, seed, given.samples, given.settings)
+        _run_config(architecture, given.level, seed, given.samples, given.settings)
         for seed in range(given.first_seed, given.first_seed + given.seeds)
-        for name in chosen
+        for architecture in given.architectures
     ]
     environments = configurations[0].evaluation_environments
     if given.environment not in environments:
-        raise InputError(f"--environment: {given.environment!r} is not one of {level}: {', '.join(environments)}.")
+        known = f"{given.level}: {', '.join(environments)}"
+        raise InputError(f"--environment: {given.environment!r} is not one of {known}.")
     records = []
     with interruptible():
         for number, config in enumerate(configurations, 1):

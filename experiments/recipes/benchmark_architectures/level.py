@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from pydantic import Field, SkipValidation, ValidationError, model_validator
 
+from experiments.recipes.benchmark_architectures.crossed import CROSSED
 from experiments.recipes.benchmark_architectures.learning_rates import learning_rate
 from metta.agent.choice import choose_architecture
 from metta.agent.policies.config import PolicyConfig
@@ -160,7 +161,10 @@ class Verbs(Config):
     def _chosen(self, policy_architecture: str | None, arch_type: str | None) -> tuple[str, PolicyConfig] | None:
         """Name and configuration, None if neither is given; two names of one thing may be given if they agree."""
         given = [name for name in (policy_architecture, arch_type) if name is not None]
-        chosen = [choose_architecture(name, self.architectures) for name in given]
+        chosen = [
+            (name, CROSSED[name]) if name in CROSSED else choose_architecture(name, self.architectures)
+            for name in given
+        ]
         if len(chosen) == 2 and chosen[0][0] != chosen[1][0]:
             raise InputError(
                 f"policy_architecture={policy_architecture} and arch_type={arch_type} name different architectures; "

@@ -4,22 +4,24 @@ import argparse
 import itertools
 import shlex
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from experiments.recipes.benchmark_architectures.levels import PACKAGE
+from experiments.recipes.benchmark_architectures.learning_rates import untuned
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from experiments.recipes.benchmark_architectures.levels import EVERY_LEVEL, PACKAGE
+from experiments.recipes.benchmark_architectures.rungs import KNOWN_LEVELS
 from experiments.recipes.benchmark_architectures.seeds import check_published
-from metta.analysis.results import Key
 from metta.base.addresses import CHECKPOINTS_FOLDER, PLAYERS, REFERENCES_FOLDER, check_run_name, path_text
 from metta.base.errors import InputError
+from metta.base.flags import at_least, some_of
 from metta.cli.main import resolve
 from metta.lab.benchmark import REPLAYS, Benchmark
 from metta.lab.bucket import Bucket
 from metta.lab.decide import RetryPolicy
 from metta.lab.evaluation_key import RULES
 from metta.lab.executors.contract import command_text
-from metta.lab.forecast import forecast, ledger_speeds, measured_speeds
+from metta.lab.forecast import forecast, known_speeds
 from metta.lab.identity import KnownRuns
 from metta.lab.plan import RunSpec
 from metta.lab.planned import PlannedReference, PlannedRun
@@ -39,19 +41,56 @@ def print_commands(runs: Iterable[PlannedRun]) -> None:
         print(command_text(run.words))
 
 
-def add_forecast(parser: argparse.ArgumentParser) -> None:
-    """The flags of a forecast."""
+def add_extent(
+    parser: argparse.ArgumentParser,
+    steps: str,
+    seeds: str,
+    first_seed: str = "",
+    architectures: Iterable[str] = ARCHITECTURES,
+) -> None:
+    """The flags that say which runs, whatever those of steps and seeds are called.
+
+    `architectures` are those that may be named, without a flag where there are none; `first_seed` is further help.
+    """
     add = parser.add_argument
+    known = list(architectures)
+    if known:
+        add(
+            "--architectures", type=some_of(known), default=",".join(known), metavar="A,B", help="keys of ARCHITECTURES"
+        )
+    add("--levels", type=some_of(KNOWN_LEVELS), default=EVERY_LEVEL, metavar="A,B", help="level modules")
+    add(steps, dest="timesteps", type=at_least(1), default=1_000_000, metavar="N", help="agent-steps per run")
+    add(seeds, dest="seeds", type=at_least(1), default=3, metavar="N", help="seeds per architecture and level")
+    add("--first-seed", type=at_least(0), default=0, metavar="N", help=f"seeds are N, N+1, ...{first_seed}")
+    add("settings", nargs="*", metavar="key=value", help="settings for every run")
+
+
+def add_of_benchmarks(parser: argparse.ArgumentParser) -> None:
+    """The flags of a benchmark that every command for one has, those of a forecast included."""
+    add = parser.add_argument
+    add("--skip-training", action="store_true", help="only evaluate the checkpoints that are there")
+    add(
+        "--replays",
+        choices=REPLAYS,
+        default="all",
+        help="replays to write at the end, of each architecture on each level: none, of the best episode, or of the "
+        "best and the median one; `python -m metta.lab.replays` writes them later",
+    )
     add("--dry-run", action="store_true", help="forecast runs, time, disk and cost; nothing is run or written")
     add("--commands", action="store_true", help="with --dry-run: print every command as it can be typed, too")
     add(
         "--steps-per-second",
-        type=float,
+        type=at_least(1e-9, float),
         metavar="X",
         help="for the forecast: agent-steps per second and job (default: as measured in runs of this machine beside "
         "the results, else the rates of docs/architectures.md scaled to this machine)",
     )
-    add("--price-per-hour", type=float, metavar="X", help="for the forecast: price of one job's place for an hour")
+    add(
+        "--price-per-hour",
+        type=at_least(1e-9, float),
+        metavar="X",
+        help="for the forecast: price of one job's place for an hour",
+    )
 
 
 def print_forecast(study: Study, given: argparse.Namespace, first: Iterable[str] = ()) -> None:
@@ -60,10 +99,8 @@ def print_forecast(study: Study, given: argparse.Namespace, first: Iterable[str]
         for line in first:
             print(line)
         print_commands(study.runs)
-    threads = study.runs[0].threads
-    measured = measured_speeds(study.output.parent, threads)
-    ledger = ledger_speeds(measured, threads)
-    expected = forecast(study.runs, study.parallel, measured, ledger, given.steps_per_second)
+    speeds = known_speeds(study.output.parent, study.runs[0].threads)
+    expected = forecast(study.runs, study.parallel, speeds, given.steps_per_second)
     sentences = expected.sentences(study.parallel, given.price_per_hour, study.output)
     if not given.commands:
         sentences.append("--commands prints every command as it can be typed, too")
@@ -71,63 +108,26 @@ def print_forecast(study: Study, given: argparse.Namespace, first: Iterable[str]
         print(f"# {sentence}" if given.commands else sentence)
 
 
-def add_replays(parser: argparse.ArgumentParser) -> None:
-    """The flag --replays."""
-    parser.add_argument(
-        "--replays",
-        choices=REPLAYS,
-        default="all",
-        help="replays to write at the end, of each architecture on each level: none, of the best episode, or of the "
-        "best and the median one; `python -m metta.lab.replays` writes them later (default: all)",
-    )
-
-
-def chosen_names(flag: str, text: str, known: Iterable[str]) -> list[str]:
-    """The names in a list separated by commas; none: all. Raises `InputError` for an unknown one, or none."""
-    known = list(known)
-    names = [name.strip() for name in text.split(",") if name.strip()] if text else known
-    if not names:
-        raise InputError(f"{flag} names nothing; known: {', '.join(known)}.")
-    for name in names:
-        if name not in known:
-            near = get_close_matches(name, known, n=1, cutoff=0.0)[0]
-            raise InputError(f"{flag}: unknown name {name!r}; did you mean {near!r}? Known: {', '.join(known)}.")
-    return list(dict.fromkeys(names))
-
-
-def check_forecast(given: argparse.Namespace) -> None:
-    """Raise `InputError` if a flag of the forecast is too small, or has no effect."""
-    for name in ("steps_per_second", "price_per_hour"):
-        if getattr(given, name) is not None:
-            at_least(name, getattr(given, name), 1e-9)
-    if given.commands and not given.dry_run:
-        raise InputError("--commands prints what --dry-run would do; give --dry-run, too.")
-
-
-def at_least(flag: str, value: float, least: float) -> None:
-    """Raise `InputError` if a flag's value is too small."""
-    if not value >= least:
-        raise InputError(f"--{flag.replace('_', '-')} must be at least {least} (given: {value}).")
-
-
 def benchmark_study(
     given: argparse.Namespace,
+    command: str,
     specs: Sequence[RunSpec],
     output: Path,
-    results: Benchmark,
     policy: RetryPolicy,
     parallel: int,
     threads: int,
     bucket: Bucket | None = None,
     elsewhere: bool = False,
 ) -> Study:
-    """The study that makes these results of these runs, each checked. Raises `InputError`.
+    """The study that makes a benchmark of these runs, each checked. Raises `InputError`.
 
-    Arguments as of `Study` and `PlannedRun`, of `given` the flags `settings` and `skip_training`. Threads are a run's
-    own: what the settings say, or what the runs that are there have, so that they can be continued with another number
-    of jobs at a time, or by the other command; `threads` where neither says anything, 0 leaving the choice to the run.
+    Arguments as of `Study` and `PlannedRun`; `given` are the flags. Threads are a run's own: what the settings say, or
+    what the runs that are there have, so that they can be continued with another number of jobs at a time, or by the
+    other command; `threads` where neither says anything, 0 leaving the choice to the run.
     """
-    settings = [f"trainer.total_timesteps={results.max_timesteps}", *given.settings]
+    if given.commands and not given.dry_run:
+        raise InputError("--commands prints what --dry-run would do; give --dry-run, too.")
+    settings = [f"trainer.total_timesteps={given.timesteps}", *given.settings]
     if any(word.startswith("system.threads=") for word in settings):
         threads = 0
     else:
@@ -137,8 +137,9 @@ def benchmark_study(
     train = not given.skip_training
     runs = planned_runs(specs, output, settings, bucket, train, threads=threads, elsewhere=elsewhere)
     check_published(run.job.config for run in runs)
-    levels = list(dict.fromkeys(spec.level for spec in specs))
-    return Study(output, runs, planned_references(levels, output, settings, threads), results, policy, parallel, bucket)
+    references = planned_references(list(dict.fromkeys(spec.level for spec in specs)), output, settings, threads)
+    results = Benchmark(given.timesteps, command, given.replays, untuned(ARCHITECTURES))
+    return Study(output, runs, references, results, policy, parallel, bucket)
 
 
 def planned_runs(
@@ -178,8 +179,7 @@ def planned_runs(
             assert isinstance(found, TrainJob)
             job = jobs[spec.architecture, spec.level] = found
         config = job.config.model_copy(update={"run": check_run_name(spec.id), "seed": spec.seed})
-        key = Key(spec.architecture, spec.level, spec.seed)
-        folder = known.folder_of(key, spec.id, config.model_dump(mode="json"), train).path
+        folder = known.folder_of(spec.key, spec.id, config.model_dump(mode="json"), train).path
         place = bucket.address if bucket else path_text(folder.parent)
         # Its file is named, because evaluations with other settings than the run's own would go to another one.
         evaluate = (

@@ -8,7 +8,7 @@ results, report, and the scoreboard in README.md and docs/results.md are written
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,6 @@ from pydantic import TypeAdapter, ValidationError
 from experiments.recipes.benchmark_architectures.learning_rates import untuned
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import LEVELS, PACKAGE
-from experiments.recipes.benchmark_architectures.planning import planned_runs
 from metta.analysis.published import PublishedRun
 from metta.analysis.results import (
     FILE_NAME,
@@ -27,24 +26,25 @@ from metta.analysis.results import (
     Key,
     RunRecord,
     TrainingRecord,
-    environment_result,
     write_results,
 )
-from metta.base.addresses import PLAYERS, local_path
+from metta.base.addresses import PLAYERS, RANDOM, local_path
 from metta.base.config import sentence
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder, read_json, write_atomically, write_json
 from metta.base.flags import Parser
 from metta.base.markers import between_markers
 from metta.base.provenance import REPOSITORY
 from metta.lab.core import core_mark
+from metta.lab.evaluation import evaluate_into, results_of
 from metta.lab.evaluation_key import marks_by_environment
 from metta.lab.executors.contract import command_text
 from metta.lab.identity import training_mark
-from metta.lab.plan import RunSpec
-from metta.lab.publishing import Expected, Published, check, offered_records, published_run, unfinished
+from metta.lab.publishing import Published, check, offered_records, published_run, unfinished
 from metta.lab.records import benchmark_results
+from metta.rl.config import SystemConfig
+from metta.rl.resolved_player import choose
 
 if TYPE_CHECKING:
     from metta.analysis.scoreboard import Group
@@ -64,14 +64,14 @@ class Pages:
 
 
 @cache
-def expected(architecture: str, level: str, steps: int) -> Expected:
-    """What a run must have been trained and evaluated with. Raises `InputError` for a name that is not known."""
+def expected(architecture: str, level: str, steps: int) -> tuple[str, Mapping[str, str]]:
+    """Settings and rules of a level's own run (`check`). Raises `InputError` for a name that is not known."""
     if architecture not in ARCHITECTURES or level not in LEVELS:
         raise InputError(f"there is no {architecture} on {level} in this version.")
-    spec = RunSpec(experiment="published", architecture=architecture, level=level, seed=0)
-    (planned,) = planned_runs([spec], Path("train_dir"), [f"trainer.total_timesteps={steps}"])
-    configuration = planned.job.config.model_dump(mode="json")
-    return Expected(training_mark(configuration), marks_by_environment(configuration))
+    job = LEVELS[level].train(arch_type=architecture)
+    trainer = job.config.trainer.model_copy(update={"total_timesteps": steps})
+    configuration = job.config.model_copy(update={"trainer": trainer}).model_dump(mode="json")
+    return training_mark(configuration), marks_by_environment(configuration)
 
 
 def publish(
@@ -106,10 +106,10 @@ def publish(
                     continue
                 run = published_run(record, mark, where)
                 core = core or run.core
-                check(run, expected(run.architecture, run.level, run.total_timesteps), core, where)
+                check(run, *expected(run.architecture, run.level, run.total_timesteps), core, where)
                 offered.append(run)
         added = published.add(offered)
-        say(f"{len(added.new)} runs added, {len(added.repeated)} repetitions, {added.known} published before")
+        say(f"{added['new']} runs added, {added['repeated']} repetitions, {added['known']} published before")
         write_pages(published, pages, play)
 
 
@@ -229,33 +229,21 @@ def _alike(results: Mapping[str, EnvironmentResult], reference: Mapping[str, Env
 
 def play_references(level: str) -> dict[str, dict[str, EnvironmentResult]]:
     """Every reference player on a level's held-out episodes (seconds)."""
-    from metta.rl.config import EvaluationConfig, SystemConfig
-    from metta.rl.evaluate import evaluate
-
-    environments = LEVELS[level].make_evals()
-    rules = {
-        "evaluation": EvaluationConfig().model_dump(mode="json"),
-        "evaluation_environments": {name: sim.model_dump(mode="json") for name, sim in environments.items()},
-    }
-    marks = marks_by_environment(rules)
-    results = {
-        player: evaluate(player, environments, EvaluationConfig(), SystemConfig(device="cpu")) for player in PLAYERS
-    }
-    return {
-        player: {name: environment_result(result, marks[name]) for name, result in own.items()}
-        for player, own in results.items()
-    }
+    config = LEVELS[level].evaluate(RANDOM).config
+    config = config.model_copy(update={"system": SystemConfig(device="cpu")})
+    found = {}
+    for player in PLAYERS:
+        record = evaluate_into(None, config, partial(choose, player), print)
+        found[player] = results_of(record)
+    return found
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns the exit status."""
-    return report_errors(lambda: _publish(arguments))
-
-
-def _publish(arguments: Sequence[str] | None) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Run the command."""
     parser = Parser(prog="python -m experiments.recipes.benchmark_architectures.publish", description=__doc__)
     parser.add_argument("folders", nargs="*", type=local_path, metavar="FOLDER", help="run folders or archives of runs")
-    given = parser.parse_args(sys.argv[1:] if arguments is None else arguments)
+    given = parser.parse_args(words)
     publish(given.folders, Pages(), print, play_references)
     return 0
 

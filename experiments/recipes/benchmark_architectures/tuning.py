@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL, LEVELS
+from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL
 from experiments.recipes.benchmark_architectures.planning import (
-    at_least,
+    add_extent,
     call_text,
-    chosen_names,
     planned_references,
     planned_runs,
     print_commands,
@@ -26,10 +24,10 @@ from experiments.recipes.benchmark_architectures.seeds import TUNING_EVALUATION_
 from metta.analysis.results import RunRecord
 from metta.analysis.tuning import Trial, tuning_csv, tuning_markdown, value_text
 from metta.base.addresses import local_path
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
 from metta.base.files import make_folder, write_atomically
-from metta.base.flags import Parser
+from metta.base.flags import Parser, at_least
 from metta.base.provenance import code_version, cores
 from metta.lab.decide import RetryPolicy
 from metta.lab.executors import local
@@ -44,12 +42,9 @@ Value = bool | int | float
 Settings = dict[str, Value]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: this process's) and return the exit status."""
-    return report_errors(lambda: _tuning(list(sys.argv[1:] if arguments is None else arguments)))
-
-
-def _tuning(words: list[str]) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Run one command line."""
     given = _parser().parse_intermixed_args(words)
     study = build_study(given, call_text("tuning.py", _without_folders(words)))
     if given.dry_run:
@@ -83,33 +78,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=A,B",
         help="every value of a trainer's setting, and of several every combination, is a trial",
     )
-    add("--timesteps", type=int, default=1_000_000, metavar="N", help="agent-steps per run (default: 1000000)")
-    add("--architectures", default="", metavar="A,B", help="keys of ARCHITECTURES (default: all)")
-    add("--levels", default=FIRST_LEVEL, metavar="A,B", help=f"level modules (default: {FIRST_LEVEL})")
-    add("--seeds", type=int, default=1, metavar="N", help="seeds per trial, architecture and level (default: 1)")
-    add(
-        "--first-seed",
-        type=int,
-        default=TUNING_SEEDS.start,
-        metavar="N",
-        help=f"seeds are N, N+1, ..., of {TUNING_SEEDS.start} to {TUNING_SEEDS.stop - 1} (default: %(default)s)",
-    )
-    add("--parallel", type=int, default=1, metavar="N", help="runs at a time, which share the cores (default: 1)")
-    add("--output", default="./train_dir/tuning", metavar="DIR", help="results, run folders (default: %(default)s)")
-    add("--evidence", metavar="DIR", help=f"write {MARKDOWN_NAME} and {CSV_NAME} here, too, e.g. docs")
+    kept = f", of {TUNING_SEEDS.start} to {TUNING_SEEDS.stop - 1}"
+    add_extent(parser, "--timesteps", "--seeds", first_seed=kept)
+    parser.set_defaults(levels=FIRST_LEVEL, seeds=1, first_seed=TUNING_SEEDS.start)
+    add("--parallel", type=at_least(1), default=1, metavar="N", help="runs at a time, which share the cores")
+    add("--output", type=local_path, default="./train_dir/tuning", metavar="DIR", help="results, run folders")
+    add("--evidence", type=local_path, metavar="DIR", help=f"write {MARKDOWN_NAME} and {CSV_NAME} here, too, e.g. docs")
     add("--dry-run", action="store_true", help="print the commands; nothing is run or written")
-    add("settings", nargs="*", metavar="key=value", help="settings for every run")
     return parser
 
 
 def build_study(given: argparse.Namespace, command: str) -> Study:
     """The search that the flags ask for, every run of it checked. Raises `InputError` for a bad flag."""
-    for name in ("timesteps", "seeds", "parallel"):
-        at_least(name, getattr(given, name), 1)
-    at_least("first_seed", given.first_seed, 0)
-    architectures = chosen_names("--architectures", given.architectures, ARCHITECTURES)
-    levels = chosen_names("--levels", given.levels, LEVELS)
-    output = local_path(given.output)
     threads = max(1, cores() // given.parallel) if given.parallel > 1 else 0
     common = [f"trainer.total_timesteps={given.timesteps}", f"evaluation.seed={TUNING_EVALUATION_SEED}"]
     common += [f"system.threads={threads}"] if threads else []
@@ -118,24 +98,24 @@ def build_study(given: argparse.Namespace, command: str) -> Study:
     common += given.settings
 
     seeds = range(given.first_seed, given.first_seed + given.seeds)
-    experiment = id_part(output.resolve().name)
+    experiment = id_part(given.output.resolve().name)
     runs: list[PlannedRun] = []
     trial_of: dict[str, int] = {}
     for number, settings in enumerate(trials):
-        specs = plan(f"{experiment}-t{number:03d}", architectures, levels, seeds)
+        specs = plan(f"{experiment}-t{number:03d}", given.architectures, given.levels, seeds)
         words, note = [*common, *_words(settings)], f"trial {number}, "
-        own = planned_runs(specs, output, words, first_number=len(runs) + 1, threads=threads, note=note)
+        own = planned_runs(specs, given.output, words, first_number=len(runs) + 1, threads=threads, note=note)
         trial_of |= {run.name: number for run in own}
         runs += own
     check_tuning(run.job.config for run in runs)
     table = TuningTable(
-        evidence=local_path(given.evidence) if given.evidence else None,
+        evidence=given.evidence,
         trial_of=trial_of,
         settings=trials,
-        heading=_heading(given, command, levels, seeds, len(trials)),
+        heading=_heading(given, command, seeds, len(trials)),
     )
-    references = planned_references(levels, output, common, threads)
-    return Study(output, runs, references, table, RetryPolicy(retries=0), given.parallel)
+    references = planned_references(given.levels, given.output, common, threads)
+    return Study(given.output, runs, references, table, RetryPolicy(retries=0), given.parallel)
 
 
 def grid(texts: Sequence[str]) -> list[Settings]:
@@ -179,14 +159,14 @@ def _words(settings: Settings) -> list[str]:
     return [f"trainer.{key}={value_text(value)}" for key, value in settings.items()]
 
 
-def _heading(given: argparse.Namespace, command: str, levels: Sequence[str], seeds: range, trials: int) -> list[str]:
+def _heading(given: argparse.Namespace, command: str, seeds: range, trials: int) -> list[str]:
     code = code_version()
     version = f"commit {code['commit']}" if code["commit"] else f"source {code['source_sha256'][:16]}"
     return [
         "# Tuning",
         f"Written by `{command}` ({version}{', with changes' if code['modified'] else ''}).",
         f"Grid of {trials} trials, all values of {' and of '.join(given.vary)}, everything else the defaults. "
-        f"Each trial: {', '.join(levels)}; "
+        f"Each trial: {', '.join(given.levels)}; "
         f"training seeds {', '.join(map(str, seeds))}; {given.timesteps:,} agent-steps; evaluation seed "
         f"{TUNING_EVALUATION_SEED}. Training seeds {TUNING_SEEDS.start} to {TUNING_SEEDS.stop - 1} and that "
         "evaluation seed are refused by `run_benchmark.py` and `adaptive.py`.",

@@ -15,14 +15,18 @@ from typing import IO, Any
 from metta.base.errors import InputError
 from metta.base.files import disk_faults
 from metta.base.provenance import REPOSITORY, cores
+from metta.base.stopping import RUNNER_VARIABLE
 from metta.lab.executors.contract import Command, Ended
-from metta.lab.executors.environment import job_environment
 from metta.lab.executors.launcher import BaseLauncher
 
 SECONDS_TO_STOP = 60.0
 """Time that jobs have to finish and save their update after being asked to stop."""
 SECONDS_TO_SAY_SO = 10.0
 """Time that jobs have to write down that they stopped, when they are to end at once."""
+
+BYTECODE = Path(sys.prefix) / "bytecode"
+"""Compiled modules of the jobs, where the caller wants none beside the sources: without them every job of thousands
+compiles torch and numba anew, which is two thirds of the time it needs to start."""
 
 
 @dataclass
@@ -150,3 +154,18 @@ def _opened(path: Path) -> IO[bytes]:
     with disk_faults(path, "write"):
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("ab")
+
+
+def job_environment(threads: int) -> dict[str, str]:
+    """This process's environment, changed for a job of its own.
+
+    Args:
+        threads: of the numerical libraries; 0 leaves the choice to the command.
+    """
+    environment = {**os.environ, RUNNER_VARIABLE: str(os.getpid())}
+    if threads:
+        for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            environment[name] = str(threads)
+    if environment.pop("PYTHONDONTWRITEBYTECODE", "") and "PYTHONPYCACHEPREFIX" not in environment:
+        environment["PYTHONPYCACHEPREFIX"] = str(BYTECODE)
+    return environment

@@ -13,7 +13,7 @@ from typing import Any
 from metta.base.errors import InputError, RunError
 from metta.base.files import read_json, write_json
 from metta.base.provenance import REPOSITORY
-from metta.lab.executors.environment import job_environment
+from metta.lab.executors.local import job_environment
 
 SECONDS_TO_STOP = 40.0
 """Time the command has to write its state after being asked to stop; less than the 90 seconds that Slurm gives."""
