@@ -1,62 +1,37 @@
-"""One number for a (seed x level) matrix of scores: mean, median, interquartile mean, optimality gap.
+"""One number for a (seed x level) matrix of scores: median, interquartile mean.
 
 Source: Agarwal, Schwarzer, Castro, Courville and Bellemare, "Deep Reinforcement Learning at the Edge of the Statistical
-Precipice", NeurIPS 2021, section 4; their library is rliable.
-Differs in: any leading axes are allowed, so that all resamples of a bootstrap are one call; missing runs are allowed
-(`balanced`).
+Precipice", NeurIPS 2021, section 4; their library is rliable. Differs in: missing runs are allowed (`balanced`).
 
-S seeds, L levels, ... any leading axes.
+S seeds, L levels.
 """
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 Matrix = NDArray[np.float64]
-"""[S, L] or [..., S, L] scores; NaN where a run is missing."""
+"""[S, L] scores; NaN where a run is missing."""
 
 TRIMMED = 0.25
 """Share of values that the interquartile mean leaves out at either end."""
-OPTIMUM = 1.0
-"""Score at which the optimality gap is zero: the scripted player's."""
 
 
-def mean(scores: Matrix) -> Matrix:
-    """[...] mean over seeds and levels."""
-    return np.asarray(scores.mean(axis=(-2, -1)))
+def median(scores: Matrix) -> float:
+    """Median over levels of each level's mean over seeds."""
+    return float(np.median(scores.mean(axis=0)))
 
 
-def median(scores: Matrix) -> Matrix:
-    """[...] median over levels of each level's mean over seeds."""
-    return np.asarray(np.median(scores.mean(axis=-2), axis=-1))
+def interquartile_mean(scores: Matrix) -> float:
+    """Mean of the middle half of all S*L values; floor(S*L/4) values are cut at either end."""
+    flat = np.sort(scores, axis=None)
+    cut = int(TRIMMED * flat.size)
+    return float(flat[cut : flat.size - cut].mean())
 
 
-def interquartile_mean(scores: Matrix) -> Matrix:
-    """[...] mean of the middle half of all S*L values; floor(S*L/4) values are cut at either end."""
-    flat = np.sort(scores.reshape(*scores.shape[:-2], -1), axis=-1)
-    cut = trimmed(flat.shape[-1])
-    return np.asarray(flat[..., cut : flat.shape[-1] - cut].mean(axis=-1))
-
-
-def trimmed(count: int) -> int:
-    """Values that the interquartile mean of `count` values leaves out at either end; none of up to three."""
-    return int(TRIMMED * count)
-
-
-def optimality_gap(scores: Matrix) -> Matrix:
-    """[...] mean amount by which values stay below the scripted player's; a surplus of one run makes up for nothing."""
-    return OPTIMUM - np.asarray(np.minimum(scores, OPTIMUM).mean(axis=(-2, -1)))
-
-
-AGGREGATES: dict[str, Callable[[Matrix], Matrix]] = {
-    "interquartile mean": interquartile_mean,
-    "mean": mean,
-    "median": median,
-    "optimality gap": optimality_gap,
-}
-"""By the name that tables use. Of the optimality gap less is better, of the others more."""
+AGGREGATES = {"interquartile mean": interquartile_mean, "median": median}
+"""By the name that tables use."""
 
 
 def check_matrix(scores: Matrix) -> Matrix:

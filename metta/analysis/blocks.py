@@ -1,7 +1,5 @@
 """What a section of the report is made of: paragraphs, tables (which are CSV files, too), figures."""
 
-import csv
-import io
 import math
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
@@ -10,6 +8,7 @@ from typing import NamedTuple
 from metta.analysis.figures import Figure
 from metta.analysis.intervals import Estimate, Interval
 from metta.analysis.metrics import Metric
+from metta.analysis.summary import csv_text
 
 
 class Link(NamedTuple):
@@ -110,13 +109,17 @@ class Table:
         wide = [
             any(isinstance(row[place], Estimate | Interval) for row in self.rows) for place in range(len(self.header))
         ]
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        names = zip(self.columns, wide, strict=True)
-        writer.writerow(name for column, three in names for name in _ends(column.title, three, (" low", " high")))
-        for row in self.rows:
-            writer.writerow([part for cell, three in zip(row, wide, strict=True) for part in _parts(cell, three)])
-        return text.getvalue()
+        columns = zip(self.columns, wide, strict=True)
+        header = [name for column, three in columns for name in _ends(column.title, three, (" low", " high"))]
+        return csv_text(
+            [
+                header,
+                *(
+                    [part for cell, three in zip(row, wide, strict=True) for part in _parts(cell, three)]
+                    for row in self.rows
+                ),
+            ]
+        )
 
 
 def _ends(title: str, three: bool, ends: Iterable[str]) -> list[str]:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas
 
-from metta.analysis.gather import Gathered, Run, gather
+from metta.analysis.gather import Gathered, gather
+from metta.analysis.results import EnvironmentResult
 from metta.base.addresses import local_path
 
 RESULT_COLUMNS = (
@@ -44,52 +45,41 @@ def load_results(*paths: str | Path) -> pandas.DataFrame:
 
 def results_frame(gathered: Gathered) -> pandas.DataFrame:
     """`load_results` of results that have been read."""
-    rows = [row for run in gathered.evaluated for row in _results_of(run)] + _references(gathered)
-    frame = pandas.DataFrame(rows, columns=list(RESULT_COLUMNS))
-    whole = dict.fromkeys(("seed", "episodes", "timesteps", "parameters"), "Int64")
-    numbers = dict.fromkeys(("score", "training_seconds", "acting_milliseconds"), "float64")
-    return frame.astype(whole | numbers)
-
-
-def _results_of(run: Run) -> list[dict[str, object]]:
-    training = run.record.training
-    return [
-        {
-            "architecture": training.architecture,
-            "level": training.level,
+    rows = []
+    for run in gathered.evaluated:
+        training = run.record.training
+        own = {
             "seed": training.seed,
-            "environment": environment,
-            "hearts_per_agent": result.hearts_per_agent,
-            "score": result.normalised_score,
-            "reward": result.reward,
-            "hearts_sd_of_episodes": result.spread["hearts_per_agent"].standard_deviation,
-            "episodes": result.episodes,
             "timesteps": training.timesteps,
             "training_seconds": training.duration_seconds,
             "parameters": run.files.parameters,
             "acting_milliseconds": run.files.evaluated.latency,
             "run": training.run_name,
         }
-        for environment, result in run.record.evaluation.results.items()
-    ]
+        rows += [
+            own | _row(training.architecture, training.level, environment, result)
+            for environment, result in run.record.evaluation.results.items()
+        ]
+    for level, players in gathered.references.items():
+        for player, found in players.items():
+            rows += [_row(player, level, environment, result) for environment, result in found.items()]
+    frame = pandas.DataFrame(rows, columns=list(RESULT_COLUMNS))
+    whole = dict.fromkeys(("seed", "episodes", "timesteps", "parameters"), "Int64")
+    numbers = dict.fromkeys(("score", "training_seconds", "acting_milliseconds"), "float64")
+    return frame.astype(whole | numbers)
 
 
-def _references(gathered: Gathered) -> list[dict[str, object]]:
-    return [
-        {
-            "architecture": player,
-            "level": level,
-            "environment": environment,
-            "hearts_per_agent": result.hearts_per_agent,
-            "score": result.normalised_score,
-            "reward": result.reward,
-            "hearts_sd_of_episodes": result.spread["hearts_per_agent"].standard_deviation,
-            "episodes": result.episodes,
-        }
-        for level, players in gathered.references.items()
-        for player, found in players.items()
-        for environment, result in found.items()
-    ]
+def _row(who: str, level: str, environment: str, result: EnvironmentResult) -> dict[str, object]:
+    return {
+        "architecture": who,
+        "level": level,
+        "environment": environment,
+        "hearts_per_agent": result.hearts_per_agent,
+        "score": result.normalised_score,
+        "reward": result.reward,
+        "hearts_sd_of_episodes": result.spread["hearts_per_agent"].standard_deviation,
+        "episodes": result.episodes,
+    }
 
 
 def load_curves(*paths: str | Path) -> pandas.DataFrame:

@@ -142,22 +142,21 @@ class Gathered:
         found = [lowest_score(environment, players) for environment in players.get(RANDOM, {})]
         return float(np.mean(found)) if found else SCORE.lowest
 
-    def value_of_player(self, player: str, level: str) -> float | None:
+    def value_of_player(self, player: str, level: str, hearts: bool = False) -> float | None:
         """A reference player's score or hearts on a level, as `value`; None where it has no result."""
         results = self.references.get(level, {}).get(player, {}).values()
-        scores = [result.normalised_score if self.measure == SCORE else result.hearts_per_agent for result in results]
-        known = [score for score in scores if score is not None]
-        return float(np.mean(known)) if known and len(known) == len(scores) else None
+        if self.measure != SCORE or hearts:
+            return float(np.mean([result.hearts_per_agent for result in results])) if results else None
+        scores = [result.normalised_score for result in results if result.normalised_score is not None]
+        return float(np.mean(scores)) if scores and len(scores) == len(results) else None
 
     def hearts_of_player(self, player: str, level: str) -> float | None:
         """A reference player's hearts per agent on a level, mean over environments; None where it has no result."""
-        results = self.references.get(level, {}).get(player, {}).values()
-        return float(np.mean([result.hearts_per_agent for result in results])) if results else None
+        return self.value_of_player(player, level, hearts=True)
 
     def players(self, levels: Sequence[str], hearts: bool = False) -> dict[str, float]:
         """Reference player -> value, or hearts, mean over levels; those that have one on all of them, worst first."""
-        of = self.hearts_of_player if hearts else self.value_of_player
-        found = {player: [of(player, level) for level in levels] for player in PLAYERS}
+        found = {player: [self.value_of_player(player, level, hearts) for level in levels] for player in PLAYERS}
         known = {player: [value for value in values if value is not None] for player, values in found.items()}
         return {player: float(np.mean(own)) for player, own in known.items() if own and len(own) == len(levels)}
 

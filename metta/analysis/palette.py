@@ -1,7 +1,5 @@
 """The colours of pages and figures: of the ground in light and dark, and of architectures on either."""
 
-from collections.abc import Sequence
-
 SERIES = (
     *("#4a80c8", "#e07b1a", "#d9534f", "#2fa18f", "#58a13c", "#b8932a", "#a86fc9", "#e0699a"),
     *("#a0714f", "#808890", "#2f9fd0", "#7d6be0", "#9aa32e", "#c2513a", "#3fae6a", "#c85fb0"),
@@ -12,16 +10,10 @@ SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down"
 """Beside colours, for who sees none."""
 
 
-LIGHT = ("#0072b2", "#c4490a", "#00805c", "#a8467f", "#8a6100", "#1f1f1f", "#5a4fcf")
-DARK = ("#56b4e9", "#ff8a47", "#2fc79a", "#e79ac4", "#f0c24b", "#f2f2f2", "#a79ff7")
-"""Accents after Okabe and Ito's colour-blind safe palette, dark or light enough for text on the page's ground."""
+def palette(link: str, focus: str, ink: str, soft: str, grid: str, ground: str) -> str:
+    """Variables of CSS; the first two after Okabe and Ito's colour-blind safe palette, legible as text."""
+    return f"--ink:{ink};--soft:{soft};--grid:{grid};--ground:{ground};--s0:{link};--s1:{focus};"
 
 
-def palette(accents: Sequence[str], ink: str, soft: str, grid: str, ground: str) -> str:
-    """Variables of CSS."""
-    series = "".join(f"--s{index}:{colour};" for index, colour in enumerate(accents))
-    return f"--ink:{ink};--soft:{soft};--grid:{grid};--ground:{ground};{series}"
-
-
-LIGHT_PALETTE = palette(LIGHT, "#1c1c1c", "#595959", "#d9d9d9", "#ffffff")
-DARK_PALETTE = palette(DARK, "#ececec", "#b3b3b3", "#444444", "#161616")
+LIGHT_PALETTE = palette("#0072b2", "#c4490a", "#1c1c1c", "#595959", "#d9d9d9", "#ffffff")
+DARK_PALETTE = palette("#56b4e9", "#ff8a47", "#ececec", "#b3b3b3", "#444444", "#161616")

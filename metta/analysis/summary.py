@@ -5,7 +5,7 @@ import io
 import shutil
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
@@ -40,29 +40,25 @@ def summary_rows(results: BenchmarkResults) -> list[Row]:
     in part.
     """
     partly = results.partly_trained
-    rows = []
+    rows: list[Row] = []
     for level in results.levels:
         references = results.references.get(level, {})
-        blind = references.get(BLIND, {})
         runs = [run for run in results.runs if run.training.level == level]
-        whole, others = [run for run in runs if run not in partly], [run for run in runs if run in partly]
-        environments = dict.fromkeys([*blind, *(name for run in runs for name in run.evaluation.results)])
-        for environment in environments:
-            found = [
-                _architecture_row(architecture, level, environment, whole, references)
-                for architecture in results.architectures
+        names = (name for run in runs for name in run.evaluation.results)
+        for environment in dict.fromkeys([*references.get(BLIND, {}), *names]):
+            own = [run for run in runs if environment in run.evaluation.results]
+            whole, others = (
+                [
+                    _architecture_row(architecture, level, environment, found, references)
+                    for architecture in results.architectures
+                    if (found := [run for run in group if run.training.architecture == architecture])
+                ]
+                for group in ([run for run in own if run not in partly], [run for run in own if run in partly])
+            )
+            rows += [
+                row._replace(verdict=row.verdict + "; not tuned" * (row.architecture in results.untuned))
+                for row in sorted(whole, key=lambda row: -row.hearts.mean)
             ]
-            found = [
-                row._replace(verdict=f"{row.verdict}; not tuned")
-                if row and row.architecture in results.untuned
-                else row
-                for row in found
-            ]
-            broken = [
-                _architecture_row(architecture, level, environment, others, references)
-                for architecture in results.architectures
-            ]
-            rows += sorted((row for row in found if row is not None), key=lambda row: -row.hearts.mean)
             rows += [
                 _reference_row(player, level, environment, references[player][environment])
                 for player in reversed(PLAYERS)
@@ -70,8 +66,7 @@ def summary_rows(results: BenchmarkResults) -> list[Row]:
             ]
             rows += [
                 row._replace(verdict=f"trained {row.timesteps:,.0f} of {results.max_timesteps:,} steps: not compared")
-                for row in broken
-                if row is not None
+                for row in others
             ]
     return rows
 
@@ -80,12 +75,9 @@ def _architecture_row(
     architecture: str,
     level: str,
     environment: str,
-    runs: Sequence[RunRecord],
+    own: Sequence[RunRecord],
     references: Mapping[str, Mapping[str, EnvironmentResult]],
-) -> Row | None:
-    own = [run for run in runs if run.training.architecture == architecture and environment in run.evaluation.results]
-    if not own:
-        return None
+) -> Row:
     evaluated = [run.evaluation.results[environment] for run in own]
     blind = references.get(BLIND, {}).get(environment)
     seconds = [run.training.duration_seconds for run in own if run.training.duration_seconds is not None]
@@ -98,7 +90,7 @@ def _architecture_row(
         estimate([result.hearts_per_agent for result in evaluated], HEARTS.lowest),
         _score(evaluated, lowest_score(environment, references)),
         estimate([result.reward for result in evaluated]),
-        sum(seconds) / len(seconds) if seconds else None,
+        fmean(seconds) if seconds else None,
         verdict(evaluated, blind) if blind else "no reference",
     )
 
@@ -109,17 +101,9 @@ def _score(results: Sequence[EnvironmentResult], lowest: float) -> Estimate | No
 
 
 def _reference_row(player: str, level: str, environment: str, result: EnvironmentResult) -> Row:
+    hearts, reward = estimate([result.hearts_per_agent]), estimate([result.reward])
     return Row(
-        player,
-        level,
-        environment,
-        0,
-        None,
-        estimate([result.hearts_per_agent]),
-        _score([result], SCORE.lowest),
-        estimate([result.reward]),
-        None,
-        PLAYERS[player],
+        player, level, environment, 0, None, hearts, _score([result], SCORE.lowest), reward, None, PLAYERS[player]
     )
 
 
@@ -173,17 +157,8 @@ def summary_markdown(results: BenchmarkResults, width: int | None = None) -> str
         f"{'' if results.end_time else ' so far'}{partly}.",
         "",
     ]
-    header = [
-        "architecture",
-        "level",
-        "evaluation",
-        "seeds",
-        "hearts per agent",
-        "score",
-        "reward",
-        "training",
-        "verdict",
-    ]
+    columns = ("architecture", "level", "evaluation", "seeds", "hearts per agent", "score", "reward", "training")
+    header = [*columns, "verdict"]
     cells = [
         [
             row.architecture,
@@ -252,7 +227,7 @@ def aligned_table(header: Sequence[str], rows: Sequence[Sequence[str]], width: i
         width: characters that a line may have; a wider table is cut into several that repeat the first column, from
             which columns that hold the same everywhere are left out.
     """
-    whole = _aligned(header, rows)
+    whole = _aligned(header, rows, range(len(header)))
     if width is None or len(whole[0]) <= width:
         return whole
     told = [place for place in range(1, len(header)) if len(rows) > 1 and len({row[place] for row in rows}) == 1]
@@ -260,48 +235,35 @@ def aligned_table(header: Sequence[str], rows: Sequence[Sequence[str]], width: i
     left = [place for place in range(1, len(header)) if place not in told]
     while left:
         count = 1
-        while count < len(left) and len(_aligned_part(header, rows, [0, *left[: count + 1]])[0]) <= width:
+        while count < len(left) and len(_aligned(header, rows, [0, *left[: count + 1]])[0]) <= width:
             count += 1
-        lines += ["", *_aligned_part(header, rows, [0, *left[:count]])]
+        lines += ["", *_aligned(header, rows, [0, *left[:count]])]
         left = left[count:]
     return lines[0 if lines[0] else 1 :]
 
 
-def _aligned_part(header: Sequence[str], rows: Sequence[Sequence[str]], places: Sequence[int]) -> list[str]:
-    return _aligned([header[place] for place in places], [[row[place] for place in places] for row in rows])
-
-
-def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-
-    def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(f"{cell:{width}}" for cell, width in zip(cells, widths, strict=True)) + " |"
-
-    return [line(header), line(["-" * width for width in widths]), *(line(row) for row in rows)]
+def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]], places: Sequence[int]) -> list[str]:
+    widths = {place: max(len(row[place]) for row in [header, *rows]) for place in places}
+    rules = ["-" * widths.get(place, 0) for place in range(len(header))]
+    return [
+        "| " + " | ".join(f"{row[place]:{width}}" for place, width in widths.items()) + " |"
+        for row in (header, rules, *rows)
+    ]
 
 
 def summary_csv(results: BenchmarkResults) -> str:
     """The table with full numbers; empty cells where there is no value."""
+    rows = [
+        [*row[:5], *row.hearts[:3], *(row.score or (None,) * 3)[:3], *row.reward[:3], *row[8:]]
+        for row in summary_rows(results)
+    ]
+    hearts, score, reward = ((name, f"{name}_low", f"{name}_high") for name in ("hearts", "score", "reward"))
+    own = ("architecture", "level", "environment", "seeds", "agent_steps", "hearts_per_agent")
+    return csv_text([[*own, *hearts[1:], *score, *reward, "training_seconds", "verdict"], *rows])
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Rows as a CSV file."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [
-            *("architecture", "level", "environment", "seeds", "agent_steps"),
-            *("hearts_per_agent", "hearts_low", "hearts_high"),
-            *("score", "score_low", "score_high"),
-            *("reward", "reward_low", "reward_high"),
-            *("training_seconds", "verdict"),
-        ]
-    )
-    for row in summary_rows(results):
-        writer.writerow(
-            [
-                *row[:5],
-                *row.hearts[:3],
-                *(row.score or (None,) * 3)[:3],
-                *row.reward[:3],
-                row.training_seconds,
-                row.verdict,
-            ]
-        )
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()

@@ -5,14 +5,12 @@ evaluation environments of the normalised score (hearts per agent on the scale f
 environment that is the order of hearts per agent; over several it keeps the one with most hearts from deciding alone.
 """
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
 from metta.analysis.results import EnvironmentResult, RunRecord
-from metta.analysis.summary import aligned_table
+from metta.analysis.summary import aligned_table, csv_text
 
 RULE = (
     "Frozen for each architecture is the trial with its highest score among those whose runs all succeeded; of equal "
@@ -126,19 +124,17 @@ def value_text(value: bool | int | float) -> str:
 
 def tuning_csv(trials: Sequence[Trial]) -> str:
     """A line per trial, run and evaluation environment, with full numbers; runs that failed have one with the cause."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     keys = list(dict.fromkeys(key for trial in trials for key in trial.settings))
     names = ("trial", "architecture", "level", "seed", "environment", "hearts_per_agent", "score", "reward")
-    writer.writerow([*names, "timesteps", "training_seconds", "error", *keys])
+    rows: list[list[object]] = [[*names, "timesteps", "training_seconds", "error", *keys]]
     for trial in trials:
         values = [value_text(trial.settings[key]) for key in keys]
         for run in trial.runs:
             training = run.training
             who = [trial.number, training.architecture, training.level, training.seed]
-            end = [training.timesteps, training.duration_seconds, training.error or run.evaluation.error or "", *values]
+            end = [training.timesteps, training.duration_seconds, training.error or run.evaluation.error, *values]
             for name, result in run.evaluation.results.items():
-                writer.writerow([*who, name, result.hearts_per_agent, result.normalised_score, result.reward, *end])
+                rows.append([*who, name, result.hearts_per_agent, result.normalised_score, result.reward, *end])
             if not run.evaluation.results:
-                writer.writerow([*who, "", "", "", "", *end])
-    return text.getvalue()
+                rows.append([*who, None, None, None, None, *end])
+    return csv_text(rows)

@@ -107,9 +107,9 @@ def test_runs_that_broke_off_shift_no_curve_and_are_counted(tmp_path: Path, alte
         own = learning.curves_of(benchmark, LEVELS[4], metric)["vit"]
         assert {seed: steps[-1] for seed, (steps, _) in own.items()} == {1: 1_000_000, 2: 1_000_000}
     assert {row.architecture: row.seeds for row in learning_of(benchmark)} == {"vit": 2, "fast": 3}
-    lessons = curriculum.lessons_of(benchmark)
-    assert {lesson.architecture: lesson.seeds for lesson in lessons} == {"vit": 2, "fast": 3}
-    assert lessons[0].success == 0.5
+    lessons = curriculum.lessons(benchmark, LEVELS[4])
+    assert dict(zip(lessons.architecture, lessons.seeds, strict=True)) == {"vit": 2, "fast": 3}
+    assert lessons.success.iloc[0] == 0.5
     assert learning.broken_off(benchmark) == 1
     assert any("1 run left out: " in text for text in words(benchmark)[0])
 

@@ -39,19 +39,23 @@ QUICK = {
 def main(words: list[str]) -> int:
     """Run one command line."""
     given = _parser("--quick" in words).parse_intermixed_args(words)
-    study = local_study(given, call_text("run_benchmark.py", words))
+    study = local_study(given, call_text("run_benchmark.py", words), given.quick)
     if given.dry_run:
         print_forecast(study, given)
         return 0
     return study.execute(local.LocalExecutor(study.parallel))
 
 
-def local_study(given: argparse.Namespace, command: str) -> Study:
-    """The benchmark on this machine that the flags ask for. Raises `InputError`."""
+def local_study(given: argparse.Namespace, command: str, by_architecture: bool = False) -> Study:
+    """The benchmark on this machine that the flags ask for. Raises `InputError`.
+
+    `by_architecture`: all runs of the first architecture come first, not one seed of everything. If that is the slowest
+    one, none of its runs is left alone at the end.
+    """
     output = given.output_dir
     seeds = range(given.first_seed, given.first_seed + given.seeds)
     specs = plan(id_part(output.resolve().name), given.architectures, given.levels, seeds)
-    if getattr(given, "quick", False):  # the slower architecture first, so that none of its runs is alone at the end
+    if by_architecture:
         specs = sorted(specs, key=lambda spec: given.architectures.index(spec.architecture))
     threads = max(1, cores() // given.parallel) if given.parallel > 1 else 0
     return benchmark_study(given, command, specs, output, RetryPolicy(retries=0), given.parallel, threads)

@@ -40,16 +40,14 @@ def section(benchmark: Gathered, found: Findings) -> Section | None:
 
 def counters_of(benchmark: Gathered) -> dict[tuple[str, str], dict[str, dict[str, float]]]:
     """(level, evaluation environment) -> architecture -> counter -> mean over seeds."""
-    found: dict[tuple[str, str], dict[str, list[Mapping[str, float]]]] = {}
-    for run in benchmark.evaluated:
-        for environment, counters in run.files.evaluated.behaviour.items():
-            by_name = found.setdefault((run.key.level, environment), {})
-            by_name.setdefault(run.key.architecture, []).append(counters)
-    return {
-        where: {
-            name: {c: fmean(one[c] for one in own) for c in own[0] if all(c in one for one in own)}
-            for name in benchmark.architectures
-            if (own := by_name.get(name))
-        }
-        for where, by_name in sorted(found.items())
-    }
+    found: dict[tuple[str, str], dict[str, dict[str, float]]] = {}
+    for level in sorted(benchmark.levels):
+        for name in benchmark.architectures:
+            by_environment: dict[str, list[Mapping[str, float]]] = {}
+            for run in benchmark.of(name, level):
+                for environment, counters in run.files.evaluated.behaviour.items():
+                    by_environment.setdefault(environment, []).append(counters)
+            for environment, own in by_environment.items():
+                means = {c: fmean(one[c] for one in own) for c in own[0] if all(c in one for one in own)}
+                found.setdefault((level, environment), {})[name] = means
+    return found

@@ -1,8 +1,7 @@
 """What the curriculum of a level chose, and what came of it."""
 
-from collections.abc import Mapping, Sequence
-from statistics import fmean
-from typing import NamedTuple
+import numpy as np
+import pandas
 
 from metta.analysis.blocks import Block, Column, Section, Table, Text, file_part
 from metta.analysis.gather import Gathered
@@ -19,86 +18,54 @@ WORDS = (
 )
 
 
-class Lesson(NamedTuple):
-    """What the curriculum chose for an architecture on a level, and what came of it; means over seeds."""
-
-    architecture: str
-    level: str
-    seeds: int
-    tasks_known: float
-    episodes: float
-    success: float
-    """Mean over the known tasks, as a share of each task's limit."""
-    choices: dict[str, float]
-    """`<axis>_<value>` -> share of the training episodes that had it."""
-
-
 def section(benchmark: Gathered) -> Section | None:
     """Success and progress over training, and the choices, where a curriculum chose."""
-    lessons = lessons_of(benchmark)
     blocks: list[Block] = []
-    for level in dict.fromkeys(lesson.level for lesson in lessons):
-        for metric, known in CURRICULUM_CURVES.items():
-            figure = curve_figure(benchmark, level, metric, f"{level}: {known.name}", known.meaning)
-            blocks += [figure] if figure else []
-        blocks += [choices_table([lesson for lesson in lessons if lesson.level == level], level), Text(WORDS)]
+    for level in benchmark.levels:
+        found = lessons(benchmark, level)
+        if not found.empty:
+            for metric, known in CURRICULUM_CURVES.items():
+                figure = curve_figure(benchmark, level, metric, f"{level}: {known.name}", known.meaning)
+                blocks += [figure] if figure else []
+            blocks += [choices_table(found, level), Text(WORDS)]
     return Section("curriculum", "Curriculum", blocks) if blocks else None
 
 
-def choices_table(lessons: Sequence[Lesson], level: str) -> Table:
+def choices_table(found: pandas.DataFrame, level: str) -> Table:
     """Of one level."""
-    columns = [name for name in lessons[0].choices if all(name in lesson.choices for lesson in lessons)]
+    choices = [Column(name, 2, (0.0, 1.0)) for name in found.columns[5:]]
     return Table(
         f"curriculum_choices_{file_part(level)}",
         f"{level}: what the curriculum chose, at the end of training",
-        [
-            *("architecture", "seeds", Column("tasks known", 0), Column("episodes", 0), "success"),
-            *(Column(name, 2, (0.0, 1.0)) for name in columns),
-        ],
-        [
-            [
-                row.architecture,
-                row.seeds,
-                row.tasks_known,
-                row.episodes,
-                row.success,
-                *(row.choices[c] for c in columns),
-            ]
-            for row in lessons
-        ],
+        ["architecture", "seeds", Column("tasks known", 0), Column("episodes", 0), "success", *choices],
+        found.astype(object).values.tolist(),
     )
 
 
-def lessons_of(benchmark: Gathered) -> list[Lesson]:
-    """Of every architecture and level whose tasks a curriculum chose, from runs that trained to their end."""
-    found: dict[tuple[str, str], list[dict[str, float]]] = {}
+def lessons(benchmark: Gathered, level: str) -> pandas.DataFrame:
+    """A row for each architecture whose tasks a curriculum chose on a level, from runs that trained to their end.
+
+    Columns: architecture, seeds, tasks_known, episodes, success (mean over the known tasks, as a share of each task's
+    limit), and `<axis>_<value>`: share of the training episodes that had it. All but seeds are means over seeds.
+    """
+    rows = []
     for run in benchmark.runs.values():
         last = {
             name.removeprefix(CURRICULUM): float(curve[1][-1])
             for name, curve in run.files.curves.items()
             if name.startswith(CURRICULUM)
         }
-        if run.is_whole and {"tasks_known", "episodes", "success"} <= last.keys():
-            found.setdefault((run.key.architecture, run.key.level), []).append(last)
-    return [
-        Lesson(
-            architecture,
-            level,
-            len(own),
-            _over(own, "tasks_known"),
-            _over(own, "episodes"),
-            _over(own, "success"),
-            {
-                name.removeprefix(CHOICE): fmean(last[name] / max(last["episodes"], 1.0) for last in own)
-                for name in own[0]
-                if name.startswith(CHOICE) and all(name in last for last in own)
-            },
-        )
-        for level in benchmark.levels
-        for architecture in benchmark.architectures
-        if (own := found.get((architecture, level)))
-    ]
-
-
-def _over(runs: Sequence[Mapping[str, float]], name: str) -> float:
-    return fmean(run[name] for run in runs)
+        if run.is_whole and run.key.level == level and {"tasks_known", "episodes", "success"} <= last.keys():
+            shares = {
+                name.removeprefix(CHOICE): value / max(last["episodes"], 1.0)
+                for name, value in last.items()
+                if name.startswith(CHOICE)
+            }
+            own = {name: last[name] for name in ("tasks_known", "episodes", "success")}
+            rows.append({"architecture": run.key.architecture, "seeds": 1, **own, **shares})
+    if not rows:
+        return pandas.DataFrame()
+    groups = pandas.DataFrame(rows).dropna(axis=1).groupby("architecture")
+    found = groups.mean().assign(seeds=groups.size()).reset_index()
+    order = [benchmark.architectures.index(name) for name in found.architecture]
+    return found.iloc[np.argsort(order)]

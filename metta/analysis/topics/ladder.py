@@ -1,12 +1,10 @@
 """What is lost from level to level, and whether harder levels tell architectures apart better."""
 
-from collections.abc import Sequence
 from statistics import stdev
-from typing import NamedTuple
 
 import numpy as np
 
-from metta.analysis.blocks import Block, Column, Section, Table
+from metta.analysis.blocks import Block, Cell, Column, Section, Table
 from metta.analysis.figures import Axis, Figure, dots
 from metta.analysis.findings import Findings
 from metta.analysis.gather import Gathered
@@ -35,18 +33,6 @@ STEPS = (
 """Name, easier level, harder level, title, what to read."""
 
 
-class Growth(NamedTuple):
-    """How far architectures are apart on a level."""
-
-    level: str
-    spread: float
-    """Standard deviation between the architectures' means."""
-    reach: float
-    """Best mean minus worst mean."""
-    noise: float | None
-    """Standard deviation between seeds, pooled over architectures."""
-
-
 def section(benchmark: Gathered, found: Findings) -> Section | None:
     """Of two levels or more."""
     blocks: list[Block] = []
@@ -61,9 +47,9 @@ def section(benchmark: Gathered, found: Findings) -> Section | None:
                     f"{caption} Lines are 95 % t intervals (Welch); where one crosses zero, the change may be chance.",
                 )
             )
-    growth = growth_of(benchmark, found)
-    if len(growth) > 1:
-        blocks.append(growth_table(growth, found))
+    growth = growth_table(benchmark, found)
+    if len(growth.rows) > 1:
+        blocks.append(growth)
     return Section("ladder", "Up the ladder", blocks) if len(benchmark.levels) > 1 and blocks else None
 
 
@@ -85,25 +71,20 @@ def steps_of(benchmark: Gathered, easier: str, harder: str) -> dict[str, Interva
     return dict(sorted(found.items(), key=lambda item: -item[1].mean))
 
 
-def growth_of(benchmark: Gathered, found: Findings) -> list[Growth]:
-    """Of every level with two architectures or more."""
-    rows = []
+def growth_table(benchmark: Gathered, found: Findings) -> Table:
+    """How far architectures' means are apart on every level with two or more, against the pooled spread of seeds."""
+    digits = found.measure.digits
+    rows: list[list[Cell]] = []
     for level in benchmark.levels:
         names = [name for name in benchmark.architectures if (name, level) in found.means]
         means = [found.means[name, level].mean for name in names]
         if len(means) > 1:
             noise = pooled_deviation([benchmark.matrix(name, [level]) for name in names])
-            rows.append(Growth(level, stdev(means), float(np.ptp(means)), noise))
-    return rows
-
-
-def growth_table(rows: Sequence[Growth], found: Findings) -> Table:
-    """Architectures against seeds."""
-    digits = found.measure.digits
+            rows.append([level, stdev(means), noise, float(np.ptp(means))])
     return Table(
         "growth",
         f"How far architectures and seeds are apart, standard deviations of {found.measure.name}: where the first is "
         "not much more than the second, the level does not separate architectures at this budget",
         ["level", *(Column(text, digits) for text in ("architectures", "seeds", "best minus worst"))],
-        [[row.level, row.spread, row.noise, row.reach] for row in rows],
+        rows,
     )

@@ -152,12 +152,12 @@ def standings_table(benchmark: Gathered, found: Findings) -> Table:
     """Every architecture over all levels, best first."""
     several = len(found.compared) > 1
     averages = {name: balanced(matrix) for name, matrix in found.matrices.items()}
-    names = [] if len(found.compared_levels) == 1 else ["interquartile mean", "median"]
+    names = [] if len(found.compared_levels) == 1 else list(AGGREGATES)
     rows: list[list[Cell]] = [
         [
             name,
             found.overall[name],
-            *(float(AGGREGATES[kind](averages[name])) for kind in names),
+            *(AGGREGATES[kind](averages[name]) for kind in names),
             *([found.places[name]] if several else []),
             sum(len(benchmark.of(name, level)) for level in found.compared_levels),
             found.costs[name].seconds,
