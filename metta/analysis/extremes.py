@@ -1,4 +1,4 @@
-"""Levels that rank nobody, because everybody is at the floor or at the ceiling.
+"""Levels that rank no architecture, because all are at the floor or at the ceiling.
 
 The floor is the blind player's score and the ceiling the scripted player's, each widened by `MARGIN` of what lies
 between them: there, differences say who was luckier, or who stopped first at what the arena holds.

@@ -31,13 +31,13 @@ class Findings:
     overall: dict[str, Estimate]
     """Architecture -> mean over the compared levels."""
     extremes: dict[str, str]
-    """Level -> floor or ceiling, where everybody is; such a level ranks nobody."""
+    """Level -> floor or ceiling, where all architectures are there; such a level ranks none of them."""
     judged_levels: list[str]
     """The compared levels that are none of these."""
     verdicts: list[Verdict]
     """On the mean over the judged levels."""
     tiers: list[list[str]]
-    """Best mean over the judged levels first; nobody in a tier is told apart from another in it."""
+    """Best mean over the judged levels first; no two in a tier are told apart."""
     level_verdicts: dict[str, list[Verdict]]
     level_tiers: dict[str, list[list[str]]]
     """Of levels on which not everybody is at the floor or the ceiling."""

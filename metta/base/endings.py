@@ -16,7 +16,7 @@ INPUT_ERROR = 2
 IN_USE = 75
 """Exit status when another process works on the run; the same command may succeed later."""
 STOPPED = 130
-"""Exit status of a command that was asked to stop (as a shell reports it after Ctrl-C), or that nobody listens to."""
+"""Exit status of a command that was asked to stop (as a shell reports it after Ctrl-C), or that nobody reads."""
 
 
 def report_errors(command: Callable[[], int | None]) -> int:

@@ -46,7 +46,7 @@ class Ending:
         self.waits, self._raised = True, False
 
     def ask(self) -> None:
-        """Ask whoever looks by `check`, from any thread."""
+        """Ask the thread that calls `check` to end; from any thread."""
         self._asked = True
 
     def _ask(self, number: int, _frame: FrameType | None) -> None:

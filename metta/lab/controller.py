@@ -210,7 +210,7 @@ class Controller:
         return look
 
     def _watch(self, place: int) -> None:
-        """Look for a sign of life of whoever works on a task."""
+        """Look for a sign of life from the process that works on a task."""
         memory = self._memories[place]
         if not memory.state.active:
             self._look(place)
@@ -237,7 +237,7 @@ class Controller:
                 self._listener.ended(memory.task, failure.fault, settled=True)
 
     def _earlier_failures(self) -> dict[str, Failure]:
-        """By the task's name; a damaged file is as good as none, because it only saves attempts."""
+        """By the task's name; a damaged file counts as none, because it only saves attempts."""
         if self._attempts is not None:
             with suppress(InputError, TypeError):
                 return {name: Failure(**entry) for name, entry in read_json(self._attempts).items()}

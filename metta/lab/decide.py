@@ -48,7 +48,7 @@ class TaskState:
     ending: bool = False
     """Its job or holder has been asked to end."""
     alive_at: float | None = None
-    """When whoever works on it gave its last sign of life; None: nobody does, or it gives none."""
+    """When the process that works on it last gave a sign of life; None: there is none, or it gives no signs."""
     attempts: int = 0
     """Failed attempts."""
     retry_at: float = 0.0

@@ -101,7 +101,7 @@ class EvaluateJob(Job):
 def evaluate_into(
     output: Path | None, config: EvaluateConfig, find: Callable[[], ResolvedPlayer], say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Evaluate whom `find` finds and write the record to `output`; `say` is told what is done while it is.
+    """Evaluate the player that `find` gives and write the record to `output`; `say` gets a line about each stage.
 
     It says whose results, on which level, results per environment, acting latency and provenance.
     """

@@ -120,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
 
     def _wanted(self) -> str | None:
-        """What stands behind the token; None after an answer to whoever does not know it."""
+        """The path after the token; None after a refusal, if the token is wrong."""
         _, token, *rest = [*self.path.partition("?")[0].split("/"), ""]
         known = hmac.compare_digest(token.encode(), self.server.token.encode())
         if not known or self.headers.get("Host") not in self.server.hosts:
@@ -178,7 +178,7 @@ def _since(table: Table, first: int) -> dict[str, Any]:
 
 
 def _step(table: Table, asked: dict[str, Any]) -> dict[str, Any]:
-    """One step, if the page has seen the newest row; what became of that row, and the next one."""
+    """One step, if the page has seen the newest row; what came of that row, and the next one."""
     seen = len(table.rows) - 1
     if asked.get("game") != table.games or asked.get("step") != seen:
         raise _StaleError(f"another page has played on; the world is at step {seen}.")

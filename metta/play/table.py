@@ -1,4 +1,4 @@
-"""One world that is played step by step: who sits where, what everybody is about to do, and what became of it.
+"""One world that is played step by step: who plays which agent, what every agent will do next, and what came of it.
 
 Every player sees the whole world and decides for everybody; only the decisions for its own agents count. So each policy
 remembers the episode as if it had acted for its agents alone, and a steered agent can be given back at any step.
@@ -87,7 +87,7 @@ class Table:
         return self.result is not None
 
     def step(self, steered: Mapping[int, int]) -> None:
-        """Do one step; the last row then tells what became of it, and a new one what comes next.
+        """Do one step; the last row then says what came of it, and a new one what comes next.
 
         Args:
             steered: agent -> action in the place of its player's.

@@ -40,7 +40,7 @@ def _cells(cells: Iterable[tuple[int, int]]) -> str:
 
 
 def _path(places: list[list[int]]) -> str:
-    """From cell to cell; whoever stood still is a point."""
+    """From cell to cell; an agent that stood still is a point."""
     (row, column), *_ = places
     moves = (
         f"{'v' if after[0] != before[0] else 'h'}{after[0] - before[0] or after[1] - before[1]}"

@@ -28,7 +28,7 @@ from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.players import REFERENCE_PLAYERS
 from metta.sim.constants import ACTION_NAMES, HEART
 from tests.analysis.test_replays import write
-from tests.analysis.wide import LEVELS, write_benchmark
+from tests.analysis.wide import ARCHITECTURES, LEVELS, write_benchmark
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (uv run --group browser ...)")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -242,6 +242,67 @@ def test_links_of_the_report_lead_there_by_keyboard(browser: Any, report: Path) 
     assert page.url.endswith("#main")
     page.click("nav a:last-of-type >> nth=-1")
     assert page.evaluate("scrollY") > 0
+
+
+@pytest.mark.parametrize("view", ["light", "phone"])
+def test_every_control_of_a_full_report_works(browser: Any, full_report: Path, view: str) -> None:
+    """Thirteen architectures on five levels: every switch, every column of every table, every fold, every link."""
+    page, faults = drawn(browser, full_report, view)
+    assert full_report.stat().st_size < 5 * 2**20
+    for name in ARCHITECTURES:
+        marks = page.locator(f"{figure(f'hearts_{LEVELS[0]}')} .mark-symbol path[aria-label*='who: {name};']")
+        assert marks.count() == 3
+        page.click(f"[data-who={name}]")
+        sync_api.expect(marks).to_have_count(0)
+    page.click("#everybody")
+    sync_api.expect(marks).to_have_count(3)
+    for summary in page.query_selector_all("main summary:not(.chart summary)"):
+        summary.click()
+    page.evaluate(SORT_EVERYTHING)
+    assert page.evaluate(UNSORTED) == []
+    for link in page.locator("nav a").all():
+        link.click()
+        assert page.evaluate("document.querySelector(location.hash).getBoundingClientRect().top") < VIEWS[view][2]
+    assert page.evaluate("document.documentElement.scrollWidth") == VIEWS[view][1]
+    assert faults == []
+
+
+def test_a_full_report_shows_the_numbers_of_the_results(browser: Any, full_report: Path) -> None:
+    page, _ = drawn(browser, full_report)
+    runs = read_results(full_report.parent / FILE_NAME).runs
+    for name in ARCHITECTURES:
+        hearts = [
+            run.evaluation.results["basic"].hearts_per_agent
+            for run in runs
+            if (run.training.architecture, run.training.level) == (name, LEVELS[0])
+        ]
+        dots = page.locator(f"{figure(f'hearts_{LEVELS[0]}')} .mark-symbol path[aria-label*='who: {name};']")
+        shown = [float(str(label).split("seed:")[0].split("agent: ")[1].split(";")[0]) for label in labels(dots)]
+        assert sorted(shown) == pytest.approx(sorted(hearts), rel=1e-3)
+    for row in csv.DictReader((full_report.parent / "report" / "standings.csv").read_text().splitlines()):
+        cells = page.locator("#table-standings tbody tr", has_text=row["architecture"]).all()
+        (own,) = (cell for cell in cells if cell.locator("th").inner_text() == row["architecture"])
+        mean, low, high = (float(row[f"score, mean{end}"]) for end in ("", " low", " high"))
+        assert own.locator("td").first.inner_text() == f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
+@pytest.fixture(scope="module")
+def full_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of thirteen architectures on five levels with three seeds."""
+    results = write_benchmark(tmp_path_factory.mktemp("full"))
+    assert main([str(results)]) == 0
+    return results.parent / "report.html"
+
+
+SORT_EVERYTHING = "document.querySelectorAll('.sort').forEach((button) => button.click())"
+UNSORTED = """[...document.querySelectorAll('table')].filter((table) => {
+  const head = table.querySelector('th[aria-sort]');
+  const cells = [...table.tBodies[0].rows].map((row) => row.cells[head.cellIndex].dataset.order);
+  const numbers = cells.filter((text) => text !== '').map(Number);
+  const sign = head.getAttribute('aria-sort') === 'ascending' ? 1 : -1;
+  return !numbers.some(Number.isNaN) && numbers.some((n, i) => i && sign * (n - numbers[i - 1]) < 0);
+}).map((table) => table.id)"""
+"""Tables whose rows are not in the order of the column that was clicked last, where that holds numbers."""
 
 
 @pytest.fixture(scope="module")

@@ -224,7 +224,7 @@ def verdict_sentences(benchmark: Gathered, found: Findings) -> list[str]:
 
 
 def _verdict_sentences(found: Findings) -> list[str]:
-    """Who is told apart from the leader and overall."""
+    """Which architectures can be told apart from the leader, and overall."""
     if not found.verdicts:
         return ["No architecture is ranked: on every level all are at the floor or at the ceiling."]
     best = found.compared[0]
@@ -250,7 +250,7 @@ def _verdict_sentences(found: Findings) -> list[str]:
 
 
 def extreme_sentences(found: Findings) -> list[str]:
-    """Which levels rank nobody, and why; none where there is no such level."""
+    """Which levels rank no architecture, and why; empty if there is no such level."""
     words = {
         FLOOR: "none is clearly above the blind player",
         CEILING: "all are as good as the scripted player",
