@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metta.analysis.intervals import estimate
 from metta.analysis.results import read_results
 from metta.analysis.summary import aligned_table
 from metta.base.addresses import PLAYERS, local_path
@@ -113,15 +112,20 @@ def _ladder_table(results: Mapping[str, Any]) -> list[str]:
         rows = []
         for name in dict.fromkeys(name for own in found["hearts"].values() for name in own):
             of_levels = [found["hearts"][level].get(name, []) for level in levels]
-            rows.append([name, *(estimate(values, lowest=0.0).text(2) if values else "-" for values in of_levels)])
+            rows.append([name, *map(_seeds_text, of_levels)])
         rows.sort(key=lambda row: -float(row[1].split()[0].replace("-", "0")))
         for player in PLAYERS:
             own = [found["players"].get(level, {}).get(player) for level in levels]
             rows.append([f"*{player}*", *("-" if value is None else f"{value:.2f}" for value in own)])
-        about = f"{found['max_timesteps']:,} agent-steps, mean and 95 % interval over seeds"
+        about = f"{found['max_timesteps']:,} agent-steps, mean over seeds and each of them"
         lines += [*([""] if lines else []), f"{about} ({_commits([found])}).", ""]
         lines += aligned_table(["hearts per agent", *levels], rows)
     return lines
+
+
+def _seeds_text(values: Sequence[float]) -> str:
+    """Seeds one by one: they either found the use of the cue or did not, which an interval would hide."""
+    return f"{sum(values) / len(values):.2f} ({', '.join(f'{value:.1f}' for value in values)})" if values else "-"
 
 
 def _probe_summary(record: Mapping[str, Any]) -> dict[str, Any]:
