@@ -107,7 +107,7 @@ def test_a_small_benchmark(
     assert len(cluster.jobs()) == len(jobs) + 2
     results = read_results(tmp_path / "train_dir" / "x" / "benchmark_results.json")
     assert [(r.training.status, r.evaluation.status) for r in results.runs] == [("success", "success")] * 2
-    assert "level_1_basic.evaluate policy_uri=file://" in results.runs[0].training.command
+    assert "level_1_basic.evaluate policy_uri=train_dir/x/" in results.runs[0].training.command
 
 
 def test_a_job_that_is_cancelled_from_outside_is_tried_again(
