@@ -1,6 +1,7 @@
 """Command lines with flags: a wrong one is reported like every other wrong input."""
 
 import argparse
+import math
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -55,11 +56,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def at_least(least: float, kind: type[int] | type[float] = int) -> Callable[[str], float]:
-    """A number, whole unless `kind` is float, of at least so much, as a flag's `type`."""
+    """A finite number, whole unless `kind` is float, of at least so much, as a flag's `type`."""
 
     def read(text: str) -> float:
         with suppress(ValueError, OverflowError):
-            if (value := kind(text)) >= least:
+            if least <= (value := kind(text)) < math.inf:
                 return value
         whole = "whole " if kind is int else ""
         raise argparse.ArgumentTypeError(f"must be a {whole}number of at least {least:g} (given: {text!r})")

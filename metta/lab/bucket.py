@@ -230,7 +230,10 @@ class Bucket:
 
     def _owner(self) -> dict[str, Any] | None:
         with suppress(FileNotFoundError), self._asking():
-            return dict(json.loads(self._fs.cat_file(f"{self._root}/{OWNER}")))
+            data = self._fs.cat_file(f"{self._root}/{OWNER}")
+            with suppress(ValueError, TypeError):
+                return {"pid": None, "host": None} | dict(json.loads(data))
+            return {"pid": None, "host": None}  # damaged: somebody's, nobody knows whose
         return None
 
     def _put_there(self, name: str, data: bytes) -> None:
@@ -285,7 +288,7 @@ def _mark(info: dict[str, Any]) -> str:
 
 def _has_died(owner: dict[str, Any]) -> bool:
     """Whether it was a process of this machine that is gone."""
-    if owner["host"] == socket.gethostname():
+    if owner["host"] == socket.gethostname() and isinstance(owner["pid"], int):
         try:
             os.kill(owner["pid"], 0)
         except ProcessLookupError:

@@ -201,6 +201,10 @@ def test_an_experiment_has_one_controller(store: Store) -> None:
         with pytest.raises(InUseError, match=sentence) if sentence else nullcontext(), other.owned("x"):
             assert json.loads(store.content(OWNER))["id"] != "o"  # a dead process of this machine
     assert store.names() == {OWNER}
+    for damaged in (b"", b"{", b"[1]", b"{}", b'{"host": "' + socket.gethostname().encode() + b'"}'):
+        store.fs.pipe_file(f"{store.root}/x/{OWNER}", damaged)
+        with pytest.raises(InUseError, match=refused), other.owned("x"):
+            pass
 
 
 def test_a_store_that_fails_is_one_sentence_and_is_sent_to_later(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

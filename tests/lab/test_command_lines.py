@@ -32,6 +32,7 @@ OF_ALL = [
 ]
 OF_ONE = [
     (BENCHMARK, ["--max-timesteps", "-5"], "--max-timesteps: must be a whole number of at least 1"),
+    (BENCHMARK, ["--price-per-hour", "inf"], "--price-per-hour: must be a number of at least 1e-09"),
     (BENCHMARK, ["--max-timesteps", "many"], "--max-timesteps: must be a whole number of at least 1"),
     (BENCHMARK, ["--max-timesteps", "2000000000000000"], "less than or equal to 1000000000000000"),
     (BENCHMARK, ["--steps", "5"], "there is no flag --steps; did you mean --max-timesteps?"),
