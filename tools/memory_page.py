@@ -8,6 +8,7 @@ over what those commands wrote, each in the place of what was there; `--check` o
 import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -212,11 +213,16 @@ def _crossplay_table(results: Mapping[str, Any]) -> list[str]:
         [str(rank), players[rank - 1]["name"], *(f"{found['hearts'][place][other]:.1f}" for other in order)]
         for rank, place in enumerate(order, 1)
     ]
+    ratings = [player["rating"] for player in players if player["name"] not in PLAYERS]
+    pairs = list(combinations(ratings, 2))
+    apart = sum(one["low"] > other["high"] or other["low"] > one["high"] for one, other in pairs)
     about = f"{found['level']} {found['environment']}, {found['worlds']} worlds of seed {found['seed']}"
     return [
         f"{about} ({_commits([found])}).",
         "",
         *aligned_table(head, rows),
+        "",
+        f"Ratings of {apart} of {len(pairs)} pairs have intervals apart (reference players left out).",
         "",
         "Hearts of the row's agents among those of the column's:",
         "",
