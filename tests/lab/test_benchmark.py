@@ -13,7 +13,7 @@ import pytest
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import LEVELS
-from experiments.recipes.benchmark_architectures.run_benchmark import _parser, local_study, main
+from experiments.recipes.benchmark_architectures.run_benchmark import local_parser, local_study, main
 from metta.analysis.gather import gather
 from metta.analysis.report import main as report
 from metta.analysis.results import read_results
@@ -487,7 +487,7 @@ def test_quick_is_two_architectures_on_level_1_with_three_seeds(here: Here, caps
 
 def test_the_time_left_counts_what_is_left_of_every_run(here: Here) -> None:
     main(SMALL)
-    study = local_study(_parser(quick=False).parse_args(SMALL), "")
+    study = local_study(local_parser("", "", str(OUTPUT), ARCHITECTURES).parse_args(SMALL), "")
     assert seconds_left(study.runs, slots=1) == 0
     for seed in (0, 1):
         file = OUTPUT / f"benchmark.vit.level_1_basic.s{seed}" / "status.json"

@@ -134,13 +134,13 @@ def test_a_folder_is_sent_whole_and_in_order(store: Store, monkeypatch: pytest.M
     for file in ("status.json", "metrics.jsonl", ".lock"):
         (place.folder / file).write_bytes(b"1")
     order: list[str] = []
-    write = place._fs.pipe_file
+    write = store.fs.pipe_file
 
     def pipe_file(path: str, data: bytes) -> None:
         order.append(path.partition("/x/")[2])
         write(path, data)
 
-    monkeypatch.setattr(place._fs, "pipe_file", pipe_file)
+    monkeypatch.setattr(store.fs, "pipe_file", pipe_file)  # file systems of one kind are one object
     place.send()
     parts = [f"checkpoints/step_1/{name}" for name in ("policy.json", "trainer.safetensors", "manifest.json")]
     assert order == [*parts, "metrics.jsonl", "status.json"]

@@ -13,7 +13,6 @@ import torch
 
 from metta.base.errors import InputError, RunError
 from metta.base.files import UNFINISHED
-from metta.rl import checkpoint as module
 from metta.rl.checkpoint import (
     FILES,
     keep_checkpoints,
@@ -84,13 +83,12 @@ def test_a_full_disk_leaves_the_earlier_checkpoint_and_no_debris(tmp_path, monke
     sound = write(tmp_path, 1)
     written = []
 
-    def full(path, data):
-        written.append(path)
+    def full(descriptor):
+        written.append(descriptor)
         if len(written) == 3:
             raise OSError(errno.ENOSPC, "No space left on device")
-        path.write_bytes(data)
 
-    monkeypatch.setattr(module, "_write_durably", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(RunError, match="No space left on device; earlier checkpoints are kept"):
         write(tmp_path, 2)
     assert list(tmp_path.iterdir()) == [sound]
