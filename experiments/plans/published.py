@@ -13,13 +13,13 @@ from collections.abc import Iterator
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import LEVELS
+from experiments.recipes.benchmark_architectures.seeds import PUBLISHED_SEEDS
 from metta.analysis.results import Key
 from metta.base.endings import report_errors
 from metta.base.flags import Parser
 from metta.base.provenance import REPOSITORY
 
 STEPS = 1_000_000
-SEEDS = range(3)
 ON_ALL_LEVELS = ("fast", "trxl", "vit_reset")
 
 
@@ -37,7 +37,7 @@ def in_order() -> Iterator[Key]:
     first, *others = LEVELS
     seen = set()
     for architectures in (ON_ALL_LEVELS, tuple(ARCHITECTURES)):
-        for seed in SEEDS:
+        for seed in PUBLISHED_SEEDS:
             keys = [Key(architecture, first, seed) for architecture in ARCHITECTURES]
             keys += [Key(architecture, level, seed) for level in reversed(others) for architecture in architectures]
             for key in keys:

@@ -2,15 +2,16 @@
 was run."""
 
 from experiments.plans.collect import FILE, PAGE, page_parts, read_rows
-from experiments.plans.published import SEEDS, in_order
+from experiments.plans.published import in_order
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL, LEVELS
+from experiments.recipes.benchmark_architectures.seeds import PUBLISHED_SEEDS
 from metta.base.markers import read_between
 
 
 def test_every_run_once_and_the_first_level_first() -> None:
     keys = list(in_order())
-    assert len(keys) == len(set(keys)) == len(ARCHITECTURES) * len(LEVELS) * len(SEEDS)
+    assert len(keys) == len(set(keys)) == len(ARCHITECTURES) * len(LEVELS) * len(PUBLISHED_SEEDS)
     begin = keys[: len(ARCHITECTURES)]
     assert {(key.architecture, key.level, key.seed) for key in begin} == {
         (name, FIRST_LEVEL, 0) for name in ARCHITECTURES

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from experiments.recipes.benchmark_architectures.learning_rates import untuned
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import LEVELS, PACKAGE
+from experiments.recipes.benchmark_architectures.seeds import PUBLISHED_SEEDS
 from metta.analysis.published import PublishedRun
 from metta.analysis.results import (
     FILE_NAME,
@@ -157,10 +158,11 @@ def read_groups(home: Path) -> tuple[list["Group"], list[tuple[PublishedRun, Pub
 
 
 def _merged(runs: Mapping[Path, PublishedRun], budget: int, references: References) -> BenchmarkResults:
-    """The runs of one number of agent-steps as results; planned is every combination of what is there."""
+    """The runs of one number of agent-steps as results; planned are the seeds of the plan, too."""
     names = [name for name in ARCHITECTURES if any(run.architecture == name for run in runs.values())]
     levels = sorted({run.level for run in runs.values()})
-    seeds = {level: sorted({run.seed for run in runs.values() if run.level == level}) for level in levels}
+    there = {level: {run.seed for run in runs.values() if run.level == level} for level in levels}
+    seeds = {level: sorted({*PUBLISHED_SEEDS, *own}) for level, own in there.items()}
     return benchmark_results(
         [_record(number, file, run) for number, (file, run) in enumerate(runs.items(), start=1)],
         [Key(name, level, seed) for level in levels for seed in seeds[level] for name in names],

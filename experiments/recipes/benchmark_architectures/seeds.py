@@ -13,6 +13,8 @@ TUNING_SEEDS = range(1000, 2000)
 """Training seeds of tuning; all others may be published."""
 TUNING_EVALUATION_SEED = 77
 """`evaluation.seed` of tuning; all others may be published."""
+PUBLISHED_SEEDS = range(3)
+"""Every architecture in `published/` is to have these on every level, at least."""
 
 
 def check_tuning(configs: Iterable[RunConfig]) -> None:
