@@ -103,7 +103,7 @@ def test_a_replay_of_another_episode_is_not_linked(results: Path) -> None:
 def test_a_replay_that_went_another_way_says_so(results: Path) -> None:
     choice = choices(gather([results]))[0]
     write(choice, off=0.25)
-    shown = f"watch ({choice.episode.hearts_per_agent + 0.25:.2f} in the replay)"
+    shown = f"episode {choice.episode.number} ({choice.episode.hearts_per_agent + 0.25:.2f} in the replay)"
     assert shown in made(results).text
 
 

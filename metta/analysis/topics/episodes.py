@@ -37,9 +37,7 @@ def by_level(benchmark: Gathered, home: Path) -> dict[str, list[Block]]:
             rows.setdefault(choice.architecture, [choice.architecture]).extend(_cells(choice, page, home))
         found[level] = [Text("Watch the median episode, best first: ", links=links)] if links else []
         if rows:
-            columns = [
-                col for kind in KINDS for col in (Column(kind, HEARTS.digits), f"{kind} episode", f"{kind} page")
-            ]
+            columns = [column for kind in KINDS for column in (Column(kind, HEARTS.digits), f"{kind} episode")]
             found[level].append(
                 Table(
                     f"replays_{file_part(level)}",
@@ -71,10 +69,10 @@ def words(benchmark: Gathered) -> list[Text]:
 
 
 def _cells(choice: Choice, page: Page | None, home: Path) -> list[Cell]:
-    """Hearts, which episode, and the link to its page."""
+    """Hearts, and which episode, with a link to its page where there is one."""
     episode = choice.episode
     which = f"seed {episode.run.key.seed}, {episode.environment}, episode {episode.number}"
-    return [episode.hearts_per_agent, which, _link(choice, page, home, "watch") if page else None]
+    return [episode.hearts_per_agent, _link(choice, page, home, which) if page else which]
 
 
 def _link(choice: Choice, page: Page, home: Path, text: str = "") -> Link:

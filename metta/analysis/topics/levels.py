@@ -63,7 +63,8 @@ def _verdicts(found: Findings, level: str) -> list[Block]:
     text = f"{len(called)} of {counted(len(verdicts), 'pair')} can be told apart on this level."
     if called:
         text += " Tiers, best first: " + "; ".join(", ".join(tier) for tier in tiers) + "."
-    rows: list[list[Cell]] = [[verdict.words, verdict.value, verdict.needed] for verdict in verdicts]
+    told_first = [*called, *(verdict for verdict in verdicts if verdict.better is None)]
+    rows: list[list[Cell]] = [[verdict.words, verdict.value, verdict.needed] for verdict in told_first]
     table = Table(
         f"verdicts_{file_part(level)}",
         "Verdicts on this level, all pairs judged together",
