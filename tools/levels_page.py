@@ -54,13 +54,15 @@ LADDER = """## The memory ladder
 On the five levels memory makes little difference. The memory ladder has three further levels, its rungs, on which
 nothing else does. No benchmark includes them unless they are named (`--levels memory_1`). How to read their results is
 in [memory.md](memory.md)."""
-RULES = """A rung is a room with altars and nothing else; a heart pays 1. Every agent plays rounds of its own. A round begins with
+RULES = """\
+A rung is a room with altars and nothing else; a heart pays 1. Every agent plays rounds of its own. A round begins with
 a cue, `put_items` or `get_items`, drawn by the toss of a coin and shown to this agent alone in a single observation
 (feature 11 or 12 with value 1, at its own cell). During the wait that follows the agent is frozen: its actions are
 lost, and whatever it tries shows as noop. After that, its first `put_items` or `get_items` in front of an altar ends
 the round: the action that the cue named brings a heart, the other one nothing, and the next round begins in the same
 step."""
-HEADROOM = """While an agent waits, neither its place nor its inventory nor anything in sight can store the cue. So **a player without
+HEADROOM = """\
+While an agent waits, neither its place nor its inventory nor anything in sight can store the cue. So **a player without
 memory is right in half of its rounds on average, whatever it does**. The limit is max_steps // (wait + 1) rounds, and
 half of them without memory. `reflex` and `scripted` are different players here (`metta/sim/scripted/oracles.py`): both
 see their own window, walk to the nearest altar and stay there; `reflex` always gives the same answer, `scripted` the
