@@ -16,7 +16,7 @@ from metta.base.errors import InputError
 from metta.base.files import disk_faults
 from metta.base.provenance import REPOSITORY, cores
 from metta.base.stopping import RUNNER_VARIABLE
-from metta.lab.executors.contract import Command, Ended
+from metta.lab.executors.contract import Command, Ended, Executor
 from metta.lab.executors.launcher import BaseLauncher
 
 SECONDS_TO_STOP = 60.0
@@ -37,7 +37,7 @@ class _Running:
     kill_at: float | None = None
 
 
-class LocalExecutor:
+class LocalExecutor(Executor):
     """Starts commands as subprocesses. They notice when this process is killed, and stop by themselves."""
 
     def __init__(self, slots: int, gpus: Sequence[str] = ()) -> None:
@@ -45,12 +45,6 @@ class LocalExecutor:
         self.slots = slots
         self._gpus = tuple(gpus)
         self._running: dict[str, _Running] = {}
-
-    def adopt(self, commands: Sequence[Command]) -> tuple[str, ...]:
-        return ()  # jobs do not outlive the process that started them
-
-    def queued(self) -> tuple[str, ...]:
-        return ()  # every job starts at once
 
     def start(self, command: Command) -> None:
         """Start a process. Raises `InputError` or `RunError` if its log cannot be written or the system refuses."""
