@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,9 +52,8 @@ class LocalExecutor(Executor):
         gpu = self._least_used_gpu()
         if gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
-        arguments = [sys.executable, str(REPOSITORY / "tools" / "run.py"), *command.words]
         with _opened(command.log_file) as log, disk_faults(command.log_file.parent, "start a process for"):
-            process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+            process = started(command.words, log, environment)
         self._running[command.name] = _Running(command, process, gpu)
 
     def poll(self) -> list[Ended]:
@@ -148,6 +147,12 @@ def _opened(path: Path) -> IO[bytes]:
     with disk_faults(path, "write"):
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("ab")
+
+
+def started(words: Sequence[str], log: IO[bytes], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """A process of tools/run.py that says everything to `log`. Raises `OSError`."""
+    arguments = [sys.executable, str(REPOSITORY / "tools" / "run.py"), *words]
+    return subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
 
 
 def job_environment(threads: int) -> dict[str, str]:
