@@ -162,7 +162,7 @@ def _headroom(rungs: Sequence[Rung], scores: dict[str, Any]) -> str:
             rounds = sim.max_steps // (rung.wait + 1)
             more = kept(entry[SCRIPTED], entry[REFLEX])
             assert more is not None
-            headroom = "+{:.0f} % [+{:.0f}, +{:.0f}]".format(*(100 * (end - 1) for end in more if end is not None))
+            headroom = "+{:.0f} % [+{:.0f}, +{:.0f}]".format(*(100 * (end - 1) for end in more[:3] if end is not None))
             shown = [estimate(entry[player]).text(2) for player in PLAYERS]
             rows.append([rung.name, str(rounds), f"{rounds / 2:g}", *shown, headroom, str(len(entry[REFLEX]))])
     return "\n".join(aligned_table(["rung", "limit", "without memory", *PLAYERS, "headroom", "worlds"], rows))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from metta.analysis.figures import Figure
-from metta.analysis.intervals import Estimate, Interval
+from metta.analysis.intervals import Estimate
 from metta.analysis.metrics import Metric
 from metta.analysis.summary import csv_text
 
@@ -23,7 +23,7 @@ class Link(NamedTuple):
     """Above the text; an address that holds it."""
 
 
-Cell = str | int | float | Estimate | Interval | Link | None
+Cell = str | int | float | Estimate | Link | None
 """Text, a number, a mean with its interval, a link, or nothing."""
 
 
@@ -106,9 +106,7 @@ class Table:
 
     def csv(self) -> str:
         """With full numbers; a mean with its interval takes three columns; empty where there is nothing."""
-        wide = [
-            any(isinstance(row[place], Estimate | Interval) for row in self.rows) for place in range(len(self.header))
-        ]
+        wide = [any(isinstance(row[place], Estimate) for row in self.rows) for place in range(len(self.header))]
         columns = zip(self.columns, wide, strict=True)
         header = [name for column, three in columns for name in _ends(column.title, three, (" low", " high"))]
         return csv_text(
@@ -127,7 +125,7 @@ def _ends(title: str, three: bool, ends: Iterable[str]) -> list[str]:
 
 
 def _parts(cell: Cell, three: bool) -> list[str | int | float | None]:
-    if isinstance(cell, Estimate | Interval):
+    if isinstance(cell, Estimate):
         return list(cell[:3])
     plain = cell.address if isinstance(cell, Link) else cell
     # Text that a spreadsheet would take for a formula is given an apostrophe, as usual.
@@ -137,7 +135,7 @@ def _parts(cell: Cell, three: bool) -> list[str | int | float | None]:
 
 
 def _shown(cell: Cell, column: Column, marked: bool) -> Row:
-    value = cell.mean if isinstance(cell, Estimate | Interval) else cell
+    value = cell.mean if isinstance(cell, Estimate) else cell
     share = None
     if column.shade and isinstance(value, int | float):
         low, high = column.shade
@@ -162,8 +160,6 @@ def text_of(cell: Cell, digits: int = 3) -> str:
         return cell.text
     if isinstance(cell, Estimate):
         return cell.text(digits)
-    if isinstance(cell, Interval):
-        return Estimate(*cell, values=()).text(digits)
     if isinstance(cell, str):
         return cell
     if isinstance(cell, int) or abs(cell) >= 1000:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metta.analysis.intervals import CONFIDENCE, Estimate, Interval, estimate, mean_over_levels, t_quantile
+from metta.analysis.intervals import CONFIDENCE, Estimate, estimate, mean_over_levels, t_quantile
 from metta.analysis.summary import aligned_table, wrapped
 from metta.analysis.verdicts import Verdict, judge
 
@@ -27,7 +27,7 @@ Cells = Mapping[tuple[str, str], Sequence[float]]
 class Interaction(NamedTuple):
     """What is left of the cells' means after rows and columns."""
 
-    cells: dict[tuple[str, str], Interval]
+    cells: dict[tuple[str, str], Estimate]
     """With intervals; without where no cell has two seeds."""
     p: float | None
     """Of the F test that every one of them is zero; None where it cannot be made."""
@@ -62,7 +62,7 @@ def interaction(cells: Cells) -> Interaction:
     rest = left[0] @ means @ left[1]
     if degrees == 0:
         return Interaction(
-            {(r, c): Interval(rest[i, j], None, None) for i, r in enumerate(rows) for j, c in enumerate(columns)}, None
+            {(r, c): Estimate(rest[i, j]) for i, r in enumerate(rows) for j, c in enumerate(columns)}, None
         )
     variance = math.fsum(float(((each - each.mean()) ** 2).sum()) for line in values for each in line) / degrees
     # Every interaction is a linear function of the cells' means: [R C, R C].
@@ -70,7 +70,7 @@ def interaction(cells: Cells) -> Interaction:
     covariance = contrasts @ np.diag(1 / counts.ravel()) @ contrasts.T
     halves = t_quantile(0.5 + CONFIDENCE / 2, degrees) * np.sqrt(variance * np.diag(covariance))
     found = {
-        (row, column): Interval(value, value - half, value + half)
+        (row, column): Estimate(value, value - half, value + half)
         for (row, column), value, half in zip(
             ((row, column) for row in rows for column in columns), rest.ravel(), halves, strict=True
         )
@@ -112,7 +112,7 @@ def _cell_text(values: Sequence[float]) -> str:
     return estimate(values).text(2) if values else "no run"
 
 
-def _rest_text(rest: Interval) -> str:
+def _rest_text(rest: Estimate) -> str:
     ends = "" if rest.low is None or rest.high is None else f" [{rest.low:+.2f}, {rest.high:+.2f}]"
     return f"{rest.mean:+.2f}{ends}"
 

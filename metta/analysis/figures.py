@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import altair
 
-from metta.analysis.intervals import Estimate, Interval
+from metta.analysis.intervals import Estimate
 from metta.analysis.metrics import SCORE, Metric
 from metta.analysis.palette import DASHES, SERIES, SHAPES
 
@@ -130,7 +130,7 @@ def lines(
 
 def dots(
     who: Sequence[str],
-    rows: Mapping[str, Estimate | Interval],
+    rows: Mapping[str, Estimate],
     axis: Axis,
     players: Mapping[str, float] | None = None,
     zero: bool = False,
@@ -150,9 +150,8 @@ def dots(
     single: list[Record] = []
     for name, row in rows.items():
         means.append({"who": name, "x": row.mean, "low": row.low, "high": row.high})
-        values = row.values if isinstance(row, Estimate) else ()
-        numbers = (seeds or {}).get(name) or range(len(values))
-        single += [{"who": name, "x": v, "seed": seed} for v, seed in zip(values, numbers, strict=False)]
+        numbers = (seeds or {}).get(name) or range(len(row.values))
+        single += [{"who": name, "x": v, "seed": seed} for v, seed in zip(row.values, numbers, strict=False)]
     across = _x(axis)
     line = altair.Y("who:N", sort=list(rows), title=None, axis=altair.Axis(grid=True, tickSize=0, labelPadding=6))
     mean = altair.Chart().transform_filter("datum.kind == 'mean'").encode(y=line, color=_colour(who))

@@ -9,20 +9,8 @@ from metta.analysis.results import EnvironmentResult
 from metta.base.addresses import local_path
 
 RESULT_COLUMNS = (
-    "architecture",
-    "level",
-    "seed",
-    "environment",
-    "hearts_per_agent",
-    "score",
-    "reward",
-    "hearts_sd_of_episodes",
-    "episodes",
-    "timesteps",
-    "training_seconds",
-    "parameters",
-    "acting_milliseconds",
-    "run",
+    *("architecture", "level", "seed", "environment", "hearts_per_agent", "score", "reward", "hearts_sd_of_episodes"),
+    *("episodes", "timesteps", "training_seconds", "parameters", "acting_milliseconds", "run"),
 )
 CURVE_COLUMNS = ("architecture", "level", "seed", "timesteps", "metric", "value")
 

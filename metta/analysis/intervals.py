@@ -15,21 +15,19 @@ FEWEST = 3
 """Values that an interval needs."""
 
 
-class Interval(NamedTuple):
-    """A mean and the ends of its confidence interval (both None where too few values allow none)."""
-
-    mean: float
-    low: float | None
-    high: float | None
-
-
 class Estimate(NamedTuple):
-    """A mean over seeds with its interval, and the seeds."""
+    """A mean, the ends of its confidence interval (both None where too few values allow none), and the values."""
 
     mean: float
-    low: float | None
-    high: float | None
-    values: tuple[float, ...]
+    low: float | None = None
+    high: float | None = None
+    values: tuple[float, ...] = ()
+    """Empty where they are not to be shown one by one."""
+
+    @property
+    def plain(self) -> dict[str, float | None]:
+        """As files keep it."""
+        return {"mean": self.mean, "low": self.low, "high": self.high}
 
     def text(self, digits: int = 3) -> str:
         """`0.42 [0.30, 0.54]`; with few seeds these one by one, `0.42 (0.40, 0.44)`; of one seed it alone."""
@@ -39,19 +37,8 @@ class Estimate(NamedTuple):
         return f"{self.mean:z.{digits}f}" + (f" ({seeds})" if len(self.values) > 1 else "")
 
 
-def mean_interval(values: Sequence[float], lowest: float = -math.inf, highest: float = math.inf) -> Interval:
-    """Mean of independent values with its interval.
-
-    Args:
-        values: at least one finite number, e.g. the score of each seed.
-        lowest: what is possible; ends are cut there.
-        highest: the same at the upper end.
-    """
-    return Interval(*estimate(values, lowest, highest)[:3])
-
-
 def estimate(values: Sequence[float], lowest: float = -math.inf, highest: float = math.inf) -> Estimate:
-    """`mean_interval`, with the values."""
+    """Mean of independent values, such as the score of each seed, with its interval; see `mean_over_levels`."""
     return mean_over_levels([values], lowest, highest)
 
 
@@ -74,7 +61,7 @@ def mean_over_levels(
     mean = statistics.fmean(map(statistics.fmean, columns))
     seeds = tuple(map(statistics.fmean, zip(*columns, strict=False)))
     if min(map(len, columns)) < FEWEST:
-        return Estimate(mean, None, None, seeds)
+        return Estimate(mean, values=seeds)
     parts = [statistics.variance(column) / len(column) for column in columns]
     error = math.sqrt(math.fsum(parts)) / len(columns)
     half = 0.0
@@ -92,7 +79,7 @@ def t_quantile(probability: float, degrees: float) -> float:
     return float(stdtrit(degrees, probability))
 
 
-def change_interval(before: Sequence[float], after: Sequence[float]) -> Interval:
+def change_interval(before: Sequence[float], after: Sequence[float]) -> Estimate:
     """Mean of `after` minus mean of `before` with Welch's t interval; none below `FEWEST` values on a side.
 
     Args:
@@ -101,10 +88,10 @@ def change_interval(before: Sequence[float], after: Sequence[float]) -> Interval
     """
     change = statistics.fmean(after) - statistics.fmean(before)
     if min(len(before), len(after)) < FEWEST:
-        return Interval(change, None, None)
+        return Estimate(change)
     if len(set(before)) == len(set(after)) == 1:
-        return Interval(change, change, change)
+        return Estimate(change, change, change)
     from scipy.stats import ttest_ind
 
     ends = ttest_ind(after, before, equal_var=False).confidence_interval(CONFIDENCE)
-    return Interval(change, float(ends.low), float(ends.high))
+    return Estimate(change, float(ends.low), float(ends.high))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from metta.analysis.bootstrap import RESAMPLES, percentile_interval
-from metta.analysis.intervals import CONFIDENCE, FEWEST, Interval, mean_interval, t_quantile
+from metta.analysis.intervals import CONFIDENCE, FEWEST, Estimate, estimate, t_quantile
 
 KEPT = 0.95
 """Share of the hearts that the memory horizon keeps."""
@@ -24,12 +24,12 @@ class Horizon(NamedTuple):
     """Ends of the 95 % bootstrap interval over episodes."""
 
 
-def difference(disturbed: Sequence[float], untouched: Sequence[float]) -> Interval:
+def difference(disturbed: Sequence[float], untouched: Sequence[float]) -> Estimate:
     """Hearts with the disturbance minus hearts without, over the same E episodes, with a paired t interval."""
-    return mean_interval([one - other for one, other in zip(disturbed, untouched, strict=True)])
+    return estimate([one - other for one, other in zip(disturbed, untouched, strict=True)])
 
 
-def kept(disturbed: Sequence[float], untouched: Sequence[float]) -> Interval | None:
+def kept(disturbed: Sequence[float], untouched: Sequence[float]) -> Estimate | None:
     """Share of the hearts that are kept: ratio of means over the same E episodes; None without hearts to lose.
 
     Interval: Student's t with the standard error of the linearised ratio (Cochran 1977, Sampling Techniques, 6.13).
@@ -39,10 +39,10 @@ def kept(disturbed: Sequence[float], untouched: Sequence[float]) -> Interval | N
         return None
     ratio = float(above.mean() / below.mean())
     if len(below) < FEWEST:
-        return Interval(ratio, None, None)
+        return Estimate(ratio)
     error = (above - ratio * below).std(ddof=1) / (np.sqrt(len(below)) * below.mean())
     half = float(t_quantile(0.5 + CONFIDENCE / 2, len(below) - 1) * error)
-    return Interval(ratio, max(0.0, ratio - half), ratio + half)
+    return Estimate(ratio, max(0.0, ratio - half), ratio + half)
 
 
 def horizon(emptied: Mapping[int, Sequence[float]], untouched: Sequence[float], seed: int = 0) -> Horizon | None:

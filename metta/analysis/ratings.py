@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metta.analysis.bootstrap import RESAMPLES, percentile_interval
-from metta.analysis.intervals import CONFIDENCE, Interval, t_quantile
+from metta.analysis.intervals import CONFIDENCE, Estimate, t_quantile
 
 Array = NDArray[np.float64]
 SCALE = 400 / math.log(10)
@@ -54,7 +54,7 @@ def bradley_terry(mean_shares: Array) -> Array:
     return strengths
 
 
-def ratings(hearts: Array, seed: int, number: int = RESAMPLES) -> list[Interval]:
+def ratings(hearts: Array, seed: int, number: int = RESAMPLES) -> list[Estimate]:
     """The rating of each player with its 95 % interval over worlds.
 
     The bootstrap draws whole worlds with all that happened in them, since what one pair meets there all others do;
@@ -70,9 +70,9 @@ def ratings(hearts: Array, seed: int, number: int = RESAMPLES) -> list[Interval]
     worlds = found.shape[0]
     values = SCALE * bradley_terry(found.mean(0))
     if worlds < 2:
-        return [Interval(float(value), None, None) for value in values]
+        return [Estimate(float(value)) for value in values]
     drawn = np.random.default_rng(seed).integers(0, worlds, (number, worlds))
     draws = SCALE * bradley_terry(found[drawn].mean(1))
     reach = math.sqrt(worlds / (worlds - 1)) * t_quantile(0.5 + CONFIDENCE / 2, worlds - 1)
     low, high = percentile_interval(draws, math.erf(reach / math.sqrt(2)))
-    return [Interval(*map(float, ends)) for ends in zip(values, low, high, strict=True)]
+    return [Estimate(*ends) for ends in zip(values.tolist(), low.tolist(), high.tolist(), strict=True)]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from metta.analysis.intervals import Estimate, estimate, mean_interval
+from metta.analysis.intervals import Estimate, estimate
 from metta.analysis.metrics import HEARTS, REWARD, SCORE
 from metta.analysis.results import BenchmarkResults, EnvironmentResult, RunRecord, lowest_score
 from metta.base.addresses import BLIND, PLAYERS
@@ -113,8 +113,8 @@ def verdict(seeds: Sequence[EnvironmentResult], blind: EnvironmentResult) -> str
     The interval of the architecture is over seeds, that of the blind player over episodes. Where two or three seeds
     give an interval too wide to tell, each seed alone is compared with it on the same episodes.
     """
-    floor = mean_interval(blind.hearts_of_episodes)
-    own = mean_interval([result.hearts_per_agent for result in seeds])
+    floor = estimate(blind.hearts_of_episodes)
+    own = estimate([result.hearts_per_agent for result in seeds])
     if own.low is not None and own.high is not None and floor.low is not None and floor.high is not None:
         if own.low > floor.high:
             return "above blind (95 % intervals apart)"
@@ -130,7 +130,7 @@ def _above_on_same_episodes(result: EnvironmentResult, blind: EnvironmentResult)
     if not result.same_episodes(blind):
         return False
     pairs = zip(result.hearts_of_episodes, blind.hearts_of_episodes, strict=True)
-    low = mean_interval([own - floor for own, floor in pairs]).low
+    low = estimate([own - floor for own, floor in pairs]).low
     return low is not None and low > 0
 
 

@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -220,13 +220,8 @@ class Batch:
         write_archive(self._archive, self.records())
 
 
-@contextmanager
-def own_stream() -> Iterator[None]:
+def own_stream() -> AbstractContextManager[object]:
     """A queue of its own on the GPU, if there is one, so that runs side by side do not wait for each other."""
     import torch
 
-    if not torch.cuda.is_available():
-        yield
-        return
-    with torch.cuda.stream(torch.cuda.Stream()):
-        yield
+    return torch.cuda.stream(torch.cuda.Stream()) if torch.cuda.is_available() else nullcontext()

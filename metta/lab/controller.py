@@ -8,14 +8,14 @@ counting, and one that has named all failures leaves nothing behind, so that rep
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from metta.base.errors import InputError, RunError
 from metta.base.files import read_json, write_json
 from metta.base.stopping import interruptible
-from metta.lab.decide import Rank, RetryPolicy, Start, TaskState, after_failure, decide
+from metta.lab.decide import Rank, RetryPolicy, TaskState, after_failure, decide
 from metta.lab.executors.contract import Command, Ended, Executor, UnavailableError
 
 POLL_SECONDS = 0.1
@@ -69,18 +69,6 @@ class Listener(Protocol):
         """Called several times a second, with the tasks that jobs work on."""
 
 
-@dataclass(frozen=True)
-class Failure:
-    """What is remembered of a task that failed."""
-
-    attempts: int
-    """How often it failed."""
-    permanent: bool
-    """The cause is one that trying again does not mend."""
-    fault: str
-    """The last cause, a sentence."""
-
-
 @dataclass
 class _Memory:
     """What is remembered of one task."""
@@ -90,6 +78,12 @@ class _Memory:
     beat: object = None
     looked_at: float = 0.0
     killed: bool = False
+    fault: str = ""
+    """Of the last attempt that failed, a sentence."""
+
+    def change(self, **changes: Any) -> None:
+        """Replace fields of the state."""
+        self.state = replace(self.state, **changes)
 
 
 class Controller:
@@ -111,17 +105,13 @@ class Controller:
         are to outlive the controller.
         """
         self._attempts = attempts
-        self._failures: dict[str, Failure] = {}
         self._executor = executor
         self._policy = policy
         self._listener = listener
         self._clock = clock
         self._sleep = sleep
         self._memories = [_Memory(task, TaskState(rank=Rank.TRAIN)) for task in tasks]
-        self._places = {task.name: place for place, task in enumerate(tasks)}
-        self._states = [memory.state for memory in self._memories]
-        self._watched: set[int] = set()
-        """Places of the tasks that somebody works on."""
+        self._by_name = {memory.task.name: memory for memory in self._memories}
 
     def run(self) -> None:
         """Work until every task is done or given up.
@@ -131,8 +121,8 @@ class Controller:
         """
         with interruptible() as ending:
             try:
-                for place in range(len(self._memories)):
-                    self._look(place)
+                for memory in self._memories:
+                    self._look(memory)
                 self._recall()
                 self._adopt()
                 while not self._tick():
@@ -146,74 +136,54 @@ class Controller:
 
     def _tick(self) -> bool:
         """One round: who ended, who lives, what to do; returns whether all is settled."""
-        ended = self._executor.poll()
-        for each in ended:
-            self._job_ended(self._places[each.command.name], each)
+        for ended in self._executor.poll():
+            self._job_ended(self._by_name[ended.command.name], ended)
         now = self._clock()
         for name in self._executor.queued():
-            place = self._places[name]
-            if self._memories[place].task.gives_signs:
-                # A job that waits for a machine is not silent; its time begins when it does.
-                self._put(place, replace(self._memories[place].state, alive_at=now))
-        for place in list(self._watched):
-            if now - self._memories[place].looked_at >= LOOK_SECONDS:
-                self._watch(place)
-        decision = decide(self._states, self._executor.slots, self._clock(), self._policy)
-        for action in decision.actions:
-            if isinstance(action, Start):
-                self._start(action.index)
-            else:
-                self._end(action.index)
-        self._listener.waiting([self._memories[p].task for p in sorted(self._watched) if self._states[p].active])
-        if not decision.settled and not decision.actions:
+            memory = self._by_name[name]
+            if memory.task.gives_signs:
+                memory.change(alive_at=now)  # a job that waits for a machine is not silent
+        for memory in self._memories:
+            if (memory.state.active or memory.state.held) and now - memory.looked_at >= LOOK_SECONDS:
+                self._watch(memory)
+        states = [memory.state for memory in self._memories]
+        decision = decide(states, self._executor.slots, self._clock(), self._policy)
+        for place in decision.ends:
+            self._end(self._memories[place])
+        for place in decision.starts:
+            self._start(self._memories[place])
+        self._listener.waiting([memory.task for memory in self._memories if memory.state.active])
+        if not (decision.settled or decision.ends or decision.starts):
             self._sleep(POLL_SECONDS)
         return decision.settled
 
-    def _put(self, place: int, state: TaskState) -> None:
-        self._memories[place].state = self._states[place] = state
-        if state.active or state.held:
-            self._watched.add(place)
-        else:
-            self._watched.discard(place)
-
-    def _look(self, place: int) -> Look | None:
+    def _look(self, memory: _Memory) -> Look | None:
         """Read the folder of a task that no job of this controller works on; tells the listener if it is settled.
 
         Returns None after a fault of the folder, which is permanent.
         """
-        memory = self._memories[place]
         now = memory.looked_at = self._clock()
         try:
             look = memory.task.look(active=False)
         except (InputError, RunError) as error:
-            self._put(place, replace(memory.state, held=False, alive_at=None, permanent=True))
+            memory.change(held=False, alive_at=None, permanent=True)
             self._listener.ended(memory.task, str(error), settled=True)
             return None
         held = look.held and look.rank is not None
-        alive_at = memory.state.alive_at
-        if not held:
-            alive_at = None
-        elif look.beat != memory.beat or alive_at is None:
+        alive_at = memory.state.alive_at if held else None
+        if held and (look.beat != memory.beat or alive_at is None):
             alive_at = now
         memory.beat = look.beat
-        state = replace(
-            memory.state,
-            rank=look.rank,
-            held=held,
-            ending=held and memory.state.ending,
-            alive_at=alive_at,
-            active=False,
-        )
-        self._put(place, state)
+        ending = held and memory.state.ending
+        memory.change(rank=look.rank, held=held, ending=ending, alive_at=alive_at, active=False)
         if look.rank is None:
             self._listener.ended(memory.task, None, settled=True)
         return look
 
-    def _watch(self, place: int) -> None:
+    def _watch(self, memory: _Memory) -> None:
         """Look for a sign of life from the process that works on a task."""
-        memory = self._memories[place]
         if not memory.state.active:
-            self._look(place)
+            self._look(memory)
             return
         now = memory.looked_at = self._clock()
         try:
@@ -222,26 +192,24 @@ class Controller:
             return  # judged when the job ends
         if beat != memory.beat and memory.task.gives_signs:
             memory.beat = beat
-            self._put(place, replace(memory.state, alive_at=now))
+            memory.change(alive_at=now)
 
     def _recall(self) -> None:
-        """Go on counting where an earlier controller was interrupted."""
-        for name, failure in self._earlier_failures().items():
-            place = self._places.get(name)
-            if place is None or self._states[place].rank is None or self._states[place].permanent:
-                continue
-            self._failures[name] = failure
-            memory = self._memories[place]
-            self._put(place, replace(memory.state, attempts=failure.attempts, permanent=failure.permanent))
-            if memory.state.has_failed(self._policy):
-                self._listener.ended(memory.task, failure.fault, settled=True)
-
-    def _earlier_failures(self) -> dict[str, Failure]:
-        """By the task's name; a damaged file counts as none, because it only saves attempts."""
+        """Go on counting where an earlier controller was interrupted; a damaged file only costs further attempts."""
+        earlier = {}
         if self._attempts is not None:
-            with suppress(InputError, TypeError):
-                return {name: Failure(**entry) for name, entry in read_json(self._attempts).items()}
-        return {}
+            with suppress(InputError):
+                earlier = read_json(self._attempts)
+        for name, entry in earlier.items():
+            memory = self._by_name.get(name)
+            if memory is None or memory.state.rank is None or memory.state.permanent:
+                continue
+            with suppress(KeyError, TypeError):
+                fault, attempts, permanent = (entry[key] for key in ("fault", "attempts", "permanent"))
+                memory.fault = fault
+                memory.change(attempts=attempts, permanent=permanent)
+            if memory.state.has_failed(self._policy):
+                self._listener.ended(memory.task, memory.fault, settled=True)
 
     def _adopt(self) -> None:
         """Go on with the jobs of an earlier controller."""
@@ -251,58 +219,50 @@ class Controller:
             if memory.state.rank is not None and not memory.state.has_failed(self._policy)
         ]
         for name in self._executor.adopt(commands):
-            place = self._places[name]
-            memory = self._memories[place]
-            assert memory.state.rank is not None
-            self._now_active(place)
-            self._listener.started(memory.task, memory.state.rank)
+            self._now_active(self._by_name[name])
 
-    def _now_active(self, place: int) -> None:
-        memory = self._memories[place]
-        alive_at = self._clock() if memory.task.gives_signs else None
+    def _now_active(self, memory: _Memory) -> None:
         memory.killed = False
-        self._put(place, replace(memory.state, active=True, held=False, ending=False, alive_at=alive_at))
+        alive_at = self._clock() if memory.task.gives_signs else None
+        memory.change(active=True, held=False, ending=False, alive_at=alive_at)
+        assert memory.state.rank is not None
+        self._listener.started(memory.task, memory.state.rank)
 
-    def _start(self, place: int) -> None:
-        memory = self._memories[place]
+    def _start(self, memory: _Memory) -> None:
         before = memory.state.rank
         # The folder is the truth, and somebody else may have worked in it since the last look.
-        look = self._look(place)
+        look = self._look(memory)
         if look is None or look.rank is None or look.held or look.rank != before:
             return
         try:
             self._executor.start(memory.task.command())
         except UnavailableError:
-            self._put(place, replace(memory.state, retry_at=self._clock() + self._policy.retry_seconds))
-            return
+            memory.change(retry_at=self._clock() + self._policy.retry_seconds)
         except (InputError, RunError) as error:
-            self._failed(place, str(error), isinstance(error, InputError))
-            return
-        self._now_active(place)
-        self._listener.started(memory.task, look.rank)
+            self._failed(memory, str(error), isinstance(error, InputError))
+        else:
+            self._now_active(memory)
 
-    def _end(self, place: int) -> None:
-        memory = self._memories[place]
+    def _end(self, memory: _Memory) -> None:
         memory.killed = True
-        self._put(place, replace(memory.state, ending=True))
+        memory.change(ending=True)
         if memory.state.active:
             self._executor.end(memory.task.name)
             return
         try:
             memory.task.end_holder()
         except RunError as error:
-            self._put(place, replace(memory.state, held=False, permanent=True))
+            memory.change(held=False, permanent=True)
             self._listener.ended(memory.task, str(error), settled=True)
 
-    def _job_ended(self, place: int, ended: Ended) -> None:
-        memory = self._memories[place]
+    def _job_ended(self, memory: _Memory, ended: Ended) -> None:
         before = memory.state.rank
-        self._put(place, replace(memory.state, active=False, ending=False, alive_at=None))
+        memory.change(active=False, ending=False, alive_at=None)
         if ended.in_use:
             # Whoever holds it may just be ending; that is no failure of the run.
-            self._put(place, replace(memory.state, retry_at=self._clock() + LOOK_SECONDS))
+            memory.change(retry_at=self._clock() + LOOK_SECONDS)
             return
-        look = self._look(place)
+        look = self._look(memory)
         if look is None or look.rank is None:
             return
         fault = ended.fault
@@ -313,13 +273,20 @@ class Controller:
             fault = f"ended without a result; its log is {ended.command.log_file}."
         elif memory.killed:
             fault = f"gave no sign of life for {self._policy.silence_seconds:.0f} seconds and was ended."
-        self._failed(place, fault, ended.permanent and not memory.killed)
+        self._failed(memory, fault, ended.permanent and not memory.killed)
 
-    def _failed(self, place: int, fault: str, permanent: bool) -> None:
-        memory = self._memories[place]
-        self._put(place, after_failure(memory.state, permanent, self._clock(), self._policy))
-        self._failures[memory.task.name] = Failure(memory.state.attempts, permanent, fault)
+    def _failed(self, memory: _Memory, fault: str, permanent: bool) -> None:
+        memory.state, memory.fault = after_failure(memory.state, permanent, self._clock(), self._policy), fault
         if self._attempts is not None:
+            failures = {
+                each.task.name: {
+                    "attempts": each.state.attempts,
+                    "permanent": each.state.permanent,
+                    "fault": each.fault,
+                }
+                for each in self._memories
+                if each.state.attempts
+            }
             with suppress(InputError, RunError):  # a full disk costs no more than the memory of attempts
-                write_json(self._attempts, {name: asdict(failure) for name, failure in self._failures.items()})
+                write_json(self._attempts, failures)
         self._listener.ended(memory.task, fault, memory.state.has_failed(self._policy))

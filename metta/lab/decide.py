@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import chain, islice
+from typing import NamedTuple
 
 
 class Rank(IntEnum):
@@ -61,25 +62,13 @@ class TaskState:
         return self.permanent or self.attempts > policy.retries
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
-    """Start a job for the task at this place of the list."""
+class Decision(NamedTuple):
+    """What to do now, by the tasks' places in the list."""
 
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """End the job, or the other process, that works on the task at this place: it gave no sign of life for too long."""
-
-    index: int
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What to do now."""
-
-    actions: tuple[Start | End, ...]
+    starts: list[int]
+    """To be given a job."""
+    ends: list[int]
+    """Whose job, or other process, is to be ended, because it gave no sign of life for too long."""
     settled: bool
     """Every task is done or given up, and no job is left."""
 
@@ -93,7 +82,7 @@ def decide(states: Sequence[TaskState], slots: int, now: float, policy: RetryPol
         now: the time.
         policy: tries and times.
     """
-    ends: list[Start | End] = []
+    ends: list[int] = []
     ready: list[list[int]] = [[] for _ in Rank]
     active, settled = 0, True
     for index, state in enumerate(states):
@@ -102,14 +91,13 @@ def decide(states: Sequence[TaskState], slots: int, now: float, policy: RetryPol
             settled = False
             silent = state.alive_at is not None and now - state.alive_at > policy.silence_seconds
             if silent and not state.ending:
-                ends.append(End(index))
+                ends.append(index)
         elif state.rank is not None and not state.has_failed(policy):
             settled = False
             if now >= state.retry_at:
                 ready[state.rank].append(index)
-    free = max(0, slots - active)
-    starts = [Start(index) for index in islice(chain.from_iterable(ready), free)]
-    return Decision((*ends, *starts), settled)
+    starts = list(islice(chain.from_iterable(ready), max(0, slots - active)))
+    return Decision(starts, ends, settled)
 
 
 def after_failure(state: TaskState, permanent: bool, now: float, policy: RetryPolicy) -> TaskState:

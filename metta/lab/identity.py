@@ -3,8 +3,6 @@
 Planning finds the folder of a run, resuming compares it, and results mark it by what is said here.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from metta.analysis.results import FILE_NAME, Key, find_folder, read_results
 from metta.base.addresses import check_run_name
 from metta.base.errors import InputError
 from metta.base.run_files import CONFIGURATION
+from metta.lab.evaluation_key import mark_of
 from metta.lab.run_folder import RunFolder, difference_of_settings
 
 TRAINING = ("policy", "sim", "trainer", "curriculum")
@@ -28,7 +27,7 @@ def training_mark(configuration: Mapping[str, Any]) -> str:
         for part in TRAINING
         if isinstance(configuration.get(part), Mapping)
     }
-    return hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=8).hexdigest()
+    return mark_of(settings)
 
 
 class KnownRuns:

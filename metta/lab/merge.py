@@ -92,12 +92,12 @@ def _rank(record: RunRecord) -> int:
 
 def _same(one: RunRecord, other: RunRecord) -> bool:
     """Whether two records are of the same run: the same start, steps and episodes."""
-    return (one.training.start_time, one.training.timesteps) == (
-        other.training.start_time,
-        other.training.timesteps,
-    ) and {name: result.hearts_of_episodes for name, result in one.evaluation.results.items()} == {
-        name: result.hearts_of_episodes for name, result in other.evaluation.results.items()
-    }
+
+    def told(record: RunRecord) -> tuple[object, ...]:
+        hearts = {name: result.hearts_of_episodes for name, result in record.evaluation.results.items()}
+        return record.training.start_time, record.training.timesteps, hearts
+
+    return told(one) == told(other)
 
 
 def _with_folders(file: Path, home: Path) -> BenchmarkResults:

@@ -16,16 +16,16 @@ from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from metta.analysis import report
+from metta.analysis.command import results_parser
 from metta.analysis.gather import Gathered, gather
 from metta.analysis.replays import KINDS, Choice, choices, file_of, page_of, plays
 from metta.base import output
-from metta.base.addresses import CHECKPOINTS_FOLDER, local_path, path_text
-from metta.base.endings import report_errors
+from metta.base.addresses import CHECKPOINTS_FOLDER, path_text
+from metta.base.endings import command
 from metta.base.errors import InputError, RunError
 from metta.base.files import read_json
-from metta.base.flags import Parser
 from metta.base.provenance import cores
-from metta.base.run_files import EVALUATION
+from metta.base.run_files import CONFIGURATION, EVALUATION
 from metta.base.stopping import interruptible
 from metta.replay.writing import ReplayConfig, write_replay
 
@@ -85,58 +85,51 @@ def _written(choice: Choice, threads: int, say: Callable[[str], None]) -> str | 
     """Write a replay; returns why it could not be written, if so."""
     what = f"replay of the {choice.kind} episode of {choice.architecture} on {choice.level}"
     say(what)
+    run, file = choice.episode.run, file_of(choice)
+    folder, settings = run.files.folder, run.files.settings
     try:
-        _write(choice, threads)
+        if file is None:
+            raise InputError(f"{folder / EVALUATION} does not say which checkpoint played.")
+        written = write_replay(
+            ReplayConfig.parse(
+                {
+                    "policy_uri": path_text(folder / CHECKPOINTS_FOLDER / str(run.files.evaluated.checkpoint)),
+                    "level": choice.level,
+                    "architecture": choice.architecture,
+                    "evaluation_environments": settings.get("evaluation_environments", {}),
+                    "evaluation": read_json(folder / EVALUATION).get("evaluation", {}),
+                    # A machine without the run's GPU plays on its processor.
+                    "system": {
+                        "device": "cpu" if settings.get("system", {}).get("device") == "cpu" else "auto",
+                        "threads": threads,
+                    },
+                    "environment": choice.episode.environment,
+                    "episode": choice.episode.number,
+                    "output": path_text(file),
+                },
+                where=str(folder),
+            )
+        )
+        if not plays(choice, written.map_hash, written.steps):
+            file.unlink(missing_ok=True)
+            raise InputError(
+                f"{folder / CONFIGURATION} describes other evaluation episodes than {folder / EVALUATION} holds; "
+                "evaluate the run again."
+            )
     except (InputError, RunError) as error:
         return f"no {what}: {error}"
     return None
 
 
-def _write(choice: Choice, threads: int) -> None:
-    """Raises `InputError` if the run's folder lacks what is needed or plays another episode, else as `write_replay`."""
-    run, file = choice.episode.run, file_of(choice)
-    folder = run.files.folder
-    if file is None:
-        raise InputError(f"{folder / 'evaluation.json'} does not say which checkpoint played.")
-    settings = run.files.settings
-    written = write_replay(
-        ReplayConfig.parse(
-            {
-                "policy_uri": path_text(folder / "checkpoints" / str(run.files.evaluated.checkpoint)),
-                "level": choice.level,
-                "architecture": choice.architecture,
-                "evaluation_environments": settings.get("evaluation_environments", {}),
-                "evaluation": read_json(folder / EVALUATION).get("evaluation", {}),
-                # A machine without the run's GPU plays on its processor.
-                "system": {
-                    "device": "cpu" if settings.get("system", {}).get("device") == "cpu" else "auto",
-                    "threads": threads,
-                },
-                "environment": choice.episode.environment,
-                "episode": choice.episode.number,
-                "output": path_text(file),
-            },
-            where=str(folder),
-        )
-    )
-    if not plays(choice, written.map_hash, written.steps):
-        file.unlink(missing_ok=True)
-        raise InputError(
-            f"{folder / 'config.json'} describes other evaluation episodes than {folder / 'evaluation.json'} holds; "
-            "evaluate the run again."
-        )
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit status: 1 if a replay could not be written."""
-    parser = Parser(prog="python -m metta.lab.replays", description="Write the replays of a report.")
-    parser.add_argument("results", nargs="+", type=local_path, metavar="RESULTS", help="results files, or folders")
-    given = parser.parse_args(arguments)
+@command
+def main(words: list[str]) -> int:
+    """Run the command: 1 if a replay could not be written."""
+    given = results_parser("python -m metta.lab.replays", "Write the replays of a report.").parse_args(words)
     faults = write_replays(wanted(gather(given.results)), 1, output.say)
     for fault in faults:
         print(f"error: {fault}", file=sys.stderr)
-    return report.main([path_text(path) for path in given.results]) or int(bool(faults))
+    return report.main(list(map(path_text, given.results))) or int(bool(faults))
 
 
 if __name__ == "__main__":
-    sys.exit(report_errors(main))
+    sys.exit(main())

@@ -21,12 +21,6 @@ class Run:
     config: RunConfig
     folder: RunFolder
 
-    def check_and_record_start(self) -> None:
-        """Write config.json. Raises `InputError` if the folder belongs to a run with other settings."""
-        configuration = self.config.model_dump(mode="json")
-        self.folder.check_same(configuration)
-        self.folder.record_start(configuration)
-
     def train(self, heartbeat: Heartbeat, after_update: Callable[["Progress"], None]) -> None:
         """Train, or continue, to the end.
 

@@ -36,6 +36,7 @@ class Reducer(Protocol):
 
     def begin(self, study: "Study") -> None:
         """Look at what an earlier call left; nothing is written. Raises `InputError` if it does not belong together."""
+        return  # every run is planned anew
 
     def write(self, study: "Study", final: bool) -> None:
         """Write the results so far. Raises `RunError` if the disk is full."""
@@ -44,7 +45,8 @@ class Reducer(Protocol):
         """After the last `write`: what else is to be done; returns what is printed."""
 
     def owns(self, name: str) -> bool:
-        """Whether it writes a file of this name below the study's folder; the runs' jobs write the others."""
+        """Whether it sends the file of this name below the study's folder to a bucket; the runs' jobs send theirs."""
+        return False
 
 
 @dataclass

@@ -71,7 +71,8 @@ class TrainJob(Job):
         if self.wandb != "off":
             check_available()
         run = Run(self.config, folder)
-        folder.check_same(self.config.model_dump(mode="json"))
+        configuration = self.config.model_dump(mode="json")
+        folder.check_same(configuration)
         if folder.is_finished():
             print(f"Run {self.config.run!r} is finished, nothing to do; its results are in {folder.path}.")
             return 0
@@ -80,7 +81,8 @@ class TrainJob(Job):
         check_devices(self.config)  # before anything is written that a corrected command would meet
         make_folder(folder.path)
         with locked(folder.lock_file, f"run {self.config.run!r}"):
-            run.check_and_record_start()
+            folder.check_same(configuration)  # again, now that nobody else can begin it
+            folder.record_start(configuration)
             log = RunLog(folder.log_file)
             with (
                 mirrored(folder, self.wandb, log.say),

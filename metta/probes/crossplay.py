@@ -218,7 +218,7 @@ def standings(
         "players": [
             {
                 "name": player.name,
-                "rating": found[i]._asdict(),
+                "rating": found[i].plain,
                 "hearts": float(np.mean(against[i])),
                 "own_kind": float(per_agent[i, i]),
                 "counters": {name: float(np.mean([game[name] for game in counters[i]])) for name in counters[i][0]},

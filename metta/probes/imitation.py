@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metta.analysis.intervals import mean_interval
+from metta.analysis.intervals import estimate
 from metta.analysis.summary import aligned_table
 from metta.base.errors import InputError
 from metta.base.files import make_folder, read_json, write_json
@@ -71,7 +71,7 @@ def imitation_rows(records: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]
             "teacher_states": [result["teacher_states"]["cross_entropy"] for result in own],
             "agreement": [result["teacher_states"]["agreement"] for result in own],
         }
-        means = {name: mean_interval(values)._asdict() for name, values in measures.items()}
+        means = {name: estimate(values).plain for name, values in measures.items()}
         rows.append({"architecture": architecture, "seeds": len(own), **means})
     return sorted(rows, key=lambda row: -row["hearts_per_agent"]["mean"])
 

@@ -4,11 +4,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from metta.analysis.intervals import Interval
+from metta.analysis.intervals import Estimate
 from metta.analysis.summary import aligned_table
 from metta.base.addresses import PLAYERS, local_path
 from metta.base.errors import InputError
@@ -18,9 +18,6 @@ from metta.base.provenance import now, provenance
 from metta.base.stopping import ending_with_the_runner
 from metta.rl.config import EvaluationConfig
 from metta.rl.resolved_player import EnvironmentConfig, choose, fixed_by_path
-
-if TYPE_CHECKING:
-    from metta.analysis.memory_value import Horizon
 
 Steps = Annotated[int, Field(ge=1, le=10_000)]
 
@@ -97,7 +94,7 @@ def probe_record(checkpoint: Path, architecture: str, timesteps: int | None, con
     untouched = hearts[0]
     emptied = {steps: found for (kind, steps), found in zip(interventions, hearts, strict=True) if kind == EMPTIED}
     exchanged = hearts[interventions.index(Intervention(EXCHANGED))]
-    share = kept(emptied[1], untouched)
+    without = kept(emptied[1], untouched)
     return {
         "run": checkpoint.resolve().parent.parent.name,
         "policy_uri": config.policy_uri,
@@ -114,29 +111,25 @@ def probe_record(checkpoint: Path, architecture: str, timesteps: int | None, con
                 "state": kind,
                 "steps": steps,
                 "hearts_per_agent": sum(found) / len(found),
-                "difference": difference(found, untouched)._asdict(),
-                "kept": _plain(kept(found, untouched)),
+                "difference": difference(found, untouched).plain,
+                "kept": share.plain if (share := kept(found, untouched)) else None,
                 "hearts_of_episodes": found,
             }
             for (kind, steps), found in zip(interventions, hearts, strict=True)
         ],
-        "value_of_memory": _plain(share and _rest(share)),
-        "memory_horizon": _plain(horizon(emptied, untouched)),
+        "value_of_memory": _rest(without).plain if without else None,
+        "memory_horizon": seen._asdict() if (seen := horizon(emptied, untouched)) else None,
         "memory_horizon_keeps": KEPT,
-        "emptied_minus_exchanged": difference(emptied[1], exchanged)._asdict(),
+        "emptied_minus_exchanged": difference(emptied[1], exchanged).plain,
         "provenance": provenance(),
     }
 
 
-def _rest(share: Interval) -> Interval:
+def _rest(share: Estimate) -> Estimate:
     """What is lost of a share that is kept."""
-    return Interval(
+    return Estimate(
         1 - share.mean, None if share.high is None else 1 - share.high, None if share.low is None else 1 - share.low
     )
-
-
-def _plain(value: "Interval | Horizon | None") -> dict[str, Any] | None:
-    return None if value is None else value._asdict()
 
 
 def probe_text(record: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ import pytest
 from experiments.recipes.benchmark_architectures.level_1_basic import LEVEL
 from experiments.recipes.benchmark_architectures.levels import LEVELS
 from experiments.recipes.benchmark_architectures.rungs import RUNGS
-from metta.analysis.intervals import mean_interval
+from metta.analysis.intervals import estimate
 from metta.analysis.memory_value import kept
 from metta.base.addresses import PLAYERS
 from metta.base.errors import InputError
@@ -44,7 +44,7 @@ def test_on_every_rung_memory_is_worth_a_third_and_eyes_are_worth_something() ->
         assert f"**{rung.name}** {rung.purpose}" in text
         (entry,) = SCORES[rung.name].values()
         assert {len(entry[player]) for player in PLAYERS} == {EvaluationConfig().worlds}
-        ends = {player: mean_interval(entry[player]) for player in PLAYERS}
+        ends = {player: estimate(entry[player]) for player in PLAYERS}
         assert ends["random"].high < ends["blind"].low
         assert ends["blind"].high < ends["reflex"].low
         headroom = kept(entry["scripted"], entry["reflex"])

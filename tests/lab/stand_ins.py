@@ -15,7 +15,7 @@ from metta.analysis.replays import Choice
 from metta.analysis.results import EvaluationRecord, RunRecord, TrainingRecord, read_results
 from metta.base.errors import RunError
 from metta.cli.main import resolve
-from metta.lab.executors.contract import Command, Ended
+from metta.lab.executors.contract import Command, Ended, Executor
 from metta.rl.metrics import Progress
 
 STEPS_PER_UPDATE = 100
@@ -122,7 +122,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Bench:
     return bench
 
 
-class Here:
+class Here(Executor):
     """Runs commands in this process, in the place of subprocesses; `faults` names those that fail, with the reason."""
 
     slots = 1
@@ -134,12 +134,6 @@ class Here:
         """Looked at whenever a command starts."""
         self.results_seen: list[int] = []
         self._command: Command | None = None
-
-    def adopt(self, commands: Sequence[Command]) -> Sequence[str]:
-        return ()
-
-    def queued(self) -> Sequence[str]:
-        return ()
 
     def start(self, command: Command) -> None:
         self._command = command

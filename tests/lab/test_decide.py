@@ -5,7 +5,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta.lab.decide import End, Rank, RetryPolicy, Start, TaskState, after_failure, decide
+from metta.lab.decide import Rank, RetryPolicy, TaskState, after_failure, decide
 
 POLICY = RetryPolicy(retries=2, retry_seconds=5.0, silence_seconds=300.0)
 TIMES = st.floats(0, 1000)
@@ -27,8 +27,7 @@ LISTS = st.lists(ITEMS, max_size=12)
 def test_only_what_is_free_ready_and_unfinished_is_started_within_the_slots(
     states: list[TaskState], slots: int, now: float
 ) -> None:
-    decision = decide(states, slots, now, POLICY)
-    started = [action.index for action in decision.actions if isinstance(action, Start)]
+    started = decide(states, slots, now, POLICY).starts
     active = sum(state.active for state in states)
     assert len(started) == len(set(started))
     assert not started or active + len(started) <= slots
@@ -45,7 +44,7 @@ def test_only_what_is_free_ready_and_unfinished_is_started_within_the_slots(
 def test_no_slot_stays_free_while_something_is_ready_and_urgent_things_go_first(
     states: list[TaskState], slots: int, now: float
 ) -> None:
-    started = {action.index for action in decide(states, slots, now, POLICY).actions if isinstance(action, Start)}
+    started = {*decide(states, slots, now, POLICY).starts}
     ready = {
         index
         for index, state in enumerate(states)
@@ -61,32 +60,30 @@ def test_no_slot_stays_free_while_something_is_ready_and_urgent_things_go_first(
 
 @given(LISTS, st.integers(0, 5), TIMES)
 def test_only_the_silent_are_ended_and_only_once(states: list[TaskState], slots: int, now: float) -> None:
-    for action in decide(states, slots, now, POLICY).actions:
-        if isinstance(action, End):
-            state = states[action.index]
-            assert state.active or state.held
-            assert not state.ending
-            assert state.alive_at is not None
-            assert now - state.alive_at > POLICY.silence_seconds
+    for state in (states[index] for index in decide(states, slots, now, POLICY).ends):
+        assert state.active or state.held
+        assert not state.ending
+        assert state.alive_at is not None
+        assert now - state.alive_at > POLICY.silence_seconds
 
 
 @given(LISTS, st.integers(1, 5), TIMES)
 def test_settled_means_that_nothing_will_ever_happen(states: list[TaskState], slots: int, now: float) -> None:
     decision = decide(states, slots, now, POLICY)
     if decision.settled:
-        assert decide(states, slots, now + 1e9, POLICY).actions == ()
+        assert decide(states, slots, now + 1e9, POLICY) == ([], [], True)
         assert not any(state.active for state in states)
         assert all(state.rank is None or state.has_failed(POLICY) for state in states)
     else:
         # Time alone brings an action, unless a slot is taken by work that is alive or gives no signs.
         later = decide(states, slots, now + 1e9, POLICY)
-        assert later.actions or any(state.active or state.held for state in states)
+        assert later.starts or later.ends or any(state.active or state.held for state in states)
 
 
 def test_a_failing_task_is_tried_as_often_as_the_rules_say_with_growing_pauses() -> None:
     state, now, starts = TaskState(rank=Rank.TRAIN), 0.0, []
     while not decide([state], 1, now, POLICY).settled:
-        if decide([state], 1, now, POLICY).actions:
+        if decide([state], 1, now, POLICY).starts:
             starts.append(now)
             state = after_failure(state, permanent=False, now=now, policy=POLICY)
         now += 1.0
@@ -100,5 +97,5 @@ def test_ten_thousand_runs_take_little_memory() -> None:
     decision = decide(states, 16, 20_000.0, POLICY)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert [action.index for action in decision.actions] == list(range(16))
+    assert decision.starts == list(range(16))
     assert peak < 20 * 2**20

@@ -44,19 +44,3 @@ def test_a_benchmark_and_its_effects(here: Here, capsys: pytest.CaptureFixture[s
     text = (OUTPUT / "factorial.md").read_text()
     assert text.strip() in capsys.readouterr().out
     assert "## level_1_basic, basic: hearts per agent" in text
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--memories", "lstn,none"), "did you mean 'lstm'"),
-        (("--perceptions", "cnn"), "two of each are the least"),
-        (("--architectures", "fast"), "--architectures"),
-    ],
-)
-def test_bad_flags_are_one_sentence(
-    words: tuple[str, ...], said: str, here: Here, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(words) == 2
-    assert said in capsys.readouterr().err
-    assert not OUTPUT.exists()

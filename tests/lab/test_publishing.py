@@ -13,7 +13,7 @@ from metta.analysis.scoreboard import NOTHING, results_page, scoreboard
 from metta.base.addresses import PLAYERS
 from metta.base.errors import InputError
 from metta.base.markers import read_between
-from metta.base.provenance import REPOSITORY, code_version
+from metta.base.provenance import code_version
 from metta.lab.archive import write_archive
 from metta.lab.core import core_mark
 from metta.lab.publishing import Published
@@ -216,7 +216,3 @@ def test_readme_and_results_page_say_what_is_published() -> None:
         drawn = {file.stem for file in (pages.home / str(group.steps) / "figures").glob("*.svg")}
         assert drawn == set(group.figures)
         assert {run.key for run in runs if run.total_timesteps == group.steps} == set(group.benchmark.runs)
-
-
-def test_the_repository_s_folder_is_the_published_one() -> None:
-    assert (REPOSITORY / "published" / "README.md").exists()

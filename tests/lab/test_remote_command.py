@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from metta.base.errors import InputError, RunError
-from metta.lab.executors import remote_command
+from metta.lab.executors import local, remote_command
 from metta.lab.executors.remote_command import STATUS_NAME, RemoteCommand, exit_status
 
 JOB = "7"
@@ -80,7 +80,7 @@ def test_a_signal_ends_the_command_that_is_being_waited_for(
     """The handler interrupts `Popen.wait`, whose lock it must not need."""
     (folder / "tools").mkdir()
     (folder / "tools" / "run.py").write_text(SCRIPT)
-    monkeypatch.setattr(remote_command, "REPOSITORY", folder)
+    monkeypatch.setattr(local, "REPOSITORY", folder)
     monkeypatch.setattr(remote_command, "SECONDS_TO_STOP", 1.0)
     monkeypatch.chdir(folder)
     if stubborn:

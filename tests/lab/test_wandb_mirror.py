@@ -156,11 +156,6 @@ def test_a_missing_package_is_one_sentence_before_anything_starts(
         check_available()
 
 
-def test_off_starts_nothing(bench: Bench) -> None:
-    train("wandb=off")
-    assert not (FOLDER / "wandb.log").exists()
-
-
 def test_a_run_with_a_name_of_its_own_has_no_group() -> None:
     found = identity({"run": "mine", "architecture": "A(x=" + "1" * 80 + ")", "level": "level_1_basic", "seed": 0})
     assert found["group"] is None
@@ -207,9 +202,7 @@ def test_what_the_real_package_wrote_offline_is_read_back(
     assert (run.project, run.run_group, run.display_name, run.run_id) == ("architecture-benchmark", "x", NAME, NAME)
     assert list(run.tags) == ["benchmark_architectures", "x", "vit", "level_1_basic", "seed_3"]
     history = [record.history for record in found if record.WhichOneof("record_type") == "history"]
-    rows = [
-        {item.key or ".".join(item.nested_key): json.loads(item.value_json) for item in row.item} for row in history
-    ]
+    rows = [{key(item): json.loads(item.value_json) for item in row.item} for row in history]
     assert [(row["_step"], row["timesteps"], row["loss"]) for row in rows] == [(1, 100, 0.5), (2, 200, 0.5)]
     summary = [
         (key(item), item.value_json)

@@ -1,6 +1,5 @@
 """Rung 1 of the memory ladder: a cue of one step decides what pays 16 steps later."""
 
-from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.rung import Rung
 
 LEVEL = Rung(
@@ -9,11 +8,7 @@ LEVEL = Rung(
         "Whether a cue is kept at all: an altar pays only for the action that a cue named 16 steps before, about half "
         "a training segment."
     ),
-    size=15,
-    num_agents=12,
     wait=16,
-    altars=6,
-    architectures=ARCHITECTURES,
 )
 
 train = LEVEL.train

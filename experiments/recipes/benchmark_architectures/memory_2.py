@@ -1,6 +1,5 @@
 """Rung 2 of the memory ladder: a cue of one step decides what pays 64 steps later."""
 
-from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.rung import Rung
 
 LEVEL = Rung(
@@ -9,11 +8,7 @@ LEVEL = Rung(
         "Whether a cue is kept for 64 steps, two training segments: no gradient of one segment reaches from the "
         "payment back to the cue."
     ),
-    size=15,
-    num_agents=12,
     wait=64,
-    altars=6,
-    architectures=ARCHITECTURES,
 )
 
 train = LEVEL.train

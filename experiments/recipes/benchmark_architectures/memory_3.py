@@ -1,16 +1,11 @@
 """Rung 3 of the memory ladder: a cue of one step decides what pays 256 steps later."""
 
-from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.rung import Rung
 
 LEVEL = Rung(
     name="memory_3",
     purpose="Whether a cue is kept for 256 steps, eight training segments.",
-    size=15,
-    num_agents=12,
     wait=256,
-    altars=6,
-    architectures=ARCHITECTURES,
 )
 
 train = LEVEL.train

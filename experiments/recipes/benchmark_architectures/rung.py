@@ -1,6 +1,12 @@
 """The frozen record of a rung of the memory ladder: a room of altars, and rounds of cue, wait and answer."""
 
+from collections.abc import Mapping
+
+from pydantic import Field, SkipValidation
+
 from experiments.recipes.benchmark_architectures.level import Verbs
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from metta.agent.policies.config import PolicyConfig
 from metta.sim.arena import HEART_CAP, HEART_REWARD
 from metta.sim.config import (
     ActionConfig,
@@ -21,10 +27,15 @@ NO_COMBAT = 100.0
 class Rung(Verbs):
     """The numbers that make a rung; a row of docs/levels.md's table of the memory ladder."""
 
+    size: int = 15
+    num_agents: int = 12
+    altars: int = 6
+    """Altars in the room."""
     wait: int
     """Actions that an agent loses between a cue and its answer."""
-    altars: int
-    """Altars in the room."""
+    architectures: SkipValidation[Mapping[str, PolicyConfig]] = Field(
+        default_factory=lambda: ARCHITECTURES, exclude=True, repr=False
+    )
 
     def make_env(self) -> SimConfig:
         return SimConfig(

@@ -34,7 +34,7 @@ from metta.lab.executors import local
 from metta.lab.plan import id_part, plan
 from metta.lab.planned import PlannedRun
 from metta.lab.records import reference_results, with_scores
-from metta.lab.study import Study
+from metta.lab.study import Reducer, Study
 
 MARKDOWN_NAME = "tuning.md"
 CSV_NAME = "tuning.csv"
@@ -164,7 +164,7 @@ def _heading(given: argparse.Namespace, command: str, seeds: range, trials: int)
 
 
 @dataclass
-class TuningTable:
+class TuningTable(Reducer):
     """Ranks the trials of a study: its reducer."""
 
     evidence: Path | None
@@ -176,9 +176,6 @@ class TuningTable:
     heading: Sequence[str]
     what: str = "tuning"
     other_folder: str = "another folder (--output)"
-
-    def begin(self, study: Study) -> None:
-        """Nothing is taken over: every trial is planned anew."""
 
     def write(self, study: Study, final: bool) -> None:
         """Replace the tables. Raises `RunError` if the disk is full."""
@@ -192,10 +189,6 @@ class TuningTable:
         """The page."""
         page = tuning_markdown(self.trials(study), self.heading)
         return f"{page}\nTables: {study.output / MARKDOWN_NAME}, {CSV_NAME}"
-
-    def owns(self, name: str) -> bool:
-        """Nothing: a search is done in a folder of this machine."""
-        return False
 
     def trials(self, study: Study) -> list[Trial]:
         """What came of the trials so far."""

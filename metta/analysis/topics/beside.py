@@ -14,7 +14,7 @@ import pandas
 from metta.analysis.blocks import Block, Cell, Column, Section, Table, Text, file_part
 from metta.analysis.figures import Axis, Figure, Record, axis_of, dots, lines
 from metta.analysis.gather import Gathered
-from metta.analysis.intervals import Interval, estimate
+from metta.analysis.intervals import Estimate, estimate
 from metta.analysis.metrics import HEARTS, KEPT, RATING, SCORE
 from metta.base.errors import InputError
 from metta.base.files import read_json
@@ -72,8 +72,8 @@ def _each(
     return blocks
 
 
-def _interval(plain: Json | None) -> Interval | None:
-    return None if plain is None else Interval(plain["mean"], plain["low"], plain["high"])
+def _interval(plain: Json | None) -> Estimate | None:
+    return None if plain is None else Estimate(plain["mean"], plain["low"], plain["high"])
 
 
 def _colours(benchmark: Gathered, names: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from metta.analysis.blocks import Block, Cell, Column, Section, Table
 from metta.analysis.figures import Axis, Figure, dots
 from metta.analysis.findings import Findings
 from metta.analysis.gather import Gathered
-from metta.analysis.intervals import Interval, change_interval
+from metta.analysis.intervals import Estimate, change_interval
 from metta.analysis.verdicts import pooled_deviation
 
 STEPS = (
@@ -58,7 +58,7 @@ def _level(benchmark: Gathered, prefix: str) -> str | None:
     return next((level for level in benchmark.levels if level.startswith(f"{prefix}_") or level == prefix), None)
 
 
-def steps_of(benchmark: Gathered, easier: str, harder: str) -> dict[str, Interval]:
+def steps_of(benchmark: Gathered, easier: str, harder: str) -> dict[str, Estimate]:
     """Architecture -> change of its value, the greatest gain first; a level is named by the begin of its name."""
     start, end = _level(benchmark, easier), _level(benchmark, harder)
     if start is None or end is None:

@@ -105,16 +105,7 @@ def evaluations(benchmark: Gathered) -> Table:
         "Every evaluation environment, with the reference players",
         ["architecture", "level", "evaluation", "seeds", HEARTS, SCORE, REWARD, "against blind"],
         [
-            [
-                row.architecture,
-                row.level,
-                row.environment,
-                row.seeds or None,
-                row.hearts,
-                row.score,
-                row.reward,
-                row.verdict,
-            ]
+            [*row[:3], row.seeds or None, row.hearts, row.score, row.reward, row.verdict]
             for row in summary_rows(benchmark.merged)
         ],
         folded=len(benchmark.levels) > 1,

@@ -77,12 +77,12 @@ class Ended:
 class Executor(Protocol):
     """A place where jobs run. Names of commands are unique among those that run."""
 
-    @property
-    def slots(self) -> int:
-        """Jobs that may run at once."""
+    slots: int
+    """Jobs that may run at once."""
 
     def adopt(self, commands: Sequence[Command]) -> Collection[str]:
         """Take over jobs that an earlier controller left running; returns the names of these commands' jobs."""
+        return ()  # where they do not outlive it
 
     def start(self, command: Command) -> None:
         """Start a job.
@@ -95,6 +95,7 @@ class Executor(Protocol):
 
     def queued(self) -> Collection[str]:
         """Names of the jobs that wait for a machine, and therefore give no sign of life."""
+        return ()  # where every job starts at once
 
     def poll(self) -> Sequence[Ended]:
         """The jobs that have ended since the last call; a place that does not answer is asked again by the next one."""

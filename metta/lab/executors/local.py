@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from metta.base.errors import InputError
 from metta.base.files import disk_faults
 from metta.base.provenance import REPOSITORY, cores
 from metta.base.stopping import RUNNER_VARIABLE
-from metta.lab.executors.contract import Command, Ended
+from metta.lab.executors.contract import Command, Ended, Executor
 from metta.lab.executors.launcher import BaseLauncher
 
 SECONDS_TO_STOP = 60.0
@@ -37,7 +37,7 @@ class _Running:
     kill_at: float | None = None
 
 
-class LocalExecutor:
+class LocalExecutor(Executor):
     """Starts commands as subprocesses. They notice when this process is killed, and stop by themselves."""
 
     def __init__(self, slots: int, gpus: Sequence[str] = ()) -> None:
@@ -46,21 +46,14 @@ class LocalExecutor:
         self._gpus = tuple(gpus)
         self._running: dict[str, _Running] = {}
 
-    def adopt(self, commands: Sequence[Command]) -> tuple[str, ...]:
-        return ()  # jobs do not outlive the process that started them
-
-    def queued(self) -> tuple[str, ...]:
-        return ()  # every job starts at once
-
     def start(self, command: Command) -> None:
         """Start a process. Raises `InputError` or `RunError` if its log cannot be written or the system refuses."""
         environment = job_environment(command.threads)
         gpu = self._least_used_gpu()
         if gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
-        arguments = [sys.executable, str(REPOSITORY / "tools" / "run.py"), *command.words]
         with _opened(command.log_file) as log, disk_faults(command.log_file.parent, "start a process for"):
-            process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+            process = started(command.words, log, environment)
         self._running[command.name] = _Running(command, process, gpu)
 
     def poll(self) -> list[Ended]:
@@ -154,6 +147,12 @@ def _opened(path: Path) -> IO[bytes]:
     with disk_faults(path, "write"):
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("ab")
+
+
+def started(words: Sequence[str], log: IO[bytes], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    """A process of tools/run.py that says everything to `log`. Raises `OSError`."""
+    arguments = [sys.executable, str(REPOSITORY / "tools" / "run.py"), *words]
+    return subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
 
 
 def job_environment(threads: int) -> dict[str, str]:

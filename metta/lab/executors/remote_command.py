@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,8 +10,7 @@ from typing import Any
 
 from metta.base.errors import InputError, RunError
 from metta.base.files import read_json, write_json
-from metta.base.provenance import REPOSITORY
-from metta.lab.executors.local import job_environment
+from metta.lab.executors.local import job_environment, started
 
 SECONDS_TO_STOP = 40.0
 """Time the command has to write its state after being asked to stop; less than the 90 seconds that Slurm gives."""
@@ -49,17 +46,10 @@ class RemoteCommand:
             # Slurm sends the signal that announces the end to every process of a step. It is meant for this one.
             before = signal.signal(signal.SIGUSR2, signal.SIG_IGN)
             try:
-                process = subprocess.Popen(
-                    [sys.executable, str(REPOSITORY / "tools" / "run.py"), *self.words],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    env=job_environment(self.threads),
-                )
+                self._process = started(self.words, log, job_environment(self.threads))
             finally:
                 signal.signal(signal.SIGUSR2, before)
-            self._process = process
-            return process.wait()
+            return self._process.wait()
 
     def checkpoint(self) -> Any:
         """Called by submitit when the job is about to be preempted or its time is up: stop, and be started again."""

@@ -25,11 +25,6 @@ from metta.lab.executors.launcher import BaseLauncher
 from metta.lab.executors.local import LocalExecutor
 from metta.lab.executors.remote import Job, Listed, RemoteExecutor
 
-NO_BUCKET = (
-    "--launcher skypilot needs --results-root in a bucket that all machines reach, such as s3://bucket/folder; for "
-    "this machine give --local."
-)
-
 DEFAULTS: Mapping[str, Any] = {
     "accelerators": {"L4": 1, "A10G": 1, "T4": 1, "A100": 1},
     "use_spot": True,
@@ -278,21 +273,26 @@ class Launcher(BaseLauncher):
     def preview(self, commands: Iterable[Command], address: str | None) -> list[str]:
         """The tasks as comments, so that the commands below them stay a script."""
         try:
-            check_available()
-            if address is None:
-                raise InputError(NO_BUCKET)
-            resources = self.resources()
-            tasks = [as_yaml(task_record(command, address, self.cpus_per_job, resources)) for command in commands]
+            place, resources = _bucket(address), self.resources()
+            tasks = [as_yaml(task_record(command, place, self.cpus_per_job, resources)) for command in commands]
         except InputError as error:
             return [f"# no SkyPilot tasks: {error}"]
         return [f"#| {line}" for task in tasks for line in ["---", *task.splitlines()]]
 
     def executor(self, slots: int, output: Path, address: str | None) -> SkyPilotExecutor:
         """Managed jobs. Raises `InputError` if SkyPilot, its server, infrastructure or a bucket is missing."""
-        check_available()
-        if address is None:
-            raise InputError(NO_BUCKET)
-        return SkyPilotExecutor(slots, address, self.cpus_per_job, self.resources())
+        return SkyPilotExecutor(slots, _bucket(address), self.cpus_per_job, self.resources())
+
+
+def _bucket(address: str | None) -> str:
+    """The address, if jobs can do anything with it. Raises `InputError`."""
+    check_available()
+    if address is None:
+        raise InputError(
+            "--launcher skypilot needs --results-root in a bucket that all machines reach, such as s3://bucket/folder; "
+            "for this machine give --local."
+        )
+    return address
 
 
 def _may_pass(error: BaseException | None) -> bool:

@@ -12,7 +12,7 @@ from metta.base.errors import InputError
 from metta.cli.main import resolve
 from metta.lab import run_folder as run
 from metta.lab.executors import local
-from metta.lab.executors.contract import Command, Ended, command_text, tail
+from metta.lab.executors.contract import Command, Ended, tail
 from metta.lab.executors.local import LocalExecutor, visible_gpus
 from tests.lab.stand_ins import Bench
 
@@ -160,8 +160,3 @@ def test_commands_know_whom_not_to_outlive(tmp_path: Path, monkeypatch: pytest.M
         *("run=r", "trainer.total_timesteps=500"),
     ]
     assert resolve(words).execute() == STOPPED
-
-
-def test_commands_can_be_typed() -> None:
-    words = ["a.b.train", "policy_architecture=ViT(num_layers=3)", "run=x"]
-    assert command_text(words) == "uv run ./tools/run.py a.b.train 'policy_architecture=ViT(num_layers=3)' run=x"
