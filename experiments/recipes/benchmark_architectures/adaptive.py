@@ -158,7 +158,7 @@ def _print_plan(study: Study, given: argparse.Namespace, place: BaseLauncher) ->
     print_forecast(study, given, place.preview(commands, study.bucket.address if study.bucket else None))
     if given.until_decided is not None:
         mark = "# " if given.commands else ""
-        print(f"{mark}Further seeds follow where neighbours are not told apart, up to {given.until_decided} each.")
+        print(f"{mark}Further seeds follow where neighbours cannot be told apart, up to {given.until_decided} each.")
 
 
 if __name__ == "__main__":
