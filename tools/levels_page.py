@@ -47,7 +47,7 @@ the agents do (derivation: `metta/sim/limits.py`). The reference players played 
 evaluation uses; given are mean and standard deviation over episodes. `random` chooses all actions with the same
 probability; `blind` has the best fixed action probabilities (`metta/sim/scripted/blind.py`); `reflex` remembers nothing
 and sees its own window (`metta/sim/scripted/reflex.py`); `scripted` sees the whole map. A policy above `blind` has
-learned to look; one clearly above `reflex` must be using memory."""
+learned to look; a score up to that of `reflex` can be reached without memory."""
 
 LADDER = """## The memory ladder
 
