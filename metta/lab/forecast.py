@@ -170,14 +170,14 @@ class Forecast:
             f"disk: about {self.disk / 1e9:,.1f} GB ({shutil.disk_usage(there).free / 1e9:,.0f} GB free)",
         ]
         if price_per_hour is None:
-            lines.append("cost: give --price-per-hour, the price of one job at a time")
+            lines.append("cost: give --price-per-hour, the price of running one job for an hour")
         else:
             cost = self.job_seconds / 3600 * price_per_hour
             lines.append(f"cost: {about}{cost:,.2f} at {price_per_hour:g} per job and hour")
         if self.rough:
             lines.append(
-                "rough, from the rates of docs/architectures.md scaled to this machine, because nothing like them was "
-                f"trained here with so many threads: {', '.join(self.rough)}"
+                "rough, from the speeds in docs/architectures.md scaled to this machine, because these were not trained "
+                f"here with the same number of threads: {', '.join(self.rough)}"
             )
         return lines
 
