@@ -176,8 +176,8 @@ class Forecast:
             lines.append(f"cost: {about}{cost:,.2f} at {price_per_hour:g} per job and hour")
         if self.rough:
             lines.append(
-                "rough, from the speeds in docs/architectures.md scaled to this machine, because these were not trained "
-                f"here with the same number of threads: {', '.join(self.rough)}"
+                "rough, from the speeds in docs/architectures.md scaled to this machine; these were not trained here "
+                f"with the same number of threads: {', '.join(self.rough)}"
             )
         return lines
 

@@ -163,7 +163,7 @@ def test_the_forecast_from_measured_speeds(here: Here, capsys: pytest.CaptureFix
     said = capsys.readouterr().out
     (minutes,) = re.findall(r"time: about ([\d.]+) min from start to end", said)
     assert float(minutes) > 1.6  # the measured run alone takes 100 s
-    assert "so many threads: agalite\n" in said
+    assert "the same number of threads: agalite\n" in said
 
 
 @pytest.mark.parametrize(

@@ -452,7 +452,7 @@ def test_a_forecast_counts_what_was_never_measured(here: Here, capsys: pytest.Ca
     assert re.search(r"time: about [\d.,]+ h from start to end", said)
     assert re.search(r"disk: about [1-9][\d.]* GB", said)
     assert re.search(r"cost: about [\d.]+ at 2 per job and hour", said)
-    assert f"with so many threads: {', '.join(ARCHITECTURES)}\n" in said
+    assert f"with the same number of threads: {', '.join(ARCHITECTURES)}\n" in said
     assert list(Path().iterdir()) == []
 
 

@@ -103,7 +103,7 @@ def print_forecast(study: Study, given: argparse.Namespace, first: Iterable[str]
     expected = forecast(study.runs, study.parallel, speeds, given.steps_per_second)
     sentences = expected.sentences(study.parallel, given.price_per_hour, study.output)
     if not given.commands:
-        sentences.append("--commands prints every command as it can be typed, too")
+        sentences.append("--commands also prints every command as it can be typed")
     for sentence in [f"{len(study.runs)} runs in {study.output}", *sentences]:
         print(f"# {sentence}" if given.commands else sentence)
 
