@@ -4,14 +4,14 @@ A row is one evaluation of a finished run; a newer row of the same run replaces 
 has the mean over seeds of every variant. The generated tables of docs/protocol.md are written again.
 """
 
-import csv
-import io
 import json
 import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pandas
 
 from experiments.plans.learning import ABLATIONS, CURRICULA, LEVELS, Settings, label, words
 from metta.analysis.intervals import estimate
@@ -26,11 +26,8 @@ from metta.lab.archive import read_archive
 
 FILE = Path(__file__).parent / "learning_runs.csv"
 PAGE = REPOSITORY / "docs" / "protocol.md"
-COLUMNS = (
-    *("variant", "architecture", "level", "seed", "environment", "hearts_per_agent"),
-    *("timesteps", "training_seconds", "commit", "trainer"),
-)
-Row = Mapping[str, str]
+RUN = ["level", "architecture", "variant", "trainer", "seed", "environment"]
+"""Columns that tell evaluations apart."""
 
 
 def main() -> int:
@@ -38,35 +35,30 @@ def main() -> int:
     parser = Parser("python -m experiments.plans.collect", str(__doc__))
     parser.add_argument("archives", nargs="*", metavar="ARCHIVE", help="archives of batch.py (.tar.gz)")
     given = parser.parse_args()
-    rows = read_rows(FILE)
+    rows = read_rows()
     for archive in given.archives:
-        rows |= {key_of(row): row for record in read_archive(local_path(archive)).values() for row in rows_of(record)}
+        new = [row for record in read_archive(local_path(archive)).values() for row in rows_of(record)]
+        rows = pandas.concat([rows, pandas.DataFrame(new, columns=rows.columns)])
     if given.archives:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows[key] for key in sorted(rows))
-        write_atomically(FILE, text.getvalue())
-    print("\n".join(table(rows)))
-    for name, part in page_parts(rows).items():
+        rows = rows.drop_duplicates(RUN, keep="last").sort_values(RUN)
+        write_atomically(FILE, rows.to_csv(index=False, lineterminator="\n"))
+    found = hearts_over_seeds(rows)
+    cells = [
+        [*name, f"{statistics.fmean(values):.2f}", " ".join(f"{value:.2f}" for value in values)]
+        for name, values in found.items()
+    ]
+    print("\n".join(aligned_table(["level", "architecture", "variant", "mean", "seeds"], cells)))
+    for name, part in page_parts(found).items():
         between_markers(PAGE, name, part)
     return 0
 
 
-def read_rows(file: Path) -> dict[tuple[str, ...], Row]:
-    """The rows of the file by what tells them apart; none without a file."""
-    if not file.exists():
-        return {}
-    with file.open(newline="", encoding="utf-8") as opened:
-        return {key_of(row): row for row in csv.DictReader(opened)}
+def read_rows() -> pandas.DataFrame:
+    """The rows that are kept, as texts."""
+    return pandas.read_csv(FILE, dtype=str, keep_default_na=False)
 
 
-def key_of(row: Row) -> tuple[str, ...]:
-    """What tells evaluations apart: run, environment and settings."""
-    return tuple(row[name] for name in ("level", "architecture", "variant", "trainer", "seed", "environment"))
-
-
-def rows_of(record: Mapping[str, Any]) -> Iterator[Row]:
+def rows_of(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
     """The rows of one record; none of a run that is not finished."""
     if not record.get("evaluation"):
         return
@@ -86,9 +78,12 @@ def rows_of(record: Mapping[str, Any]) -> Iterator[Row]:
         }
 
 
-def page_parts(rows: Mapping[tuple[str, ...], Row]) -> dict[str, str]:
+Hearts = Mapping[tuple[str, str, str], Sequence[float]]
+"""Level, architecture and variant -> hearts per agent in `basic` of each seed."""
+
+
+def page_parts(found: Hearts) -> dict[str, str]:
     """Name -> the part of docs/protocol.md: hearts per agent of `fast` in `basic`, mean and interval over seeds."""
-    found = hearts_over_seeds(rows)
 
     def part(variants: Mapping[str, Settings], levels: Sequence[int]) -> str:
         head = ["", "settings", *(f"level {level}" for level in levels)]
@@ -102,23 +97,10 @@ def page_parts(rows: Mapping[tuple[str, ...], Row]) -> dict[str, str]:
     return {"ablation": part(ABLATIONS, (1, 3, 5)), "curriculum": part(CURRICULA, (5,))}
 
 
-def hearts_over_seeds(rows: Mapping[tuple[str, ...], Row]) -> dict[tuple[str, str, str], list[float]]:
-    """Level, architecture and variant -> hearts per agent in `basic` of each seed."""
-    found: dict[tuple[str, str, str], list[float]] = {}
-    for _, row in sorted(rows.items()):
-        if row["environment"] == "basic":
-            key = (row["level"], row["architecture"], row["variant"])
-            found.setdefault(key, []).append(float(row["hearts_per_agent"]))
-    return found
-
-
-def table(rows: Mapping[tuple[str, ...], Row]) -> list[str]:
-    """Hearts per agent in `basic`: mean over seeds, and each seed's."""
-    cells = [
-        [*name, f"{statistics.fmean(values):.2f}", " ".join(f"{value:.2f}" for value in values)]
-        for name, values in hearts_over_seeds(rows).items()
-    ]
-    return aligned_table(["level", "architecture", "variant", "mean", "seeds"], cells)
+def hearts_over_seeds(rows: pandas.DataFrame) -> Hearts:
+    """Of the rows in the environment `basic`."""
+    basic = rows[rows["environment"] == "basic"].astype({"hearts_per_agent": float})
+    return basic.groupby(RUN[:3])["hearts_per_agent"].apply(list).to_dict()
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ CONFIG: Spec = {
     "text": {"color": "currentColor"},
     "rule": {"color": "currentColor"},
 }
-
-
+ON_WHITE: Spec = CONFIG | {"background": "white"}
+"""Of files of their own."""
 LABELS = (
     "abs(datum.value) >= 1e6 ? format(datum.value / 1e6, '.3~r') + 'M' : "
     "abs(datum.value) >= 1e3 ? format(datum.value / 1e3, '.3~r') + 'k' : format(datum.value, '.3~r')"
@@ -215,18 +215,14 @@ def svg(spec: Spec) -> str:
     """The figure as a file of its own, with a legend."""
     import vl_convert
 
-    return str(vl_convert.vegalite_to_svg(_standalone(spec), config=CONFIG | {"background": "white"}))
+    return str(vl_convert.vegalite_to_svg(spec | {"width": WIDTH}, config=ON_WHITE))
 
 
-def png(spec: Spec, scale: float = 2.0) -> bytes:
+def png(spec: Spec) -> bytes:
     """The same as pixels."""
     import vl_convert
 
-    return bytes(vl_convert.vegalite_to_png(_standalone(spec), config=CONFIG | {"background": "white"}, scale=scale))
-
-
-def _standalone(spec: Spec) -> Spec:
-    return spec | {"width": WIDTH}
+    return bytes(vl_convert.vegalite_to_png(spec | {"width": WIDTH}, config=ON_WHITE, scale=2.0))
 
 
 def _x(axis: Axis) -> altair.X:

@@ -16,7 +16,6 @@ class Metric(NamedTuple):
     """After the point."""
     lowest: float = 0.0
     """What is possible."""
-    highest: float = math.inf
 
     @property
     def title(self) -> str:
@@ -30,7 +29,7 @@ SCORE = Metric(
     "",
     "Hearts per agent on held-out maps, on the scale from the random player (0) to the scripted player (1); mean over "
     "a level's evaluation environments.",
-    lowest=-math.inf,  # of no hearts at all; `Gathered.bounds` knows it for each level
+    lowest=-math.inf,  # of no hearts at all; `Gathered.lowest` knows it for each level
 )
 REWARD = Metric("reward", "", "Shaped reward per agent and episode.", lowest=-math.inf)
 STEPS = Metric("agent-steps", "", "Steps of single agents in training.", 0)
@@ -52,7 +51,6 @@ IMPROVEMENT = Metric(
     "",
     "How often a run of one scores more than a run of the other, on a level drawn at random (Agarwal et al. 2021).",
     2,
-    highest=1.0,
 )
 KEPT = Metric(
     "hearts kept", "share", "Hearts with a disturbed memory divided by hearts without, on the same episodes.", 2
@@ -83,7 +81,6 @@ CURRICULUM_CURVES = {
         "success of the known tasks",
         "share",
         "Hearts made in an episode, as a share of those that its task allows; hard and easy tasks count the same.",
-        highest=1.0,
     ),
     "curriculum/progress": Metric(
         "learning progress",

@@ -12,8 +12,6 @@ from metta.analysis.results import (
     REPORT_NAME,
     Alike,
     BenchmarkResults,
-    Key,
-    RunRecord,
     read_results,
     write_results,
 )
@@ -24,7 +22,7 @@ from metta.base.output import say
 from metta.base.provenance import cores, now, provenance
 from metta.lab.evaluation_key import marks_by_environment
 from metta.lab.identity import training_mark
-from metta.lab.records import References, benchmark_results, reference_results
+from metta.lab.records import benchmark_results, reference_results
 from metta.lab.report_writer import ReportWriter, Throttle
 from metta.lab.study import Study
 
@@ -48,10 +46,8 @@ class Benchmark:
     """Architectures whose learning rate was not tuned, unlike those of others."""
     what: str = "benchmark"
     other_folder: str = "another folder (--output-dir, --experiment-id)"
-    _kept: list[RunRecord] = field(default_factory=list)
-    _kept_references: References = field(default_factory=dict)
-    _planned: list[Key] = field(default_factory=list)
-    """The runs of this call, then those of earlier ones."""
+    _earlier: BenchmarkResults | None = None
+    """What earlier calls did, and planned, besides the runs and levels of this one."""
     _start_time: str = ""
     _throttle: Throttle = field(default_factory=lambda: Throttle(WRITING_SHARE))
     _report: ReportWriter | None = None
@@ -65,7 +61,6 @@ class Benchmark:
         file = study.output / FILE_NAME
         self._report = ReportWriter(file)
         self._start_time = now()
-        self._planned = [run.spec.key for run in study.runs]
         if not file.exists():
             if not study.train:
                 self._take_steps_of_runs(study)
@@ -74,12 +69,14 @@ class Benchmark:
         if not study.train:
             self.max_timesteps = earlier.max_timesteps
         self._start_time = earlier.start_time
-        here = set(self._planned)
-        self._kept = [record for record in earlier.runs if record.training.key not in here]
-        self._refuse_what_does_not_compare(study, earlier.model_copy(update={"runs": self._kept, "references": {}}))
-        self._planned = list(dict.fromkeys([*self._planned, *earlier.planned_runs]))
-        levels = {item.level for item in study.references}
-        self._kept_references = {level: found for level, found in earlier.references.items() if level not in levels}
+        here, levels = {run.spec.key for run in study.runs}, {item.level for item in study.references}
+        others = {
+            "planned": [key for key in earlier.planned_runs if key not in here],
+            "runs": [record for record in earlier.runs if record.training.key not in here],
+            "references": {level: found for level, found in earlier.references.items() if level not in levels},
+        }
+        self._earlier = earlier.model_copy(update=others)
+        self._refuse_what_does_not_compare(study, self._earlier)
 
     def _take_steps_of_runs(self, study: Study) -> None:
         """The runs that are there say how many steps a run has, where they agree."""
@@ -144,20 +141,21 @@ class Benchmark:
         return folder.split("/")[0] in ("", REFERENCES_FOLDER, Path(REPORT_NAME).stem) or fnmatch(file, REPLAY_PATTERN)
 
     def _results(self, study: Study, end_time: str | None) -> BenchmarkResults:
-        own = [study.records[run.name] for run in study.runs if run.name in study.records]
-        kept = [
-            record.model_copy(update={"run_number": number})
-            for number, record in enumerate(self._kept, start=len(study.runs) + 1)
-        ]
-        records = own + kept
+        records = [study.records[run.name] for run in study.runs if run.name in study.records]
+        planned, references = [run.spec.key for run in study.runs], reference_results(study.references)
+        if self._earlier is not None:
+            numbered = enumerate(self._earlier.runs, start=len(study.runs) + 1)
+            records += [record.model_copy(update={"run_number": number}) for number, record in numbered]
+            planned += self._earlier.planned
+            references = {**self._earlier.references, **references}
         done = {record.training.key for record in records}
         return benchmark_results(
             records,
-            self._planned,
-            {**self._kept_references, **reference_results(study.references)},
+            planned,
+            references,
             self.untuned,
             start_time=self._start_time,
-            end_time=end_time if done.issuperset(self._planned) else None,  # an earlier call may have left some undone
+            end_time=end_time if done.issuperset(planned) else None,  # an earlier call may have left some undone
             max_timesteps=self.max_timesteps,
             command=self.command,
             provenance=provenance(),

@@ -4,8 +4,6 @@ import importlib.util
 import json
 import os
 import re
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -15,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from experiments.recipes.benchmark_architectures import adaptive, run_benchmark
+from experiments.recipes.benchmark_architectures import run_benchmark
 from experiments.recipes.benchmark_architectures.adaptive import main
 from metta.analysis.results import read_results
 from metta.base.addresses import PLAYERS
-from metta.base.files import holder, locked
+from metta.base.files import locked
 from metta.lab import controller
 from metta.lab.executors import local
 from tests.lab.stand_ins import Bench, Here, environment_result
@@ -208,32 +206,6 @@ def test_the_dry_run_without_skypilot_says_why_there_is_no_yaml(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert main([*SMALL, "--dry-run", "--commands"]) == 0
     assert "# no SkyPilot tasks: --launcher skypilot, the default, needs the package" in capsys.readouterr().out
-
-
-TINY = (
-    *("trainer.num_streams=1", "trainer.rollout_steps=16", "trainer.minibatches=1", "sim.max_steps=40"),
-    *("evaluation.worlds=1", "evaluation_environments.basic.max_steps=20"),
-)
-
-
-@pytest.mark.slow
-def test_a_real_run_is_stopped_and_continued(tmp_path: Path) -> None:
-    """Real processes: SIGTERM leaves nothing running, and the same command finishes the run."""
-    words = [sys.executable, adaptive.__file__, *LOCAL, "--architectures", "fast", *TINY]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    first = subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
-    status = tmp_path / OUTPUT / FAST / "status.json"
-    while not status.exists() and first.poll() is None:
-        time.sleep(0.1)
-    first.send_signal(signal.SIGTERM)
-    assert first.wait() in (0, 130)
-    assert holder(status.parent / ".lock") is None
-    done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "\r" not in done.stdout
-    (run,) = read_results(tmp_path / RESULTS).runs
-    assert (run.training.status, run.evaluation.status, run.training.timesteps) == ("success", "success", 384)
-    assert json.loads(status.read_text())["state"] == "finished"
 
 
 def test_further_seeds_go_to_neighbours_until_they_are_decided(

@@ -1,7 +1,5 @@
 """Whatever the state, the decision keeps the slots, the order, the pauses and what is finished."""
 
-import tracemalloc
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,13 +87,3 @@ def test_a_failing_task_is_tried_as_often_as_the_rules_say_with_growing_pauses()
         now += 1.0
     assert starts == [0.0, 5.0, 35.0]
     assert after_failure(TaskState(rank=Rank.TRAIN), True, 0.0, POLICY).has_failed(POLICY)
-
-
-def test_ten_thousand_runs_take_little_memory() -> None:
-    tracemalloc.start()
-    states = [TaskState(rank=Rank.TRAIN, retry_at=float(index)) for index in range(10_000)]
-    decision = decide(states, 16, 20_000.0, POLICY)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert decision.starts == list(range(16))
-    assert peak < 20 * 2**20

@@ -53,8 +53,9 @@ def results(*runs: RunRecord, **changes: Any) -> BenchmarkResults:
     return BenchmarkResults(**values | changes)
 
 
-def test_all_runs_once_numbered_and_scored() -> None:
-    one = results(run("vit", 0, 1.0), run("vit", 1, None))
+def test_all_runs_once_numbered_and_scored_and_what_was_planned_stays_planned() -> None:
+    planned = [Key("vit", "level_1_basic", seed) for seed in range(3)]
+    one = results(run("vit", 0, 1.0), run("vit", 1, None), planned=planned)
     two = results(run("fast", 0, 2.0), run("vit", 1, 3.0), start_time="2025-12-31T00:00:00+00:00", end_time=None)
     merged = merge([("A", one), ("B", two)])
     found = {(r.training.architecture, r.training.seed): r.evaluation.results["basic"] for r in merged.runs}
@@ -64,8 +65,9 @@ def test_all_runs_once_numbered_and_scored() -> None:
         ("vit", 1): 0.75,
     }
     assert [record.run_number for record in merged.runs] == [1, 2, 3]
-    assert {record.total_runs for record in merged.runs} == {3}
-    assert (merged.architectures, merged.seeds, merged.end_time) == (["vit", "fast"], [0, 1], None)
+    assert sorted(merged.planned_runs) == [Key("fast", "level_1_basic", 0), *planned]
+    assert {record.total_runs for record in merged.runs} == {4}
+    assert (merged.architectures, merged.seeds, merged.end_time) == (["vit", "fast"], [0, 1, 2], None)
     assert merged.start_time == "2025-12-31T00:00:00+00:00"
     assert set(merged.provenance["merged"]) == {"A", "B"}
 
@@ -102,18 +104,6 @@ def test_merging_again_changes_nothing() -> None:
 def test_conflicts_are_refused(other: BenchmarkResults, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         merge([("A", results(run("vit", 0, 1.0))), ("B", other)])
-
-
-def test_what_was_planned_on_either_machine_stays_planned() -> None:
-    one = results(run("vit", 0, 1.0), planned=[Key("vit", "level_1_basic", 0), Key("vit", "level_1_basic", 1)])
-    two = results(run("fast", 7, 2.0), planned=[Key("fast", "level_1_basic", 7)])
-    merged = merge([("A", one), ("B", two)])
-    assert sorted(merged.planned_runs) == [
-        ("fast", "level_1_basic", 7),
-        ("vit", "level_1_basic", 0),
-        ("vit", "level_1_basic", 1),
-    ]
-    assert {record.total_runs for record in merged.runs} == {3}
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 """The plan of the published runs names each once, a whole table of the first level first; docs/protocol.md shows what
 was run."""
 
-from experiments.plans.collect import FILE, PAGE, page_parts, read_rows
+from experiments.plans.collect import PAGE, hearts_over_seeds, page_parts, read_rows
 from experiments.plans.published import in_order
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL, LEVELS
@@ -19,7 +19,7 @@ def test_every_run_once_and_the_first_level_first() -> None:
 
 
 def test_the_protocol_page_shows_the_runs_that_were_kept() -> None:
-    rows = read_rows(FILE)
-    assert rows
-    for part, text in page_parts(rows).items():
+    found = hearts_over_seeds(read_rows())
+    assert found
+    for part, text in page_parts(found).items():
         assert read_between(PAGE, part) == text

@@ -16,7 +16,6 @@ from experiments.recipes.benchmark_architectures import adaptive
 from metta.analysis.results import read_results
 from metta.lab.run_folder import RunFolder
 from tests.lab.slurm_cluster import Cluster, why_not
-from tests.lab.test_adaptive import TINY
 
 pytest.importorskip("submitit", reason="submitit is not installed: uv sync --group slurm")
 if reason := why_not():
@@ -29,7 +28,8 @@ FAST = "x.fast.level_1_basic.s0"
 WORDS = (
     *("--experiment-id", "x", "--architectures", "fast", "--levels", "level_1_basic", "--seeds-per-level", "1"),
     *("--launcher", "slurm", "--cpus-per-job", "1", "--resource", "gpus_per_node=0"),
-    *(*TINY, "trainer.checkpoint_every=2000"),
+    *("trainer.num_streams=1", "trainer.rollout_steps=16", "trainer.minibatches=1", "sim.max_steps=40"),
+    *("evaluation.worlds=1", "evaluation_environments.basic.max_steps=20", "trainer.checkpoint_every=2000"),
 )
 
 

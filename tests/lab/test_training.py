@@ -303,13 +303,6 @@ def test_a_status_that_cannot_be_written_for_a_while_does_not_end_the_run(
     assert status().state == "finished"
 
 
-def test_a_damaged_configuration_is_named(bench: Bench) -> None:
-    FOLDER.mkdir(parents=True)
-    (FOLDER / "config.json").write_text("{")
-    with pytest.raises(InputError, match=r"config\.json is damaged"):
-        job().execute()
-
-
 def test_progress_is_logged_ten_times_and_not_drawn(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
     found = resolve([f"{LEVEL}.train", "run=r", "trainer.total_timesteps=5000"])
     found.execute()

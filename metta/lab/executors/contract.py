@@ -31,9 +31,6 @@ class Command:
     near: bool = False
     """It is short and runs on this machine, wherever the others run."""
 
-    def __str__(self) -> str:
-        return command_text(self.words)
-
 
 @dataclass(frozen=True)
 class Ended:
