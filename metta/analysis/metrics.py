@@ -45,7 +45,7 @@ LATENCY = Metric(
     "Time to one action for one agent alone (batch 1), one processor thread or the GPU: the median over steps and "
     "runs, without runs that had to share their processor. It compares only between equal machines.",
 )
-PARAMETERS = Metric("parameters", "", "Numbers in the newest checkpoint's weights.", 0)
+PARAMETERS = Metric("parameters", "", "Weights of the policy, heads included.", 0)
 IMPROVEMENT = Metric(
     "probability of improvement",
     "",

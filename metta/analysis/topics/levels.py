@@ -27,7 +27,7 @@ def figures(benchmark: Gathered, level: str) -> list[Figure]:
         HEARTS_CURVE,
         "Learning curves",
         f"{CURVES[HEARTS_CURVE].meaning} Dashed: the reference players. An architecture that is not above blind has "
-        "not learned to look; only one above reflex can owe that to memory.",
+        "not learned to look; reflex remembers nothing and shows how far one comes without a memory.",
         players,
     )
     found = [curves] if curves else []
