@@ -87,7 +87,7 @@ def test(arguments: list[str]) -> None:
 
 
 def check(arguments: list[str]) -> None:
-    """Lint, formatting and types; `--fix` mends what can be mended."""
+    """Lint, formatting and types; `--fix` repairs what can be repaired automatically."""
     fix = "--fix" in arguments
     run("run", "ruff", "check", *(["--fix"] if fix else []))
     run("run", "ruff", "format", *([] if fix else ["--check"]))
@@ -95,7 +95,7 @@ def check(arguments: list[str]) -> None:
 
 
 def bench(arguments: list[str]) -> None:
-    """Speed on this machine; one benchmark alone, with flags of its own: `bench sim --levels 1`."""
+    """Measure speed on this machine; or one benchmark alone, with flags of its own: `bench sim --levels 1`."""
     for name in arguments[:1] or BENCHMARKS:
         if name not in BENCHMARKS:
             sys.exit(f"There is no benchmark {name!r}; there are {', '.join(BENCHMARKS)}.")
@@ -103,7 +103,7 @@ def bench(arguments: list[str]) -> None:
 
 
 def gpu(arguments: list[str]) -> None:
-    """A GPU, checked and measured in ten minutes; `--rehearse` does everything in miniature without one."""
+    """Check and measure a GPU in ten minutes; `--rehearse` does everything in miniature without one."""
     group = [] if "--rehearse" in arguments else ["--group", "cuda"]
     run("run", *group, "python", "-m", "benchmarks.gpu", *arguments)
 

@@ -114,10 +114,10 @@ def main() -> None:
     """Measure, print the table, and print the line of JSON."""
     parser = Parser("bench_sim.py", "Agent-steps per second of the simulator, levels 1 to 5.")
     parser.add_argument(
-        "--levels", type=whole_numbers, default=list(LEVELS), help="comma-separated (default 1,2,3,4,5)"
+        "--levels", type=whole_numbers, default=list(LEVELS), help="comma-separated (default: 1,2,3,4,5)"
     )
-    parser.add_argument("--threads", type=whole_numbers, default=[1, 2], help="comma-separated (default 1,2)")
-    parser.add_argument("--repeats", type=int, default=9, help="measurements per figure, the median counts (default 9)")
+    parser.add_argument("--threads", type=whole_numbers, default=[1, 2], help="comma-separated (default: 1,2)")
+    parser.add_argument("--repeats", type=int, default=9, help="measurements per figure, the median counts")
     arguments = parser.parse_args()
 
     table = Table(

@@ -35,37 +35,41 @@ HEAD = f"""# The levels
 Written by `{COMMAND}` from the code; scores measured with `--measure`."""
 NUMBERS = """## Numbers
 
-A level is a square room with a wall around it, filled at random. Combat is off where an attack costs 100 lasers: an
-agent holds at most 50. A heart always pays 1, capped at 100."""
+A level is a square room with a wall around it, filled at random. Where an attack costs 100 lasers, combat is off: an
+agent holds at most 50. The table has the training environment; evaluation has an environment `basic` without combat
+and, from level 3 on, another one, `combat`, in which an attack costs one laser. A heart always pays 1, up to 100
+hearts."""
 CONTENTS = "## Contents of a room"
 LIMITS = """## Limits and scores
 
-Hearts per agent in an episode of 1000 steps. The limit is what the machines of the room can yield, whatever anybody
-does (derivation: `metta/sim/limits.py`). The players met the held-out episodes of every evaluation: mean and standard
-deviation over the episodes. `random` draws every action alike; `blind` has the best fixed action probabilities
-(`metta/sim/scripted/blind.py`); `reflex` remembers nothing and sees its own window (`metta/sim/scripted/reflex.py`);
-`scripted` sees the whole map. What is above `blind` has learned to look; memory counts only where a player that has
-one is clearly above `reflex`."""
+Hearts per agent in an episode of 1000 steps. The limit is the most that the machines of the room can yield, whatever
+the agents do (derivation: `metta/sim/limits.py`). The reference players played the held-out episodes that every
+evaluation uses; given are mean and standard deviation over episodes. `random` chooses all actions with the same
+probability; `blind` has the best fixed action probabilities (`metta/sim/scripted/blind.py`); `reflex` remembers nothing
+and sees its own window (`metta/sim/scripted/reflex.py`); `scripted` sees the whole map. A policy above `blind` has
+learned to look; a score up to that of `reflex` can be reached without memory."""
 
 LADDER = """## The memory ladder
 
-On the five levels memory decides little. Beside them stand rungs on which it is all that decides. No benchmark, report
-or table of published results contains them unless they are named (`--levels memory_1`). How to read what they say:
-[memory.md](memory.md)."""
-RULES = """A rung is a room of altars and nothing else; a heart pays 1. Each agent lives in rounds of its own. A round
-begins with a cue, `put_items` or `get_items`, drawn with a coin for each agent and round and shown in one observation,
-to this agent only (feature 11 or 12 with value 1, at its own cell). Then its actions are lost for the wait: it is
-frozen, and what it tries shows as noop. Then the first `put_items` or `get_items` that it does in front of an altar
-ends the round: the one that the cue named brings a heart, the other nothing, and the next round begins in the same
+On the five levels memory makes little difference. The memory ladder has three further levels, its rungs, on which
+nothing else does. No benchmark includes them unless they are named (`--levels memory_1`). How to read their results is
+in [memory.md](memory.md)."""
+RULES = """\
+A rung is a room with altars and nothing else; a heart pays 1. Every agent plays rounds of its own. A round begins with
+a cue, `put_items` or `get_items`, drawn by the toss of a coin and shown to this agent alone in a single observation
+(feature 11 or 12 with value 1, at its own cell). During the wait that follows the agent is frozen: its actions are
+lost, and whatever it tries shows as noop. After that, its first `put_items` or `get_items` in front of an altar ends
+the round: the action that the cue named brings a heart, the other one nothing, and the next round begins in the same
 step."""
-HEADROOM = """While an agent waits neither its place nor its hands nor anything in sight can keep the cue. So **a player
-without memory is right in half of its rounds on average, whatever it does**. The limit is max_steps // (wait + 1)
-rounds, without memory half of them. `reflex` and `scripted` are other players here (`metta/sim/scripted/oracles.py`):
-both see their own window, walk to the nearest altar and stay; `reflex` gives it always the same answer, `scripted` the
+HEADROOM = """\
+While an agent waits, neither its place nor its inventory nor anything in sight can store the cue. So **a player without
+memory is right in half of its rounds on average, whatever it does**. The limit is max_steps // (wait + 1) rounds, and
+half of them without memory. `reflex` and `scripted` are different players here (`metta/sim/scripted/oracles.py`): both
+see their own window, walk to the nearest altar and stay there; `reflex` always gives the same answer, `scripted` the
 one that its last cue named.
 
-Hearts per agent, mean with 95 % interval (Student's t) over the held-out worlds; headroom is what `scripted` has more
-than `reflex`, with the interval of a ratio of means over the same worlds."""
+Hearts per agent, mean with 95 % interval (Student's t) over the held-out worlds; headroom is how much more `scripted`
+has than `reflex`, with the interval of a ratio of means over the same worlds."""
 
 
 def environment_hash(sim: SimConfig, evaluation: EvaluationConfig) -> str:

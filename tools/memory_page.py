@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = Parser(prog="memory_page", description="Fill the tables of docs/memory.md.")
+    parser = Parser(prog="python -m tools.memory_page", description="Fill the tables of docs/memory.md.")
     parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is out of date")
     parser.add_argument(
         "--ladder", nargs="+", type=local_path, metavar="FILE", help="benchmark_results.json of rungs of the ladder"

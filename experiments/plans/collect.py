@@ -1,7 +1,7 @@
 """Keeps evaluations of plans: `uv run python -m experiments.plans.collect ARCHIVE...` adds rows to learning_runs.csv.
 
-A row is one evaluation of a finished run. The table that is printed has the mean over seeds per variant, and those of
-docs/protocol.md are written anew. Rows of the same run replace each other.
+A row is one evaluation of a finished run; a newer row of the same run replaces an older one. The table that is printed
+has the mean over seeds of every variant. The generated tables of docs/protocol.md are written again.
 """
 
 import json

@@ -4,8 +4,8 @@
     uv run experiments/recipes/benchmark_architectures/batch.py plan.txt --archive runs.tar.gz --cpu-jobs 2
     uv run python -m experiments.plans.collect runs.tar.gz
 
-All settings are the defaults but those of a line; there is no held-out curve. Tuning seeds
-only; within a part the first seed of everything comes before the second.
+A run has the default settings except those on its line, a tuning seed, and no held-out curve. Within a part the first
+seed of everything comes before the second.
 """
 
 import re

@@ -4,7 +4,7 @@
     uv run experiments/recipes/benchmark_architectures/batch.py plan.txt --archive runs.tar.gz --cpu-jobs 2
     python3 tasks.py publish runs.tar.gz
 
-The second command belongs into a checkout of the commit that the published runs name (published/README.md). A seed of
+Run the second command in a checkout of the commit that the published runs name (published/README.md). A seed of
 everything on the first level, and of three architectures on all levels, comes before the next seed; then the rest.
 """
 

@@ -64,7 +64,7 @@ def find(name: str, registry: Mapping[str, PolicyConfig]) -> tuple[str, PolicyCo
         sys.path.remove("")
     config = found if isinstance(found, PolicyConfig) else found() if callable(found) else None
     if not isinstance(config, PolicyConfig):
-        raise InputError(f"{name!r} is no PolicyConfig and gives none.")
+        raise InputError(f"{name!r} is neither a PolicyConfig nor a function that returns one.")
     return name, config
 
 

@@ -57,7 +57,7 @@ def rebuild_policy(tensors: Mapping[str, Tensor], record: Mapping[str, Any], whe
     """
     missing = [key for key in ("architecture", "policy", "spec") if key not in record]
     if missing:
-        raise InputError(f"{where} is no policy's record: {', '.join(missing)} missing.")
+        raise InputError(f"{where} is not the record of a policy: it lacks {', '.join(missing)}.")
     spec = EnvironmentSpec.parse(record["spec"], f"{where}: spec")
     config = PolicyConfig.parse(record["policy"], f"{where}: policy")
     policy = config.build(spec, seed=0)

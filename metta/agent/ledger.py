@@ -65,7 +65,7 @@ def _ledger(arguments: list[str] | None) -> int:
     parser = Parser("python -m metta.agent.ledger", f"Measure every architecture and write {TARGET}.")
     parser.add_argument("--training", metavar="FILE", type=local_path, help="output of benchmarks/bench_training.py")
     parser.add_argument("--names", metavar="A,B", help="keys of ARCHITECTURES (default: all)")
-    parser.add_argument("--output", metavar="FILE", type=local_path, default=TARGET, help=f"default: {TARGET}")
+    parser.add_argument("--output", metavar="FILE", type=local_path, default=TARGET, help="the page to write")
     parser.add_argument("--measure", metavar="NAME", help="measure one architecture here and print it as JSON")
     options = parser.parse_args(arguments)
     if options.measure:
@@ -206,7 +206,8 @@ def render(entries: list[Entry]) -> str:
         f"- Peak memory: resident memory of a process that has run one segment of {SEGMENT_STREAMS} streams x "
         f"{SEGMENT_STEPS} steps forward and",
         "  backward; Python, torch and the compiled kernels alone take most of it.",
-        "- `trxl` and `trxl_nvidia` are one function with one set of parameters, by different operations.",
+        "- `trxl` and `trxl_nvidia` are one function with one set of parameters, by different operations; on the CPU",
+        "  the operations are the same too, so that the same seed ends with the same weights.",
         "",
     ]
     return "\n".join(lines)

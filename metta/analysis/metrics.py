@@ -80,7 +80,7 @@ CURRICULUM_CURVES = {
     "curriculum/success": Metric(
         "success of the known tasks",
         "share",
-        "Hearts of an episode as a share of what its task allows; hard and easy tasks alike.",
+        "Hearts made in an episode, as a share of those that its task allows; hard and easy tasks count the same.",
     ),
     "curriculum/progress": Metric(
         "learning progress",

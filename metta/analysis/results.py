@@ -261,7 +261,7 @@ class Alike:
                 kind = "under different rules" if what == "rules" else "on different evaluation maps"
                 raise InputError(
                     f"{source}: '{field}.{what}' is {mark}, but others on {level} {environment} (first in {other[0]}) "
-                    f"have {other[1]}; results {kind} are not compared, evaluate them alike."
+                    f"have {other[1]}; results {kind} are not compared; evaluate them in the same way."
                 )
 
     def check_training(self, key: Key, name: str, settings: str, source: object) -> None:
@@ -269,7 +269,8 @@ class Alike:
         if other := self._other((key.architecture, key.level, "settings"), settings, source):
             raise InputError(
                 f"{source}: {name} was trained with other settings than other runs of {key.architecture} on "
-                f"{key.level} (first in {other[0]}); they are not seeds of one thing, keep them in separate folders."
+                f"{key.level} (first in {other[0]}); they are not seeds of the same thing; keep them in "
+                "separate folders."
             )
 
     def check_all(self, results: "BenchmarkResults", source: object) -> None:
@@ -277,13 +278,13 @@ class Alike:
         if other := self._other(("max_timesteps",), results.max_timesteps, source):
             raise InputError(
                 f"{source}: 'max_timesteps' is {results.max_timesteps}, but in {other[0]} it is {other[1]}; runs of "
-                "different length are not compared."
+                "different lengths are not compared."
             )
         for field, level, environment, result in _all_results(results):
             marks = {"worlds_hash": result.worlds_hash, "rules": result.rules}
             self.check(level, environment, marks, source, field)
             if field.startswith("references.") and (other := self._other((field,), result.hearts_of_episodes, source)):
-                raise InputError(f"{source}: '{field}' is another result of this player than that in {other[0]}.")
+                raise InputError(f"{source}: '{field}' differs from the result of this player in {other[0]}.")
         for record in results.runs:
             training = record.training
             self.check_training(training.key, training.run_name, training.settings, source)

@@ -95,7 +95,7 @@ def find_recipe(path: str) -> Recipe:
     if len(ends) == 1:
         return everything[ends[0]]
     if ends:
-        raise InputError(f"{path!r} ends {len(ends)} recipes; name one of them in full: {', '.join(ends)}.")
+        raise InputError(f"{len(ends)} recipes end in {path!r}; name one of them in full: {', '.join(ends)}.")
     near = get_close_matches(path, known, n=1, cutoff=0.0)
     raise InputError(f"there is no recipe {path!r}; did you mean {near[0]!r}? tools/run.py --list shows all.")
 

@@ -175,7 +175,7 @@ class Benchmark:
         if study.bucket is not None:
             players = {folder.resolve() for folder in replays.players(wanted)}
             study.bucket.fetch(lambda name: (study.output / name).resolve().parent in players)
-        say(f"Writing {len(wanted)} replays; --replays best or none writes fewer.")
+        say(f"Writing {len(wanted)} replays; --replays best and none write fewer.")
         faults = replays.write_replays(wanted, min(study.parallel, cores(), len(wanted)), say)
         for fault in faults:
             print(f"warning: {fault}", file=sys.stderr)

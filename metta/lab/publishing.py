@@ -61,7 +61,7 @@ def published_run(record: Mapping[str, Any], core_mark: Callable[[str], str], wh
         starts, configuration, evaluation = record["starts"], record["configuration"], record["evaluation"]
         codes = [*(start["code"] for start in starts), evaluation["provenance"]["code"]]
         if any(code["commit"] is None or code["modified"] for code in codes):
-            raise InputError(f"{where}: it ran with changes that are in no commit, so nobody could repeat it.")
+            raise InputError(f"{where}: it ran with uncommitted changes, so nobody could repeat it.")
         commits = list(dict.fromkeys(code["commit"] for code in codes))
         cores = {core_mark(commit) for commit in commits}
         if len(cores) > 1:
@@ -116,7 +116,9 @@ def check(run: PublishedRun, settings: str, rules: Mapping[str, str], core: str,
             f"{where}: the evaluated policy was trained {run.timesteps:,} of {run.total_timesteps:,} agent-steps."
         )
     if run.settings != settings:
-        raise InputError(f"{where}: it was trained with other settings than the level's own; publish runs without any.")
+        raise InputError(
+            f"{where}: it was trained with other settings than the level's own, which are the only ones published."
+        )
     if {name: result.rules for name, result in run.results.items()} != rules:
         raise InputError(f"{where}: it was evaluated on other environments or episodes than the level's own.")
 

@@ -117,7 +117,7 @@ class Study:
             self._ready()
         done = sum(name not in self.faults for name in self.records)
         if done and not self._worked_on:
-            self._display.say(f"{done} of {len(self.runs)} runs are finished already.")
+            self._display.say(f"{done} of {len(self.runs)} runs are already finished.")
         self._worked_on.add(task.name)
         verb = "training and evaluating" if rank == Rank.TRAIN else "evaluating"
         self._display.say(f"{self._label(task)}: {verb} ...")

@@ -74,7 +74,7 @@ class TrainJob(Job):
         configuration = self.config.model_dump(mode="json")
         folder.check_same(configuration)
         if folder.is_finished():
-            print(f"Run {self.config.run!r} is finished, nothing to do; its results are in {folder.path}.")
+            print(f"Run {self.config.run!r} is already finished; its results are in {folder.path}.")
             return 0
         from metta.rl.devices import check_devices
 

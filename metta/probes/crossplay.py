@@ -65,9 +65,9 @@ def entrants(words: Sequence[str]) -> list[Entrant]:
     names = [entrant.name for entrant in result]
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"--runs: two are called {name!r}; write NAME=ADDRESS for one of them.")
+            raise InputError(f"--runs: two players are called {name!r}; write NAME=ADDRESS for one of them.")
     if len(names) < 2:
-        raise InputError("--runs: it takes at least two to play against each other.")
+        raise InputError("--runs must name at least two players.")
     return result
 
 

@@ -37,7 +37,7 @@ def record_of(config: RunConfig, environment: str, folder: Path) -> tuple[dict[s
             if key not in WITHOUT_EFFECT and known.get(key) != configuration[key]:
                 raise InputError(f"{file} was made with another {key}; give another --output.")
         if record.get("environment") != environment:
-            raise InputError(f"{file} was examined in {record.get('environment')!r}; give another --output.")
+            raise InputError(f"{file} was evaluated in {record.get('environment')!r}; give another --output.")
         return record, False
     make_folder(folder)
 

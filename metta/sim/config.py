@@ -219,7 +219,7 @@ class SimConfig(Config):
         if given is not None and len(given) != self.num_agents:
             raise ValueError(f"agent_initial_inventory has {len(given)} entries for {self.num_agents} agents")
         if self.rounds and not isinstance(self.objects.get(self.rounds.oracle), ConverterConfig):
-            raise ValueError(f"rounds.oracle is {self.rounds.oracle!r}, which is no converter of objects")
+            raise ValueError(f"rounds.oracle is {self.rounds.oracle!r}, which is not a converter in objects")
         if self.map_height * self.map_width > MAX_CELLS:
             raise ValueError(f"the map has more than {MAX_CELLS} cells; make it smaller")
         if isinstance(self.world, FixedMap):

@@ -281,7 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _conformance(arguments: Sequence[str] | None) -> int:
     parser = Parser("python -m metta.sim.conformance", "Replay recorded episodes of a reference engine.")
     parser.add_argument("paths", nargs="+", type=local_path, metavar="PATH", help="a case (.npz) or a folder of cases")
-    parser.add_argument("--device", choices=get_args(Device), default="cpu", help="where to simulate (default cpu)")
+    parser.add_argument("--device", choices=get_args(Device), default="cpu", help="where to simulate")
     given = parser.parse_args(arguments)
     files = case_paths(given.paths)
     if given.device == "cuda":

@@ -51,7 +51,7 @@ def change_weights(folder, change):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda record: record.pop("spec"), "spec missing"),
+        (lambda record: record.pop("spec"), "it lacks spec"),
         (lambda record: record["policy"]["memory"].update(kind="unheard"), "unknown memory kind 'unheard'"),
         (lambda record: record["policy"].update(colour=3), "unknown key 'colour'"),
         (lambda record: record["policy"]["memory"].update(width=48), "do not fit their configuration"),

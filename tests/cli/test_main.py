@@ -149,7 +149,7 @@ def test_values_are_typed_by_the_field_they_go_to(
         ([TRAIN.replace("level_1", "level_7")], "there is no recipe"),
         ([TRAIN + "s"], f"did you mean '{TRAIN}'"),
         (["os.system"], "there is no recipe 'os.system'"),
-        (["train"], "'train' ends 8 recipes; name one of them in full"),
+        (["train"], "8 recipes end in 'train'; name one of them in full"),
         ([f"{PACKAGE}.run_benchmark.main"], "there is no recipe"),
         ([f"{PACKAGE}.level_1_basic.evaluate"], "policy_uri= is missing: address of the checkpoint"),
         (

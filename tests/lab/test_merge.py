@@ -89,7 +89,7 @@ def test_merging_again_changes_nothing() -> None:
                 run("fast", 0, 1.0),
                 references={"level_1_basic": {"random": {"basic": environment_result(evaluated(0.5, 2), "some")}}},
             ),
-            r"B: 'references\.level_1_basic\.random\.basic' is another result of this player than that in A",
+            r"B: 'references\.level_1_basic\.random\.basic' differs from the result of this player in A",
         ),
         (
             results(run("fast", 0, 1.0, rules="other")),

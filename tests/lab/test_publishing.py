@@ -147,7 +147,7 @@ def test_unfinished_runs_are_left_out_and_named(place: Place) -> None:
     ("changes", "sentence"),
     [
         ({"commit": "d9"}, "its numerical core is core of d, that of the published runs core of c"),
-        ({"modified": True}, "changes that are in no commit"),
+        ({"modified": True}, "with uncommitted changes"),
         ({"settings": "other"}, "trained with other settings"),
         ({"evaluation__rules": {"basic": "other"}}, "evaluated on other environments"),
         ({"evaluation__timesteps": 500}, "was trained 500 of 1,000 agent-steps"),

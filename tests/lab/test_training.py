@@ -64,7 +64,7 @@ def test_a_finished_run_says_so_and_does_nothing(bench: Bench, capsys: pytest.Ca
     job().execute()
     before = {path: path.stat().st_mtime_ns for path in FOLDER.rglob("*")}
     assert job().execute() == 0
-    assert "finished, nothing to do" in capsys.readouterr().out
+    assert "already finished" in capsys.readouterr().out
     assert bench.started_at == [0]
     assert {path: path.stat().st_mtime_ns for path in FOLDER.rglob("*")} == before
 

@@ -140,9 +140,9 @@ def test_published_runs_on_tuning_seeds_are_refused(bench: Bench, capsys: pytest
     own = ["--experiment-id", "x", "--local", *common, "--seeds-per-level", "2"]
     for command, words in ((run_benchmark.main, [*common, "--seeds", "2"]), (adaptive.main, own)):
         assert command([*words, "--first-seed", "999"]) == 2
-        assert "seed 1000 is kept for tuning (1000 to 1999)" in capsys.readouterr().err
+        assert "seed 1000 is reserved for tuning (1000 to 1999)" in capsys.readouterr().err
         assert command([*words, f"evaluation.seed={TUNING_EVALUATION_SEED}"]) == 2
-        assert "evaluation.seed=77 is kept for tuning" in capsys.readouterr().err
+        assert "evaluation.seed=77 is reserved for tuning" in capsys.readouterr().err
         assert command([*words, "--first-seed", "998"]) == 0
         capsys.readouterr()
 

@@ -56,7 +56,7 @@ def test_text_for_seventeen_fits() -> None:
 def test_names() -> None:
     found = entrants(["random", "mine=random"])
     assert [entrant.name for entrant in found] == ["random", "mine"]
-    with pytest.raises(InputError, match="two are called 'random'"):
+    with pytest.raises(InputError, match="two players are called 'random'"):
         entrants(["random", "random"])
     with pytest.raises(InputError, match="at least two"):
         entrants(["random"])

@@ -77,13 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--experiment-id", required=True, metavar="NAME", help="name of the experiment and of its folder")
     add_extent(parser, "--timesteps", "--seeds-per-level")
-    add(
-        "--max-parallel",
-        type=at_least(1),
-        default=16,
-        metavar="N",
-        help="jobs at a time, at most (default: 16 = 4 x 4 GPUs)",
-    )
+    add("--max-parallel", type=at_least(1), default=16, metavar="N", help="most jobs at a time")
     add(
         "--until-decided",
         type=at_least(1),
@@ -98,18 +92,24 @@ def _parser() -> argparse.ArgumentParser:
         help="folder, or address in a bucket (s3://bucket/folder), in which the experiment's folder lies "
         "(default: ./train_dir)",
     )
-    add("--retries", type=at_least(0), default=2, metavar="N", help="further tries of a run that failed")
+    add("--retries", type=at_least(0), default=2, metavar="N", help="further attempts at a run that failed")
     add("--launcher", choices=LAUNCHERS, help="where jobs run (default: skypilot)")
     add("--local", action="store_true", help="short for --launcher local: this machine")
     add("--jobs-per-gpu", type=at_least(1), default=1, metavar="N", help="with --local: jobs that share a GPU")
-    add("--cpus-per-job", type=at_least(1), default=4, metavar="N", help="elsewhere: cores, and threads, of a job")
+    add(
+        "--cpus-per-job",
+        type=at_least(1),
+        default=4,
+        metavar="N",
+        help="with Slurm and SkyPilot: cores and threads of a job",
+    )
     add(
         "--resource",
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="elsewhere, may be repeated: an option of sbatch (partition=gpu, time=600 minutes, gpus_per_node=0) or an "
-        "entry of a SkyPilot task's resources (accelerators=L4:1, infra=aws, use_spot=true)",
+        help="may be repeated; with Slurm an option of sbatch (partition=gpu, time=<minutes>, gpus_per_node=0), with "
+        "SkyPilot an entry of the task's resources (accelerators=L4:1, infra=aws, use_spot=true)",
     )
     add(
         "--heartbeat-timeout",
@@ -158,7 +158,7 @@ def _print_plan(study: Study, given: argparse.Namespace, place: BaseLauncher) ->
     print_forecast(study, given, place.preview(commands, study.bucket.address if study.bucket else None))
     if given.until_decided is not None:
         mark = "# " if given.commands else ""
-        print(f"{mark}Further seeds follow where neighbours are not told apart, up to {given.until_decided} each.")
+        print(f"{mark}Further seeds follow where neighbours cannot be told apart, up to {given.until_decided} each.")
 
 
 if __name__ == "__main__":

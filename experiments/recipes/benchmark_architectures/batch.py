@@ -1,4 +1,4 @@
-"""Many real runs within a time, packed into one small archive: on a GPU, on processor cores, or on both at once.
+"""As many runs as fit into a given time, packed into one small archive: on a GPU, on CPU cores, or on both at once.
 
     uv run experiments/recipes/benchmark_architectures/batch.py PLAN --archive runs.tar.gz --minutes 60 --cpu-jobs 2
 
@@ -7,12 +7,13 @@ PLAN is a text file with a run on each line, in the order in which they are to b
     fast level_1_basic 0 trainer.total_timesteps=1000000
     vit level_2_easy 3 experiment=wide policy.width=128 on=cpu
 
-Architecture, level, seed, settings as of tools/run.py. `experiment=` names runs that differ in settings alone. With
-`--at-once K` the runs train K at a time in this process, side by side on its GPU, and are evaluated on the cores; those
-with `on=cpu`, and all without `--at-once`, are processes of one thread, `--cpu-jobs` at a time. No run starts that
-would not end in time, by the rates of those that have ended; what is unfinished then is stopped and kept. The archive
-is whole at every moment. The same command goes on: runs that are finished in the archive or in `--work` are not
-repeated, and stopped ones continue from their checkpoints. Settings after the flags go to every run.
+A line is architecture, level, seed, and settings as in tools/run.py. `experiment=` tells apart runs that differ only in
+settings. With `--at-once K` the runs train K at a time in this process, side by side on its GPU, and are evaluated on
+CPU cores; runs with `on=cpu`, and all runs without `--at-once`, are one-thread processes, `--cpu-jobs` at a time. No
+run starts that would not end in time, judging by the speed of those that have ended; runs that are unfinished when the
+time is up are stopped and kept. The archive is valid at every moment. The same command continues: runs that are
+finished in the archive or in `--work` are not repeated, and stopped ones continue from their checkpoints. Settings
+after the flags go to every run.
 """
 
 import sys
@@ -75,19 +76,18 @@ def read_plan(lines: Iterable[str], work: Path, settings: Sequence[str], gpu: bo
 @command
 def main(words: list[str]) -> int:
     """Returns 1 if a run failed, 130 when it was asked to stop."""
-    description, _, more = (__doc__ or "").partition("\n")
-    parser = Parser("batch.py", description, more)
+    parser = Parser("batch.py", str(__doc__))
     parser.add_argument("plan", type=local_path, help="file with a run on each line")
+    parser.add_argument("--archive", type=local_path, required=True, help="the archive to write or continue (.tar.gz)")
+    parser.add_argument("--work", type=local_path, default=Path("train_dir/batch"), help="folder for the run folders")
+    parser.add_argument("--minutes", type=at_least(0, float), default=60.0, help="time limit for everything")
     parser.add_argument(
-        "--archive", type=local_path, required=True, help="the archive to write, or to go on with (.tar.gz)"
+        "--at-once", type=at_least(0), default=0, help="runs that train side by side in this process; 0: none do"
     )
-    parser.add_argument("--work", type=local_path, default=Path("train_dir/batch"), help="folder of the run folders")
-    parser.add_argument("--minutes", type=at_least(0, float), default=60.0, help="time for everything")
-    parser.add_argument("--at-once", type=at_least(0), default=0, help="runs side by side in this process")
     parser.add_argument(
-        "--cpu-jobs", type=at_least(0), default=cores(), help="processes of one thread (default: all cores)"
+        "--cpu-jobs", type=at_least(0), default=cores(), help="one-thread processes at a time (default: all cores)"
     )
-    parser.add_argument("settings", nargs="*", metavar="key=value", help="settings of every run")
+    parser.add_argument("settings", nargs="*", metavar="key=value", help="settings for every run")
     given = parser.parse_intermixed_args(words)
     deadline = time.monotonic() + 60 * given.minutes
     try:

@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         "each as it is or as NAME=ADDRESS",
     )
     add("--level", type=one_of(KNOWN_LEVELS), default=FIRST_LEVEL, metavar="LEVEL", help="level module")
-    add("--environment", default="basic", metavar="NAME", help="its evaluation environment")
+    add("--environment", default="basic", metavar="NAME", help="evaluation environment of the level")
     add("--worlds", type=at_least(1), default=8, metavar="N", help="held-out worlds")
     add("--seed", type=at_least(0), default=EvaluationConfig().seed, metavar="N", help="evaluation seed")
     add("--threads", type=at_least(0), default=0, metavar="N", help="games at a time (default: all cores)")

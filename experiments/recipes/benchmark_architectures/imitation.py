@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         help="keys of ARCHITECTURES",
     )
     add("--level", type=one_of(LEVELS), default=FIRST_LEVEL, metavar="LEVEL", help="level module")
-    add("--environment", default="basic", metavar="NAME", help="its evaluation environment")
+    add("--environment", default="basic", metavar="NAME", help="evaluation environment of the level")
     add("--samples", type=at_least(1), default=1_000_000, metavar="N", help="samples per run")
     add("--seeds", type=at_least(1), default=2, metavar="N", help="seeds per architecture")
     add("--first-seed", type=at_least(0), default=0, metavar="N", help="seeds are N, N+1, ...")

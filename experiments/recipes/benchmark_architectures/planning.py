@@ -77,19 +77,19 @@ def add_of_benchmarks(parser: argparse.ArgumentParser) -> None:
         "best and the median one; `python -m metta.lab.replays` writes them later",
     )
     add("--dry-run", action="store_true", help="forecast runs, time, disk and cost; nothing is run or written")
-    add("--commands", action="store_true", help="with --dry-run: print every command as it can be typed, too")
+    add("--commands", action="store_true", help="with --dry-run: also print every command as it can be typed")
     add(
         "--steps-per-second",
         type=at_least(1e-9, float),
         metavar="X",
-        help="for the forecast: agent-steps per second and job (default: as measured in runs of this machine beside "
-        "the results, else the rates of docs/architectures.md scaled to this machine)",
+        help="for the forecast: agent-steps per second of one job (default: as in earlier runs on this machine in or "
+        "beside the output folder, otherwise the speeds in docs/architectures.md scaled to this machine)",
     )
     add(
         "--price-per-hour",
         type=at_least(1e-9, float),
         metavar="X",
-        help="for the forecast: price of one job's place for an hour",
+        help="for the forecast: price of running one job for an hour",
     )
 
 

@@ -37,11 +37,11 @@ def check_published(configs: Iterable[RunConfig]) -> None:
     for config in configs:
         if config.seed in TUNING_SEEDS:
             raise InputError(
-                f"seed {config.seed} is kept for tuning ({TUNING_SEEDS.start} to {TUNING_SEEDS.stop - 1}), so that "
+                f"seed {config.seed} is reserved for tuning ({TUNING_SEEDS.start} to {TUNING_SEEDS.stop - 1}), so that "
                 "results are not measured on what settings were chosen on; give other seeds (--first-seed)."
             )
         if config.evaluation.seed == TUNING_EVALUATION_SEED:
             raise InputError(
-                f"evaluation.seed={TUNING_EVALUATION_SEED} is kept for tuning, so that results are not measured on "
+                f"evaluation.seed={TUNING_EVALUATION_SEED} is reserved for tuning, so that results are not measured on "
                 "what settings were chosen on; give another."
             )

@@ -66,9 +66,9 @@ def _without_folders(words: list[str]) -> list[str]:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="tuning.py",
-        description="Try the same settings of the trainer with every architecture, rank them by hearts per agent, and "
-        "name each architecture's own best; repeating the command continues it.",
-        epilog="key=value words are settings for every run that the search leaves alone: evaluation.worlds=8",
+        description="Try the same trainer settings with every architecture, rank them by hearts per agent, and name "
+        "each architecture's best; repeating the command continues it.",
+        epilog="key=value words are settings for every run, other than those that are varied: evaluation.worlds=8",
     )
     add = parser.add_argument
     add(
@@ -76,14 +76,14 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         required=True,
         metavar="KEY=A,B",
-        help="every value of a trainer's setting, and of several every combination, is a trial",
+        help="a trainer setting and the values to try; may be repeated, and then every combination is tried",
     )
     kept = f", of {TUNING_SEEDS.start} to {TUNING_SEEDS.stop - 1}"
     add_extent(parser, "--timesteps", "--seeds", first_seed=kept)
     parser.set_defaults(levels=FIRST_LEVEL, seeds=1, first_seed=TUNING_SEEDS.start)
     add("--parallel", type=at_least(1), default=1, metavar="N", help="runs at a time, which share the cores")
-    add("--output", type=local_path, default="./train_dir/tuning", metavar="DIR", help="results, run folders")
-    add("--evidence", type=local_path, metavar="DIR", help=f"write {MARKDOWN_NAME} and {CSV_NAME} here, too, e.g. docs")
+    add("--output", type=local_path, default="./train_dir/tuning", metavar="DIR", help="results and run folders")
+    add("--evidence", type=local_path, metavar="DIR", help=f"write {MARKDOWN_NAME} and {CSV_NAME} in this folder, too")
     add("--dry-run", action="store_true", help="print the commands; nothing is run or written")
     return parser
 

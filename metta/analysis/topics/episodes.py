@@ -14,7 +14,7 @@ SAME_HEARTS = 5e-3
 """Hearts per agent are shown with two decimals."""
 WORDS = (
     "Watch the median first: the best shows what an architecture can do, the median what it does. A replay is played "
-    "anew from the checkpoint; where its hearts differ from the evaluation's, rounding has turned an action."
+    "again from the checkpoint; where its hearts differ from the evaluation's, rounding has changed an action."
 )
 
 

@@ -27,7 +27,7 @@ def section(benchmark: Gathered, found: Findings) -> Section | None:
 
 
 IMPROVEMENT_WORDS = (
-    f"{IMPROVEMENT.meaning} 0.5 is a coin's toss. A mark means that the difference of the two is more than chance; "
+    f"{IMPROVEMENT.meaning} 0.5 is the toss of a coin. A mark means that the difference is more than chance; "
     "without it they are not distinguishable with these seeds, however strong the colour."
 )
 
