@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ class RunLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._broken = False
+        self._warn = cache(lambda sentence: print(sentence, file=sys.stderr))  # each sentence once
         # A runner that collects this process's output in the same file needs each line once.
         self._is_stdout = path.exists() and _is_stream(path, sys.stdout)
 
@@ -44,9 +45,7 @@ class RunLog:
             with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.write(f"{now()} {line}\n")
         except OSError as error:
-            if not self._broken:
-                print(f"cannot write {self.path}: {reason(error)}. The run goes on.", file=sys.stderr)
-            self._broken = True
+            self._warn(f"cannot write {self.path}: {reason(error)}. The run goes on.")
 
 
 def _is_stream(path: Path, stream: object) -> bool:

@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from metta.analysis.file_memory import FileMemory
@@ -45,7 +46,7 @@ class ReportWriter:
         self._memory = FileMemory()
         self._thread: threading.Thread | None = None
         self._throttle = Throttle(REPORT_SHARE)
-        self._warned: set[str] = set()
+        self._warn = cache(lambda fault: print(f"warning: {fault}", file=sys.stderr))  # each fault once
 
     def refresh(self, results: BenchmarkResults) -> None:
         """Begin to write the report, unless one is being written or was lately; returns at once.
@@ -77,8 +78,3 @@ class ReportWriter:
 
         if fault := refresh_report(self._results_file, results, self._memory):
             self._warn(f"no report: {fault}")
-
-    def _warn(self, fault: str) -> None:
-        if fault not in self._warned:
-            self._warned.add(fault)
-            print(f"warning: {fault}", file=sys.stderr)

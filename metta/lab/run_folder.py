@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -199,8 +200,7 @@ class Heartbeat:
     def __init__(self, folder: RunFolder, total_timesteps: int, warn: Callable[[str], None]) -> None:
         before = folder.status()
         self._folder = folder
-        self._warn = warn
-        self._warned = False
+        self._warn = cache(warn)  # each sentence once
         self._guard = threading.Lock()
         self._ended = threading.Event()
         self.status = RunStatus(
@@ -246,6 +246,4 @@ class Heartbeat:
         try:
             write_atomically(self._folder.status_file, self.status.model_dump_json(indent=2) + "\n")
         except (RunError, InputError) as error:
-            if not self._warned:
-                self._warn(f"{error} The run goes on; its status is out of date.")
-            self._warned = True
+            self._warn(f"{error} The run goes on; its status is out of date.")

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal
 
 from metta.base.addresses import local_path, path_text
@@ -97,7 +97,6 @@ class Mirror:
         self._folder = folder
         self._note = folder.path / "wandb.json"
         self._sent = int(read_json(self._note)["update"]) if self._note.exists() else 0
-        self._place = 0
         self._run: Any = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             id=str(configuration["run"]),
@@ -112,20 +111,9 @@ class Mirror:
     def send(self) -> None:
         """Send the metrics that are new; each line is one update, shown over agent-steps."""
         file = self._folder.path / METRICS
-        if not file.exists():
-            return
-        if file.stat().st_size < self._place:
-            self._place = 0  # the run has gone back to a checkpoint
-        with file.open("rb") as lines:
-            lines.seek(self._place)
-            for line in lines:
-                if not line.endswith(b"\n"):
-                    break
-                self._place += len(line)
-                try:
-                    self._send_line(json.loads(line))
-                except (ValueError, KeyError, TypeError, AttributeError):
-                    continue  # damaged by a full disk
+        for line in file.read_bytes().splitlines() if file.exists() else ():
+            with suppress(ValueError, KeyError, TypeError, AttributeError):  # being written, or damaged by a full disk
+                self._send_line(json.loads(line))
 
     def _send_line(self, record: dict[str, Any]) -> None:
         update = record.pop("update")

@@ -42,7 +42,10 @@ def animated_picture(recording: Recording, title: str, first: int = 0, steps: in
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         f'font-family="sans-serif" role="img"><title>{escape(title)}</title>',
         f'<rect width="{width}" height="{height}" fill="{GROUND}"/>',
-        *_walls(recording),
+        *(
+            f'<rect x="{column * CELL}" y="{row * CELL}" width="{CELL}" height="{CELL}" fill="{WALL}"/>'
+            for row, column in walls_of(recording)
+        ),
         *_machines(recording, first, len(agents), duration),
         *_agents(agents, duration),
         *_hearts(recording, first, len(agents), width, height, duration),
@@ -62,11 +65,10 @@ def agent_colour(agent: int) -> str:
     return f"#{round(255 * red):02x}{round(255 * green):02x}{round(255 * blue):02x}"
 
 
-def _walls(recording: Recording) -> Iterable[str]:
-    for row, line in enumerate(recording.start_rows):
-        for column, character in enumerate(line):
-            if recording.legend[character] == "wall":
-                yield f'<rect x="{column * CELL}" y="{row * CELL}" width="{CELL}" height="{CELL}" fill="{WALL}"/>'
+def walls_of(recording: Recording) -> list[tuple[int, int]]:
+    """Row and column of every cell of wall."""
+    cells = ((row, column, cell) for row, line in enumerate(recording.start_rows) for column, cell in enumerate(line))
+    return [(row, column) for row, column, cell in cells if recording.legend[cell] == "wall"]
 
 
 def _machines(recording: Recording, first: int, steps: int, duration: str) -> Iterable[str]:

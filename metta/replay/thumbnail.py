@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterable
 from itertools import pairwise
 
-from metta.replay.animation import GROUND, WALL, agent_colour, sign_of
+from metta.replay.animation import GROUND, WALL, agent_colour, sign_of, walls_of
 from metta.replay.recording import Recording
 
 STEPS = 60
@@ -14,19 +14,13 @@ STEPS = 60
 def thumbnail(recording: Recording) -> str:
     """The picture as an address that holds it, one unit per cell."""
     rows, columns = len(recording.start_rows), len(recording.start_rows[0])
-    walls = [
-        (row, column)
-        for row, line in enumerate(recording.start_rows)
-        for column, character in enumerate(line)
-        if recording.legend[character] == "wall"
-    ]
     machines: dict[str, list[tuple[int, int]]] = {}
     for row, column, name in recording.converter_places:
         machines.setdefault(sign_of(name)[1], []).append((row, column))
     paths = recording.agents[-STEPS:, :, :2].swapaxes(0, 1).tolist()
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {columns} {rows}">',
-        f'<path fill="{GROUND}" d="M0 0h{columns}v{rows}H0z"/><path fill="{WALL}" d="{_cells(walls)}"/>',
+        f'<path fill="{GROUND}" d="M0 0h{columns}v{rows}H0z"/><path fill="{WALL}" d="{_cells(walls_of(recording))}"/>',
         *(f'<path fill="{colour}" d="{_cells(cells)}"/>' for colour, cells in machines.items()),
         '<g fill="none" stroke-width=".4" stroke-linejoin="round" stroke-linecap="round">',
         *(f'<path stroke="{agent_colour(agent)}" d="{_path(path)}"/>' for agent, path in enumerate(paths)),

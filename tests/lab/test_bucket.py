@@ -252,24 +252,6 @@ def test_an_experiment_in_a_bucket(store: Store, here: Here, monkeypatch: pytest
     assert len(here.done) == 2
 
 
-@pytest.mark.parametrize(
-    ("root", "sentence"),
-    [
-        ("nowhere://b", "use s3://, gs:// or az://, or a local path"),
-        ("memory://", "names no folder in a bucket"),
-        ("gs://b", "needs a further package: `uv pip install gcsfs`"),
-    ],
-)
-def test_addresses_that_cannot_be_used_get_one_sentence(
-    bench: Bench, capsys: pytest.CaptureFixture[str], root: str, sentence: str
-) -> None:
-    assert main(["--experiment-id", "x", "--local", "--results-root", root]) == 2
-    error = capsys.readouterr().err
-    assert sentence in error
-    assert error.count("\n") == 1
-    assert list(Path().iterdir()) == []
-
-
 def test_a_misspelt_bucket_is_one_sentence_and_is_not_created(
     s3: Store, bench: Bench, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,7 @@ ones, where these are installed.
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -91,10 +91,6 @@ def with_skypilot(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     return SkyPilotExecutor(4, "s3://b/x", 1, {})
 
 
-PLACES = pytest.mark.parametrize("open_place", [with_slurm, with_skypilot])
-Opener = Callable[[Place, pytest.MonkeyPatch, Path], Executor]
-
-
 def started(executor: Executor, place: Place) -> None:
     """Start the commands, one after the other so that their numbers are known, and wait until they run."""
     for number, command in enumerate(COMMANDS, 1):
@@ -105,13 +101,20 @@ def started(executor: Executor, place: Place) -> None:
         assert executor.poll() == []
 
 
-@PLACES
-def test_a_job_is_cancelled_although_the_first_requests_fail(
-    open_place: Opener, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+AtWork = tuple[Place, Executor]
+
+
+@pytest.fixture(params=[with_slurm, with_skypilot])
+def at_work(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AtWork:
+    """Either engine with all the commands at work."""
     place = Place()
-    executor = open_place(place, monkeypatch, tmp_path)
+    executor = request.param(place, monkeypatch, tmp_path)
     started(executor, place)
+    return place, executor
+
+
+def test_a_job_is_cancelled_although_the_first_requests_fail(at_work: AtWork) -> None:
+    place, executor = at_work
     place.faults = 3
     executor.end("r2")
     ended: list[Ended] = []
@@ -123,13 +126,10 @@ def test_a_job_is_cancelled_although_the_first_requests_fail(
     executor.close()
 
 
-@PLACES
 def test_all_jobs_are_cancelled_at_the_end_although_the_first_requests_fail(
-    open_place: Opener, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    at_work: AtWork, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = Place()
-    executor = open_place(place, monkeypatch, tmp_path)
-    started(executor, place)
+    place, executor = at_work
     place.faults = 4
     executor.close()
     assert place.cancelled == {1, 2, 3}
@@ -137,13 +137,10 @@ def test_all_jobs_are_cancelled_at_the_end_although_the_first_requests_fail(
     assert executor.poll() == []
 
 
-@PLACES
 def test_jobs_that_could_not_be_cancelled_are_named(
-    open_place: Opener, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    at_work: AtWork, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    place = Place()
-    executor = open_place(place, monkeypatch, tmp_path)
-    started(executor, place)
+    place, executor = at_work
     monkeypatch.setattr(type(executor), "seconds_to_stop", 0.2)
     place.faults = 1_000_000
     executor.close()
