@@ -39,7 +39,7 @@ def run_record(folder: RunFolder) -> dict[str, Any]:
     """What is worth keeping of a run that was started: settings, where and how long it ran, curve and evaluation."""
     from metta.analysis.run_files import count_parameters, newest_weights
 
-    started = read_json(folder.configuration_file)
+    started = folder.record()
     status = folder.status()
     evaluation = read_json(folder.evaluation_file) if folder.evaluation_file.exists() else None
     weights = newest_weights(folder.checkpoints)

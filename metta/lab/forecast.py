@@ -92,7 +92,7 @@ def _measured(folder: RunFolder, threads: int | None) -> tuple[str, str, Speed] 
         status = folder.status()
         if status is None or status.training_seconds <= 0:
             return None
-        record = read_json(folder.configuration_file)
+        record = folder.record()
         configuration, there = record["configuration"], record["starts"][-1]["machine"]
         same = all(there[key] == machine()[key] for key in ("processor", "cores", "gpus"))
         if threads is not None and not (status.trained and same and configuration["system"]["threads"] == threads):

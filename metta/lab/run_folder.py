@@ -105,10 +105,10 @@ class RunFolder:
         """The configuration the run was started with, or None if it was never started."""
         if not self.configuration_file.exists():
             return None
-        configuration: dict[str, Any] = self._record()["configuration"]
+        configuration: dict[str, Any] = self.record()["configuration"]
         return configuration
 
-    def _record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, Any]:
         """What config.json holds. Raises `InputError` if it is damaged or of another version."""
         record = read_json(self.configuration_file)
         kinds = {"configuration": dict, "starts": list}
@@ -159,7 +159,7 @@ class RunFolder:
     def record_start(self, configuration: dict[str, Any]) -> None:
         """Create the folder if needed and write config.json, with this start added to the earlier ones."""
         make_folder(self.path)
-        starts = self._record()["starts"] if self.configuration_file.exists() else []
+        starts = self.record()["starts"] if self.configuration_file.exists() else []
         record = {"format": FORMAT, "configuration": configuration, "starts": [*starts, provenance()]}
         write_json(self.configuration_file, record)
 
