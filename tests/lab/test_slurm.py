@@ -164,7 +164,7 @@ def test_a_job_whose_time_is_up_is_put_back_and_goes_on(
     status = run.status()
     assert status is not None
     assert status.starts == 2  # until its time was up, to the end
-    assert "Stopped; the same command continues" in run.log_file.read_text()
+    assert "; the same command continues." in run.log_file.read_text()
     updates = [json.loads(line)["update"] for line in (run.path / "metrics.jsonl").read_text().splitlines()]
     assert updates == list(range(1, len(updates) + 1))
 

@@ -209,8 +209,8 @@ def test_a_player_of_rounds_needs_some() -> None:
 def test_bad_rounds_are_refused() -> None:
     case = oracle_case(["@_"])
     for rounds, words in (
-        ({"oracle": "wall", "wait": 3}, "rounds.oracle is 'wall', which is no converter"),
-        ({"oracle": "shrine", "wait": 3}, "rounds.oracle is 'shrine', which is no converter"),
+        ({"oracle": "wall", "wait": 3}, "rounds.oracle is 'wall', which is not a converter"),
+        ({"oracle": "shrine", "wait": 3}, "rounds.oracle is 'shrine', which is not a converter"),
     ):
         with pytest.raises(ValueError, match=words):
             config_of(case | {"rounds": rounds})
