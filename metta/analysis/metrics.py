@@ -65,7 +65,8 @@ CURRICULUM = "curriculum/"
 """Prefix of the names of a curriculum's metrics."""
 CURVES = {
     HEARTS_CURVE: HEARTS._replace(
-        meaning="Each point is a few full episodes on held-out maps, the same for all runs, played in training."
+        meaning="Each point is one full episode on a held-out map (more with trainer.curve_worlds), the same for all "
+        "runs, played in training; the score after training is over more maps, so a curve need not end at it."
     ),
     REWARD_CURVE: Metric(
         "reward per agent-step",

@@ -56,7 +56,9 @@ class ActingPolicy:
             self._state = self.policy.initial_state(self._agents)
             resets = np.ones(self._agents, np.bool_)
         if len(seen) != self._agents:
-            raise InputError(f"these are {len(seen)} agents, before they were {self._agents}; call reset() in between.")
+            raise InputError(
+                f"observations of {len(seen)} agents follow those of {self._agents}; call reset() in between."
+            )
         begins = torch.zeros(self._agents, 1, dtype=torch.bool)
         if resets is not None:
             begins[:, 0] = torch.as_tensor(resets)

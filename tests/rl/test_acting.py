@@ -45,7 +45,7 @@ def test_the_state_goes_on_until_reset(run_folder: Path) -> None:
     policy = metta.load_policy(run_folder)
     observations = np.zeros((2, SIM.num_observation_tokens, 3), np.uint8)
     policy.act(observations)
-    with pytest.raises(InputError, match="these are 1 agents, before they were 2"):
+    with pytest.raises(InputError, match="observations of 1 agents follow those of 2"):
         policy.act(observations[0])
     policy.reset()
     assert policy.act(observations[0]).shape == ()

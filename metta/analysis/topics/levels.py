@@ -64,7 +64,10 @@ def _verdicts(found: Findings, level: str) -> list[Block]:
     if called:
         text += " Tiers, best first: " + "; ".join(", ".join(tier) for tier in tiers) + "."
     told_first = [*called, *(verdict for verdict in verdicts if verdict.better is None)]
-    rows: list[list[Cell]] = [[verdict.words, verdict.value, verdict.needed] for verdict in told_first]
+    rows: list[list[Cell]] = [
+        [verdict.words, abs(verdict.value) if verdict.better else verdict.value, verdict.needed]
+        for verdict in told_first
+    ]
     table = Table(
         f"verdicts_{file_part(level)}",
         "Verdicts on this level, all pairs judged together",
