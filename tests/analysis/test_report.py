@@ -246,6 +246,18 @@ def test_verdicts_and_provenance_are_in_words(wide: tuple[Path, Page]) -> None:
         assert fact in text
 
 
+def test_who_is_better_has_a_difference_above_the_one_needed_and_comes_first(wide: tuple[Path, Page]) -> None:
+    for level in LEVELS:
+        rows = table(wide[0], f"verdicts_{level}")
+        better = [" is better than " in row["verdict"] for row in rows]
+        assert better == sorted(better, reverse=True)
+        assert all(
+            (float(row["difference"]) > float(row["difference needed"])) == called
+            for row, called in zip(rows, better, strict=True)
+        )
+    assert any(" is better than " in row["verdict"] for row in table(wide[0], f"verdicts_{LEVELS[0]}"))
+
+
 def test_settings_that_should_agree_and_do_not_are_shown(tmp_path: Path) -> None:
     file = write_benchmark(tmp_path, architectures=("vit", "fast"), levels=LEVELS[:2], seeds=2)
     for folder in tmp_path.glob("wide.*"):
