@@ -154,6 +154,11 @@ def test_a_missing_package_is_one_sentence_before_anything_starts(
     assert not FOLDER.exists()
 
 
+def test_off_starts_nothing(bench: Bench) -> None:
+    train("wandb=off")
+    assert not (FOLDER / "wandb.log").exists()
+
+
 def test_a_run_with_a_name_of_its_own_has_no_group() -> None:
     found = identity({"run": "mine", "architecture": "A(x=" + "1" * 80 + ")", "level": "level_1_basic", "seed": 0})
     assert found["group"] is None
