@@ -21,7 +21,7 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.recipes.benchmark_architectures.levels import LEVELS
+from experiments.recipes.benchmark_architectures.rungs import KNOWN_LEVELS
 from metta.base.errors import InputError
 from metta.sim.config import SimConfig
 from metta.sim.gymnasium_env import ArenaStreams
@@ -102,7 +102,7 @@ class LoneAgent(gymnasium.Env[NDArray[np.uint8], int]):
 
 def register_envs() -> None:
     """Make `arena/<level>-v0` known to `gymnasium.make` and `gymnasium.make_vec`."""
-    for level in LEVELS:
+    for level in KNOWN_LEVELS:
         identifier = f"arena/{level}-v0"
         if identifier not in gymnasium.registry:
             gymnasium.register(
@@ -114,7 +114,7 @@ def register_envs() -> None:
 
 
 def _world(level: str) -> SimConfig:
-    if level not in LEVELS:
-        near = get_close_matches(level, LEVELS, n=1, cutoff=0.0)
-        raise InputError(f"there is no level {level!r}; did you mean {near[0]!r}? There are {', '.join(LEVELS)}.")
-    return LEVELS[level].make_env()
+    if level not in KNOWN_LEVELS:
+        near = get_close_matches(level, KNOWN_LEVELS, n=1, cutoff=0.0)
+        raise InputError(f"there is no level {level!r}; did you mean {near[0]!r}? There are {', '.join(KNOWN_LEVELS)}.")
+    return KNOWN_LEVELS[level].make_env()

@@ -2,7 +2,10 @@
 
 import sys
 
-from metta.cli.main import main
+try:
+    from metta.cli.main import main
+except ModuleNotFoundError as error:
+    sys.exit(f"error: this Python has no {error.name}; run `uv run tools/run.py ...` (README.md says where uv is).")
 
 if __name__ == "__main__":
     sys.exit(main())

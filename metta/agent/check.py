@@ -65,7 +65,8 @@ def find(name: str, registry: Mapping[str, PolicyConfig]) -> tuple[str, PolicyCo
     config = found if isinstance(found, PolicyConfig) else found() if callable(found) else None
     if not isinstance(config, PolicyConfig):
         raise InputError(f"{name!r} is neither a PolicyConfig nor a function that returns one.")
-    return name, config
+    # One that is registered is not another one that computes the same.
+    return next((known for known, own in registry.items() if own == config), name), config
 
 
 def _report(chosen: Mapping[str, PolicyConfig], registry: Mapping[str, PolicyConfig], *, as_json: bool) -> int:

@@ -189,8 +189,3 @@ def counted(number: int, thing: str) -> str:
 def listed(names: Sequence[str]) -> str:
     """`a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}" if names else "none"
-
-
-def file_part(text: str) -> str:
-    """Text as part of a file name."""
-    return "".join(character if character.isalnum() or character in "-_" else "_" for character in text)[:80]

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from metta.analysis.blocks import file_part
 from metta.analysis.figures import Axis, Figure, lines
 from metta.analysis.findings import Findings, cost_of
 from metta.analysis.gather import Gathered
@@ -14,6 +13,7 @@ from metta.analysis.published import PublishedRun
 from metta.analysis.summary import aligned_table
 from metta.analysis.topics.result import status, verdict_sentences
 from metta.base.addresses import BLIND, PLAYERS, REFLEX
+from metta.base.files import file_part
 
 NOTHING = "No run is published yet: `published/README.md` says how to add some."
 

@@ -21,6 +21,10 @@ are in metta/rl/players.py."""
 NEWEST = "newest"
 BEST = "best"
 CHECKPOINTS_FOLDER = "checkpoints"
+RUNS_FOLDER = Path("train_dir")
+"""Where runs lie unless told otherwise."""
+RUNS_NAMED = 3
+"""Runs that a message names."""
 REFERENCES_FOLDER = "references"
 """In a benchmark's folder: evaluations of the reference players."""
 
@@ -84,6 +88,16 @@ def path_text(path: Path) -> str:
     return f"./{path}" if str(path).startswith("~") else str(path)
 
 
+def runs_below(folder: Path, name: str = "") -> str:
+    """A few runs below a folder, as part of a sentence: those with `name` in their own, if any; empty without runs."""
+    runs = sorted(found.parent for depth in ("*", "*/*") for found in folder.glob(f"{depth}/{CHECKPOINTS_FOLDER}"))
+    named = [run for run in runs if name in run.name] or runs
+    if not named:
+        return ""
+    left = len(named) - RUNS_NAMED
+    return f" ({', '.join(map(str, named[:RUNS_NAMED]))}{f' and {left} more' * (left > 0)})"
+
+
 def checkpoint_address(address: str) -> CheckpointAddress:
     """Read a checkpoint address.
 
@@ -108,7 +122,7 @@ def checkpoint_address(address: str) -> CheckpointAddress:
         meant = f" Did you mean the reference player {near[0]!r}?" if near else ""
         raise InputError(
             f"there is no checkpoint at {address!r}: {path} does not exist.{meant} Give the folder of a run or of one "
-            f"checkpoint, or a reference player: {', '.join(PLAYERS)}."
+            f"checkpoint{runs_below(RUNS_FOLDER, path.name)}, or a reference player: {', '.join(PLAYERS)}."
         )
     if path.is_file():
         path = path.parent

@@ -22,7 +22,8 @@ STOPPED = 130
 def report_errors(command: Callable[[], int | None]) -> int:
     """Run a command; its expected faults become one sentence on standard error and an exit status.
 
-    Output never ends it: what the terminal's encoding lacks is written as an escape.
+    Output never ends it: what the terminal's encoding lacks is written as an escape. A `KeyboardInterrupt` may say what
+    comes after it.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -35,8 +36,8 @@ def report_errors(command: Callable[[], int | None]) -> int:
     except RunError as error:
         _tell(f"error: {error}")
         return RUN_ERROR
-    except KeyboardInterrupt:
-        _tell("stopped.")
+    except KeyboardInterrupt as request:
+        _tell(f"stopped{f'; {request}' * bool(request.args)}.")
         return STOPPED
     except BrokenPipeError:
         # The reader of our output (e.g. `head`) has closed it; say nothing more, also not at exit.

@@ -162,3 +162,8 @@ def _written_holder(file: IO[str]) -> Holder:
     file.seek(0)
     pid, _, host = file.read().partition(" ")
     return Holder(int(pid), host) if pid.isdigit() else Holder(0, "")
+
+
+def file_part(text: str) -> str:
+    """Text as part of a file name."""
+    return "".join(character if character.isalnum() or character in "-_" else "_" for character in text)[:80]

@@ -11,6 +11,8 @@ EVALUATION = "evaluation.json"
 LOG = "log.txt"
 """What the run said."""
 
+CHECKPOINT = "step_"
+"""What a checkpoint's name begins with; its agent-steps follow."""
 BEST_RECORD = "best.json"
 """In the folder of checkpoints: which one is the best."""
 POLICY_WEIGHTS, POLICY_RECORD = "policy.safetensors", "policy.json"

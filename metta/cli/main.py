@@ -38,7 +38,11 @@ def _command(arguments: list[str]) -> int:
     known = {"--help", "-h", "--list", "--dry-run"}
     for flag in flags:
         if flag not in known:
-            raise InputError(f"unknown option {flag!r}; there are --help, --list and --dry-run, and key=value pairs.")
+            key, equals, value = flag.lstrip("-").partition("=")
+            raise InputError(
+                f"unknown option {flag!r}; there are --help, --list and --dry-run. A setting is written without "
+                f"dashes: {key.replace('-', '_')}={value if equals else '...'}"
+            )
     if "--list" in flags:
         return _list()
     if not words:

@@ -96,8 +96,23 @@ def find_recipe(path: str) -> Recipe:
         return everything[ends[0]]
     if ends:
         raise InputError(f"{len(ends)} recipes end in {path!r}; name one of them in full: {', '.join(ends)}.")
-    near = get_close_matches(path, known, n=1, cutoff=0.0)
-    raise InputError(f"there is no recipe {path!r}; did you mean {near[0]!r}? tools/run.py --list shows all.")
+    raise InputError(f"there is no recipe {path!r}; {_hint(path, known)} tools/run.py --list shows all.")
+
+
+def _hint(path: str, known: Sequence[str]) -> str:
+    """What a path that is no recipe may have meant."""
+    owner, _, verb = path.rpartition(".")
+    pairs = [tuple(each.split(".")[-2:]) for each in known]
+    verbs = [f"{own}.{each}" for own, each in pairs if own == verb]
+    if verbs:
+        return f"say what to do: {', '.join(verbs)}."
+    nearest = get_close_matches(path, known, n=1, cutoff=0.0)[0]
+    owners = [own for own, each in pairs if each == verb]
+    name = owner.rpartition(".")[2]
+    if not owners or name in owners:
+        return f"did you mean {nearest!r}?"
+    meant = get_close_matches(name, owners, n=1, cutoff=0.0)[0]
+    return f"did you mean '{meant}.{verb}'? {verb!r} is a verb of {', '.join(owners)}."
 
 
 def module_recipes(module_name: str) -> list[Recipe]:

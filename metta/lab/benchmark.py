@@ -120,7 +120,7 @@ class Benchmark:
         from metta.analysis.findings import find
         from metta.analysis.gather import combine
         from metta.analysis.summary import summary_markdown, terminal_width, wrapped
-        from metta.analysis.topics.result import headline
+        from metta.analysis.topics.result import headline, how_sure
 
         if self.replays != "none":
             self._write_replays(study)
@@ -128,10 +128,11 @@ class Benchmark:
         results = self._results(study, now())
         width = terminal_width()
         benchmark = combine({file: results})
-        sentence = "\n".join(wrapped([headline(benchmark, find(benchmark))], width))
+        found = find(benchmark)
+        sentences = "\n".join(wrapped([headline(benchmark, found), how_sure(found)], width)).strip()
         summary = summary_markdown(results, width)
         where = f"Results: {file}\nReport: {study.output / REPORT_NAME}"
-        return "\n\n".join([sentence, summary, where, *_next_commands(results, study.output)])
+        return "\n\n".join([sentences, summary, where, *_next_commands(results, study.output)])
 
     def owns(self, name: str) -> bool:
         """Results, reports, references, replays."""
@@ -194,13 +195,14 @@ def write_with_tables(results_file: Path, results: BenchmarkResults) -> None:
 
 
 def _next_commands(results: BenchmarkResults, output: Path) -> list[str]:
-    """How to watch the best run, if there is one."""
+    """How to see all verdicts and numbers, and to watch the best run, if there is one."""
     evaluated = [run for run in results.runs if run.evaluation.results]
     if not evaluated:
         return []
     best = max(evaluated, key=lambda run: max(each.hearts_per_agent for each in run.evaluation.results.values()))
     level, folder = best.training.level, shlex.quote(str(output / best.training.run_folder))
     return [
+        f"All verdicts and numbers:\n  uv run python -m metta.analysis.show {shlex.quote(str(output))}",
         f"Watch the best run ({best.training.architecture}, seed {best.training.seed}), as a page or live:\n"
-        + "\n".join(f"  uv run tools/run.py {level}.{verb} policy_uri={folder}" for verb in ("replay", "play"))
+        + "\n".join(f"  uv run tools/run.py {level}.{verb} policy_uri={folder}" for verb in ("replay", "play")),
     ]

@@ -44,13 +44,15 @@ def merge(sources: Sequence[tuple[str, BenchmarkResults]]) -> BenchmarkResults:
     """
     runs: dict[Key, tuple[str, RunRecord]] = {}
     references: dict[str, dict[str, dict[str, EnvironmentResult]]] = {}
+    alike = Alike()
+    for name, results in sources:
+        alike.check_all(results.model_copy(update={"runs": []}), name)
     for name, results in sources:
         for level, players in results.references.items():
             for player, found in players.items():
                 references.setdefault(level, {}).setdefault(player, {}).update(found)
         for record in results.runs:
             _add_run(runs, name, record)
-    alike = Alike()
     for name, results in sources:
         taken = [record for source, record in runs.values() if source == name]
         alike.check_all(results.model_copy(update={"runs": taken}), name)

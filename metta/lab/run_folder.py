@@ -15,7 +15,7 @@ from metta.base.config import Config
 from metta.base.errors import InputError, RunError
 from metta.base.files import make_folder, read_json, write_atomically, write_json
 from metta.base.provenance import now, provenance
-from metta.base.run_files import CONFIGURATION, EVALUATION, LOG, STATUS
+from metta.base.run_files import CHECKPOINT, CONFIGURATION, EVALUATION, LOG, STATUS
 from metta.base.stopping import runner_is_gone, stop_this_process
 from metta.lab.evaluation_key import differ
 
@@ -100,6 +100,11 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """Folder of checkpoints."""
         return self.path / CHECKPOINTS_FOLDER
+
+    def steps_saved(self) -> int:
+        """Agent-steps of the newest checkpoint; 0 without one."""
+        steps = (path.name.removeprefix(CHECKPOINT) for path in self.checkpoints.glob(f"{CHECKPOINT}*"))
+        return max((int(text) for text in steps if text.isdecimal()), default=0)
 
     def configuration(self) -> dict[str, Any] | None:
         """The configuration the run was started with, or None if it was never started."""

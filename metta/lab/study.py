@@ -84,6 +84,12 @@ class Study:
             InputError: the output folder cannot be written, is in use, or holds runs with other settings or results
                 under other rules.
         """
+        try:
+            return self._execute(executor)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("the same command continues it, and finished runs are not repeated") from None
+
+    def _execute(self, executor: Executor) -> int:
         what = f"the {self.reducer.what} in {self.bucket.address if self.bucket else self.output}"
         with ExitStack() as held:
             if self.bucket is not None:
@@ -120,6 +126,8 @@ class Study:
             self._display.say(f"{done} of {len(self.runs)} runs are already finished.")
         self._worked_on.add(task.name)
         verb = "training and evaluating" if rank == Rank.TRAIN else "evaluating"
+        if rank == Rank.TRAIN and isinstance(task, PlannedRun) and (steps := task.folder.steps_saved()):
+            verb = f"continuing after {steps:,} agent-steps"
         self._display.say(f"{self._label(task)}: {verb} ...")
 
     def ended(self, task: Task, fault: str | None, settled: bool) -> None:

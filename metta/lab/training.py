@@ -108,9 +108,10 @@ class TrainJob(Job):
     def _train(self, run: Run, heartbeat: Heartbeat, log: RunLog, ending: Ending) -> None:
         config = self.config
         doing = f"{config.architecture} on {config.level}, seed {config.seed}"
-        verb = "Continuing" if heartbeat.status.starts > 1 else "Training"
+        saved = run.folder.steps_saved()
+        begins = f"Continuing {doing}, after {saved:,} agent-steps" if saved else f"Training {doing}"
         log.say(
-            f"{verb} {doing}: {config.trainer.total_timesteps:,} agent-steps, rounded up to whole updates of "
+            f"{begins}: {config.trainer.total_timesteps:,} agent-steps, rounded up to whole updates of "
             f"{config.steps_per_update:,}, in {run.folder.path}"
         )
         line = ProgressLine(log)

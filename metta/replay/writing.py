@@ -7,12 +7,11 @@ from typing import ClassVar, NamedTuple
 
 from pydantic import Field
 
-from metta.analysis.blocks import file_part
 from metta.analysis.replays import replay_name
 from metta.analysis.results import REPORT_NAME
 from metta.base.addresses import local_path
 from metta.base.errors import InputError
-from metta.base.files import make_folder, write_atomically
+from metta.base.files import file_part, make_folder, write_atomically
 from metta.base.job import Job
 from metta.base.patience import patience
 from metta.base.provenance import now, provenance

@@ -22,23 +22,22 @@ from torch import Tensor
 from metta.agent.spec import CHOICES, EnvironmentSpec
 from metta.base.errors import InputError, RunError
 from metta.base.files import UNFINISHED, flush_to_disk
-from metta.base.run_files import MANIFEST, POLICY_RECORD, POLICY_WEIGHTS
+from metta.base.run_files import CHECKPOINT, MANIFEST, POLICY_RECORD, POLICY_WEIGHTS
 
 if TYPE_CHECKING:
     from metta.agent.policy import Policy
 
-PREFIX = "step_"
 FILES = (POLICY_WEIGHTS, POLICY_RECORD, "trainer.safetensors", "trainer.json")
 
 
 def checkpoint_name(timesteps: int) -> str:
     """Name of the checkpoint after that many agent-steps; names sort by age."""
-    return f"{PREFIX}{timesteps:012d}"
+    return f"{CHECKPOINT}{timesteps:012d}"
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """The complete checkpoints below `folder`, oldest first."""
-    return sorted(path for path in folder.glob(f"{PREFIX}*") if path.is_dir())
+    return sorted(path for path in folder.glob(f"{CHECKPOINT}*") if path.is_dir())
 
 
 def write_checkpoint(
@@ -85,7 +84,7 @@ def write_checkpoint(
 
 def remove_leftovers(folder: Path) -> None:
     """Remove hidden folders and files that a killed writer left behind."""
-    for path in folder.glob(f".{PREFIX}*"):
+    for path in folder.glob(f".{CHECKPOINT}*"):
         shutil.rmtree(path, ignore_errors=True)
     for path in folder.glob(f".*{UNFINISHED}"):
         path.unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from pydantic import Field
 
-from metta.base.addresses import BEST, NEWEST, PLAYERS, CheckpointAddress, checkpoint_address
+from metta.base.addresses import BEST, NEWEST, PLAYERS, CheckpointAddress, checkpoint_address, runs_below
 from metta.base.config import Config
 from metta.base.errors import InputError
 from metta.base.files import read_json
@@ -135,7 +135,8 @@ def find_checkpoint(address: CheckpointAddress) -> Path:
 
     known = list_checkpoints(address.folder)
     if not known:
-        raise InputError(f"there is no checkpoint in {address.folder}.")
+        runs = runs_below(address.folder)
+        raise InputError(f"there is no checkpoint in {address.folder}{f', but in runs below it{runs}' * bool(runs)}.")
     if address.name == NEWEST:
         return known[-1]
     name = address.name

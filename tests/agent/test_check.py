@@ -70,6 +70,11 @@ def test_a_configuration_of_ones_own_is_checked(module, capsys):
     assert [line.split()[:2] for line in lines[1:8]] == [[str(law), "pass"] for law in range(1, 8)]
 
 
+def test_a_registered_configuration_by_its_module_is_not_a_copy_of_itself(capsys):
+    assert main(["metta.agent.policies.memory_free:MemoryFreeConfig"]) == 0
+    assert capsys.readouterr().out.startswith("memory_free\n")
+
+
 def test_a_broken_law_gives_status_1_and_is_named(module, capsys):
     name = module("own_broken", offset="x.mean()")
     assert main([f"{name}:own", "--json"]) == 1

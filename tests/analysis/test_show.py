@@ -1,6 +1,7 @@
 """The summary in the terminal: the verdicts and numbers of the report, failures, and no control characters."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from metta.analysis.findings import find
 from metta.analysis.gather import gather
 from metta.analysis.show import main, overview
 from metta.analysis.summary import summary_markdown
-from metta.analysis.topics.result import verdict_sentences
+from metta.analysis.topics.result import headline, how_sure, verdict_sentences
 from tests.analysis.wide import ARCHITECTURES, LEVELS, write_benchmark
 
 
@@ -28,6 +29,25 @@ def test_shows_verdicts_and_every_mean(tmp_path: Path, capsys: pytest.CaptureFix
     }
     for name in ("vit", "fast", "puffer"):
         assert rows[name] == [found.means[name, level].text() for level in LEVELS[:2]]
+
+
+@pytest.mark.parametrize("apart", [True, False])
+def test_of_two_architectures_it_says_how_far_they_are_apart(tmp_path: Path, apart: bool) -> None:
+    """And what distance would have been chance."""
+    file = write_benchmark(tmp_path, architectures=("vit", "fast"), levels=LEVELS[:1])
+    benchmark = gather([file])
+    found = find(benchmark)
+    (verdict,) = found.verdicts
+    assert verdict.needed is not None
+    if apart != (verdict.better is not None):
+        value = verdict.needed * (2 if apart else 0.5)
+        found = replace(found, verdicts=[verdict._replace(value=value)])
+    (verdict,) = found.verdicts
+    sentence = how_sure(found)
+    assert (
+        f"They are {abs(verdict.value):.3f} apart in score; a difference above {verdict.needed:.3f} counts" in sentence
+    )
+    assert ("is better than" if apart else "The two cannot be told apart.") in headline(benchmark, found)
 
 
 def test_names_failed_runs_and_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -146,7 +146,10 @@ def test_values_are_typed_by_the_field_they_go_to(
         ([TRAIN, "sim.num_agents=900"], "no room"),
         ([TRAIN, "fast"], "cannot read 'fast': expected key=value"),
         ([TRAIN, "--fast"], "unknown option '--fast'"),
-        ([TRAIN.replace("level_1", "level_7")], "there is no recipe"),
+        ([TRAIN, "--arch-type=fast"], "A setting is written without dashes: arch_type=fast"),
+        (["level_7.train"], "'train' is a verb of level_1_basic, level_2_easy"),
+        (["level_1.train"], "there is no recipe 'level_1.train'; did you mean 'level_1_basic.train'?"),
+        (["level_1_basic", "--help"], "say what to do: level_1_basic.train, level_1_basic.evaluate"),
         ([TRAIN + "s"], f"did you mean '{TRAIN}'"),
         (["os.system"], "there is no recipe 'os.system'"),
         (["train"], "8 recipes end in 'train'; name one of them in full"),
@@ -209,6 +212,16 @@ def test_an_unknown_key_is_answered_by_its_meaning(key: str, meant: str, capsys:
 
 def test_names_of_other_libraries_lead_to_keys_that_exist() -> None:
     assert set(OTHER_NAMES.values()) <= {entry.key for entry in known_keys(resolve([TRAIN]).config)}
+
+
+def test_a_python_without_the_packages_is_sent_to_uv() -> None:
+    """`-S -I` leaves out the environment's packages, as the system's Python has none of them."""
+    done = subprocess.run(
+        [sys.executable, "-S", "-I", "tools/run.py"], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "uv run tools/run.py" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_output_never_ends_a_command(tmp_path: Path) -> None:

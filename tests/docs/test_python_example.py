@@ -12,7 +12,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import metta
-from experiments.recipes.benchmark_architectures.levels import LEVELS
+from experiments.recipes.benchmark_architectures.rungs import KNOWN_LEVELS
 from metta.base.errors import InputError
 from metta.base.provenance import REPOSITORY
 from metta.rl.trainer import train
@@ -32,7 +32,7 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     shutil.copytree(trained / "checkpoints", run / "checkpoints")
     page = (REPOSITORY / "docs" / "python.md").read_text(encoding="utf-8")
     examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(examples) == 4
+    assert len(examples) == 5
     assert all(example.count("\n") < 15 for example in examples)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
@@ -48,12 +48,12 @@ def test_import_is_free() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=REPOSITORY)
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", KNOWN_LEVELS)
 def test_every_level_has_its_name(level: str) -> None:
     metta.register_envs()
-    agents = LEVELS[level].num_agents
+    agents = KNOWN_LEVELS[level].num_agents
     streams = gymnasium.make_vec(f"arena/{level}-v0", num_envs=2 * agents)
-    native = VectorEnv(LEVELS[level].make_env(), num_worlds=2, seed=5)
+    native = VectorEnv(KNOWN_LEVELS[level].make_env(), num_worlds=2, seed=5)
     native.reset()
     observations, _ = streams.reset(seed=5)
     assert np.array_equal(observations, native.buffers.observations)

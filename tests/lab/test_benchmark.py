@@ -248,13 +248,16 @@ def test_a_renamed_run_goes_on(here: Here) -> None:
     ]
 
 
-def test_a_run_that_an_interrupted_call_planned_stays_planned(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_an_interrupted_call_planned_stays_planned(
+    here: Here, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def interrupted(command: Command) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(here, "start", interrupted)
-        main(["--architectures", "vit", *SMALL[2:]])
+        assert main(["--architectures", "vit", *SMALL[2:]]) == 130
+        assert "stopped; the same command continues it" in capsys.readouterr().err
     main(["--architectures", "fast", *SMALL[2:]])
     results = read_results(RESULTS)
     assert [key.architecture for key in gather([OUTPUT]).missing] == ["vit", "vit"]
@@ -324,6 +327,11 @@ def half_trained(here: Here, bench: Bench) -> Here:
     with contextlib.suppress(KeyboardInterrupt):
         main(SMALL)
     return here
+
+
+def test_a_half_trained_run_says_where_it_goes_on(half_trained: Here, capsys: pytest.CaptureFixture[str]) -> None:
+    main(SMALL)
+    assert "vit on level_1_basic, seed 0: continuing after 100 agent-steps ..." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("results_file", [True, False])

@@ -90,6 +90,8 @@ def test_random_is_written_only_where_asked(bench: Bench, capsys: pytest.Capture
         (f"{CHECKPOINTS}:step_9", (), "there are newest, best, step_000000000100"),
         ("train_dir/nobody/checkpoints", (), "there is no checkpoint at"),
         ("train_dir/empty", (), "there is no checkpoint in"),
+        ("r", (), r"there is no checkpoint at 'r': .* or of one checkpoint \(train_dir/r\), or a reference"),
+        ("train_dir", (), r"there is no checkpoint in train_dir, but in runs below it \(train_dir/r\)"),
         (str(CHECKPOINTS), ("policy_architecture=fast",), "holds the architecture 'vit', not 'fast'"),
         (str(CHECKPOINTS), ("arch_type=memory_free",), "holds the architecture 'vit', not 'memory_free'"),
         (str(CHECKPOINTS), ("output=train_dir/r/config.json/x",), "cannot write to the folder"),

@@ -83,7 +83,7 @@ def test_merging_again_changes_nothing() -> None:
     [
         (results(run("vit", 0, 2.0)), "A and B both hold vit on level_1_basic, seed 0, with different results"),
         (results(run("vit", 0, 1.0, start_time="2026-02-01T00:00:00+00:00")), "with different results"),
-        (results(run("fast", 0, 1.0), max_timesteps=2000), "B: 'max_timesteps' is 2000, but in A it is 1000"),
+        (results(run("vit", 0, 2.0), max_timesteps=2000), "B: 'max_timesteps' is 2000, but in A it is 1000"),
         (
             results(
                 run("fast", 0, 1.0),

@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from statistics import fmean
 
-from metta.analysis.blocks import Block, Cell, Column, Section, Table, Text, file_part
+from metta.analysis.blocks import Block, Cell, Column, Section, Table, Text
 from metta.analysis.findings import Findings
 from metta.analysis.gather import Gathered
 from metta.analysis.metrics import COUNTERS
+from metta.base.files import file_part
 
 WORDS = (
     "Counts per agent and episode, mean over seeds; each column has its own scale of colour. Follow the chain from ore "

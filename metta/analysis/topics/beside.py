@@ -11,13 +11,13 @@ from typing import Any
 
 import pandas
 
-from metta.analysis.blocks import Block, Cell, Column, Section, Table, Text, file_part
+from metta.analysis.blocks import Block, Cell, Column, Section, Table, Text
 from metta.analysis.figures import Axis, Figure, Record, axis_of, dots, lines
 from metta.analysis.gather import Gathered
 from metta.analysis.intervals import Estimate, estimate
 from metta.analysis.metrics import HEARTS, KEPT, RATING, SCORE
 from metta.base.errors import InputError
-from metta.base.files import read_json
+from metta.base.files import file_part, read_json
 
 Json = Mapping[str, Any]
 

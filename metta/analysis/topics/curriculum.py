@@ -3,10 +3,11 @@
 import numpy as np
 import pandas
 
-from metta.analysis.blocks import Block, Column, Section, Table, Text, file_part
+from metta.analysis.blocks import Block, Column, Section, Table, Text
 from metta.analysis.gather import Gathered
 from metta.analysis.metrics import CURRICULUM, CURRICULUM_CURVES
 from metta.analysis.topics.learning import curve_figure
+from metta.base.files import file_part
 
 CHOICE = "episodes_"
 """Prefix of the curriculum metric that counts the training episodes with a value of an axis."""

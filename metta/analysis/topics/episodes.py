@@ -5,10 +5,11 @@ import shlex
 from pathlib import Path
 from urllib.parse import quote
 
-from metta.analysis.blocks import Block, Cell, Column, Link, Table, Text, counted, file_part
+from metta.analysis.blocks import Block, Cell, Column, Link, Table, Text, counted
 from metta.analysis.gather import Gathered
 from metta.analysis.metrics import HEARTS
 from metta.analysis.replays import KINDS, MEDIAN, Choice, Page, choices, page_of
+from metta.base.files import file_part
 
 SAME_HEARTS = 5e-3
 """Hearts per agent are shown with two decimals."""

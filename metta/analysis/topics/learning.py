@@ -14,12 +14,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metta.analysis.blocks import Block, Cell, Column, Section, Table, Text, counted, file_part
+from metta.analysis.blocks import Block, Cell, Column, Section, Table, Text, counted
 from metta.analysis.figures import Figure, Record, Spec, axis_of, lines, scatter
 from metta.analysis.gather import Gathered
 from metta.analysis.intervals import Estimate, estimate
 from metta.analysis.learning import Curve, area, on_grid, smoothed, steps_to
 from metta.analysis.metrics import CURRICULUM_CURVES, CURVES, HEARTS, HEARTS_CURVE, REWARD_CURVE, STEPS
+from metta.base.files import file_part
 
 SHARES = (0.5, 0.75, 0.9)
 """Thresholds of sample efficiency, as shares of the way from the first to the best last hearts of the level."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from metta.analysis.blocks import Block, Cell, Column, Section, Table, Text, counted, file_part
+from metta.analysis.blocks import Block, Cell, Column, Section, Table, Text, counted
 from metta.analysis.figures import Figure, axis_of, dots
 from metta.analysis.findings import Findings
 from metta.analysis.gather import Gathered
@@ -10,6 +10,7 @@ from metta.analysis.metrics import CURVES, HEARTS, HEARTS_CURVE, REWARD, SCORE
 from metta.analysis.summary import summary_rows
 from metta.analysis.topics.learning import curve_figure
 from metta.analysis.topics.result import best_first, extreme_sentences
+from metta.base.files import file_part
 
 
 def section(benchmark: Gathered, found: Findings, level: str, watch: Sequence[Block]) -> Section | None:

@@ -66,7 +66,7 @@ def headline(benchmark: Gathered, found: Findings) -> str:
     if not pairs:
         if not found.smallest:
             return text + "One seed of each cannot rule out chance."
-        return text + "No two of them can be told apart."
+        return f"{text}{'No two of them can' if len(found.verdicts) > 1 else 'The two cannot'} be told apart."
     if len(found.verdicts) == 1:
         return f"{text}{pairs[0].words}."
     if found.better_than(first):
@@ -235,18 +235,33 @@ def _verdict_sentences(found: Findings) -> list[str]:
     unclear = [name for name in found.compared if name not in {best, *better, *worse}]
     if unclear:
         sentences.append(f"{best} is not distinguishable from {listed(unclear)} with these seeds.")
-    sure = sum(verdict.better is not None for verdict in found.verdicts)
+    sentences.append(how_sure(found))
+    if any(verdict.better is not None for verdict in found.verdicts):
+        sentences.append(f"Tiers, best mean first: {'; '.join(listed(tier) for tier in found.tiers)}.")
+    return sentences
+
+
+def how_sure(found: Findings) -> str:
+    """How many pairs are told apart, by which test, and how often it is wrong; empty where none is judged."""
+    if not found.verdicts:
+        return ""
     uneven = len({verdict.seeds for verdict in found.verdicts}) > 1
     chance = (
         f"up to {MOST_FALSE:.0%} where noisier architectures have fewer seeds" if uneven else f"below {FALSE_CALLS:.0%}"
     )
-    sentences.append(
-        f"Of {counted(len(found.verdicts), 'pair')}, {sure} can be told apart (Tukey's test on the mean over levels, "
-        f'variances pooled over architectures; the chance of even one false "better" is {chance}).'
+    test = "Tukey's test on the mean over levels, variances pooled over architectures"
+    first, *others = found.verdicts
+    if others or first.needed is None:
+        sure = sum(verdict.better is not None for verdict in found.verdicts)
+        return (
+            f"Of {counted(len(found.verdicts), 'pair')}, {sure} can be told apart ({test}; the chance of even one "
+            f'false "better" is {chance}).'
+        )
+    apart, needed = (text_of(value, found.measure.digits) for value in (abs(first.value), first.needed))
+    return (
+        f"They are {apart} apart in {found.measure.name}; a difference above {needed} counts as more than chance "
+        f'({test}; the chance of a false "better" is {chance}).'
     )
-    if sure:
-        sentences.append(f"Tiers, best mean first: {'; '.join(listed(tier) for tier in found.tiers)}.")
-    return sentences
 
 
 def extreme_sentences(found: Findings) -> list[str]:

@@ -116,7 +116,7 @@ def test_sizes_of_a_perception_reach_an_architecture_without_memory():
 def test_configurations_do_not_import_torch():
     program = (
         "import sys, experiments.recipes.benchmark_architectures.level_1_basic;"
-        "print([name for name in ('torch', 'numba', 'gymnasium') if name in sys.modules])"
+        "print([name for name in ('torch', 'numba', 'gymnasium', 'altair', 'pandas') if name in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
