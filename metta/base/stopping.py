@@ -86,6 +86,15 @@ def interruptible() -> Iterator[Ending]:
         yield ending
 
 
+@contextmanager
+def continued_when_repeated() -> Iterator[None]:
+    """Around, or as a decorator of, what goes on where it was stopped: the command's last word says so."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the same command continues it, and what is finished is not repeated") from None
+
+
 def runner_is_gone() -> bool:
     """Whether this process was started by a runner that has ended since (then another process is its parent)."""
     runner = os.environ.get(RUNNER_VARIABLE)

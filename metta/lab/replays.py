@@ -26,7 +26,7 @@ from metta.base.errors import InputError, RunError
 from metta.base.files import read_json
 from metta.base.provenance import cores
 from metta.base.run_files import CONFIGURATION, EVALUATION
-from metta.base.stopping import interruptible
+from metta.base.stopping import continued_when_repeated, interruptible
 from metta.replay.writing import ReplayConfig, write_replay
 
 
@@ -50,7 +50,7 @@ def write_replays(wanted: Sequence[Choice], processes: int, say: Callable[[str],
     Returns:
         A sentence for each replay that could not be written.
     """
-    with interruptible():
+    with continued_when_repeated(), interruptible():
         if processes == 1:
             return [fault for choice in wanted if (fault := _written(choice, 0, say))]
         spawned = multiprocessing.get_context("spawn")

@@ -13,6 +13,7 @@ from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import RunError
 from metta.base.files import locked, make_folder
 from metta.base.patience import patience
+from metta.base.stopping import continued_when_repeated
 from metta.lab.bucket import SECONDS_BETWEEN_SENDINGS, Bucket
 from metta.lab.controller import Controller, Task
 from metta.lab.decide import Rank, RetryPolicy
@@ -77,6 +78,7 @@ class Study:
         """False: checkpoints that are there are evaluated, and nothing else."""
         return all(run.train for run in self.runs)
 
+    @continued_when_repeated()
     def execute(self, executor: Executor) -> int:
         """Do all that is not done yet; returns 0 if every run succeeded, else 1.
 
@@ -84,12 +86,6 @@ class Study:
             InputError: the output folder cannot be written, is in use, or holds runs with other settings or results
                 under other rules.
         """
-        try:
-            return self._execute(executor)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt("the same command continues it, and finished runs are not repeated") from None
-
-    def _execute(self, executor: Executor) -> int:
         what = f"the {self.reducer.what} in {self.bucket.address if self.bucket else self.output}"
         with ExitStack() as held:
             if self.bucket is not None:

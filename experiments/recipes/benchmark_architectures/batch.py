@@ -24,12 +24,12 @@ from pathlib import Path
 from experiments.recipes.benchmark_architectures.planning import planned_runs
 from metta.base import output
 from metta.base.addresses import local_path
-from metta.base.endings import STOPPED, command
+from metta.base.endings import command
 from metta.base.errors import InputError
 from metta.base.files import make_folder, reason
 from metta.base.flags import Parser, at_least
 from metta.base.provenance import cores, now
-from metta.base.stopping import interruptible, stop_this_process
+from metta.base.stopping import continued_when_repeated, interruptible, stop_this_process
 from metta.lab.batch import TRAINED_ON_ONE_CORE, Batch, BatchRun, Place
 from metta.lab.plan import RunSpec
 
@@ -106,10 +106,8 @@ def main(words: list[str]) -> int:
 
     batch = Batch(runs, given.archive, deadline, given.at_once, given.cpu_jobs, say)
     try:
-        with interruptible():
+        with continued_when_repeated(), interruptible():
             batch.execute()
-    except KeyboardInterrupt:
-        return STOPPED
     finally:
         print(f"Written to {given.archive}")
     return 1 if any(run.state == "failed" for run in runs) else 0

@@ -15,7 +15,7 @@ from metta.base.addresses import local_path
 from metta.base.endings import command
 from metta.base.errors import InputError
 from metta.base.flags import Parser, at_least, one_of, some_of
-from metta.base.stopping import interruptible
+from metta.base.stopping import continued_when_repeated, interruptible
 from metta.cli.main import resolve
 from metta.lab.training import TrainJob
 from metta.probes.imitation import imitation_text, record_of
@@ -61,7 +61,7 @@ def main(words: list[str]) -> int:
         known = f"{given.level}: {', '.join(environments)}"
         raise InputError(f"--environment: {given.environment!r} is not one of {known}.")
     records = []
-    with interruptible():
+    with continued_when_repeated(), interruptible():
         for number, config in enumerate(configurations, 1):
             record, new = record_of(config, given.environment, given.output)
             records.append(record)
