@@ -11,7 +11,7 @@ from metta.analysis.gather import Gathered
 from metta.analysis.metrics import HEARTS
 from metta.analysis.published import PublishedRun
 from metta.analysis.summary import aligned_table
-from metta.analysis.topics.result import status, verdict_sentences
+from metta.analysis.topics.result import headline, how_sure, status, verdict_sentences
 from metta.base.addresses import BLIND, PLAYERS, REFLEX
 from metta.base.files import file_part
 
@@ -29,7 +29,7 @@ class Group(NamedTuple):
 
 
 def scoreboard(groups: Sequence[Group]) -> str:
-    """Hearts per agent of every architecture on every level, a table for each number of agent-steps."""
+    """For each number of agent-steps the result in sentences, and everybody's hearts on every level as a table."""
     if not groups:
         return NOTHING
     return "\n\n".join(_scoreboard(group) for group in groups)
@@ -55,9 +55,10 @@ def _scoreboard(group: Group) -> str:
     missing = f"; missing are {_listed_missing(benchmark)}" if benchmark.missing else ""
     text = (
         f"{group.steps:,} agent-steps per run, {done} of {planned} runs{missing}. Hearts per agent on held-out maps, "
-        "mean over seeds (number of seeds):"
+        "mean over seeds with its 95 % interval (below three seeds: each seed):"
     )
-    return "\n".join([text, "", *aligned_table(head, rows)])
+    sentences = f"{headline(benchmark, group.found)} {how_sure(group.found)}".strip()
+    return "\n".join([sentences, "", text, "", *aligned_table(head, rows)])
 
 
 def _listed_missing(benchmark: Gathered) -> str:
@@ -192,7 +193,7 @@ def _mean_share(benchmark: Gathered, name: str, levels: Sequence[str]) -> float 
 
 def _hearts_cell(benchmark: Gathered, name: str, level: str) -> str:
     hearts = benchmark.hearts_over_seeds(name, level)
-    return f"{hearts.mean:.{HEARTS.digits}f} ({len(hearts.values)})" if hearts else "-"
+    return hearts.text(HEARTS.digits) if hearts else "-"
 
 
 def _share_text(share: float | None) -> str:
