@@ -104,9 +104,10 @@ def test_runs_get_in_and_the_pages_show_them(place: Place, tmp_path: Path, monke
     assert max(len(content) for name, content in place.files().items() if "/runs/" in name) < 10_000
     board = read_between(place.pages.readme, "scoreboard")
     (row,) = [line for line in board.splitlines() if line.startswith("| fast")]
-    assert "9.50 (2)" in row
+    assert "9.50 (9.00, 10.00)" in row
     assert "15 %" in row  # (9.5 - 6) / (30 - 6)
     assert f"4 of 6 runs; missing are vit on {LEVEL}, seed 2, fast on {LEVEL}, seed 2" in board  # three seeds are to be
+    assert "fast 9.50" in board.partition("\n")[0]  # the result in a sentence
     assert "*reflex*" in board
     page = read_between(place.pages.results, "results")
     assert "10,000" in page
