@@ -11,11 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas
 
 from experiments.plans.learning import ABLATIONS, CURRICULA, LEVELS, Settings, label, words
 from metta.analysis.intervals import estimate
 from metta.analysis.summary import aligned_table
+from metta.analysis.verdicts import judge
 from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.files import write_atomically
@@ -37,7 +39,7 @@ def main() -> int:
     given = parser.parse_args()
     rows = read_rows()
     for archive in given.archives:
-        new = [row for record in read_archive(local_path(archive)).values() for row in rows_of(record)]
+        new = [row for name, record in read_archive(local_path(archive)).items() for row in rows_of(name, record)]
         rows = pandas.concat([rows, pandas.DataFrame(new, columns=rows.columns)])
     if given.archives:
         rows = rows.drop_duplicates(RUN, keep="last").sort_values(RUN)
@@ -58,14 +60,19 @@ def read_rows() -> pandas.DataFrame:
     return pandas.read_csv(FILE, dtype=str, keep_default_na=False)
 
 
-def rows_of(record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
-    """The rows of one record; none of a run that is not finished."""
+def rows_of(name: str, record: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """The rows of one record; none of a run that is not finished.
+
+    Args:
+        name: of the line of the plan; two lines with the same settings share the record of one run.
+        record: as `read_archive` gives it.
+    """
     if not record.get("evaluation"):
         return
     configuration = record["configuration"]
     for environment, result in record["evaluation"]["results"].items():
         yield {
-            "variant": record["run"].split(f".{configuration['architecture']}.")[0],
+            "variant": name.split(f".{configuration['architecture']}.")[0],
             "architecture": configuration["architecture"],
             "level": configuration["level"],
             "seed": str(configuration["seed"]),
@@ -83,14 +90,27 @@ Hearts = Mapping[tuple[str, str, str], Sequence[float]]
 
 
 def page_parts(found: Hearts) -> dict[str, str]:
-    """Name -> the part of docs/protocol.md: hearts per agent of `fast` in `basic`, mean and interval over seeds."""
+    """Name -> the part of docs/protocol.md: hearts per agent of `fast` in `basic`, mean and interval over seeds.
+
+    Bold is what is told apart from the first row: by the verdicts of a benchmark, with the variants of a level as its
+    architectures.
+    """
+
+    def apart(variants: Mapping[str, Settings], level: int) -> set[str]:
+        scores = {name: found.get((LEVELS[level], "fast", label(name))) for name in variants}
+        known = {name: np.array(values)[:, None] for name, values in scores.items() if values}
+        first = next(iter(variants))
+        return {v.b for v in judge(known) if v.a == first and v.better is not None} if first in known else set()
 
     def part(variants: Mapping[str, Settings], levels: Sequence[int]) -> str:
         head = ["", "settings", *(f"level {level}" for level in levels)]
-        lines = []
+        lines, bold = [], {level: apart(variants, level) for level in levels}
         for name, settings in variants.items():
-            hearts = [found.get((LEVELS[level], "fast", label(name))) for level in levels]
-            cells = ["" if values is None else estimate(values, lowest=0.0).text(2) for values in hearts]
+            cells = []
+            for level in levels:
+                values = found.get((LEVELS[level], "fast", label(name)))
+                text = "" if values is None else estimate(values, lowest=0.0).text(2)
+                cells.append(f"**{text}**" if name in bold[level] else text)
             lines.append([name, "<br>".join(f"`{word}`" for word in words(settings)), *cells])
         return "\n".join(aligned_table(head, lines))
 

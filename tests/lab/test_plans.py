@@ -1,7 +1,7 @@
 """The plan of the published runs names each once, a whole table of the first level first; docs/protocol.md shows what
 was run."""
 
-from experiments.plans.collect import PAGE, hearts_over_seeds, page_parts, read_rows
+from experiments.plans.collect import PAGE, hearts_over_seeds, page_parts, read_rows, rows_of
 from experiments.plans.published import in_order
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import FIRST_LEVEL, LEVELS
@@ -16,6 +16,20 @@ def test_every_run_once_and_the_first_level_first() -> None:
     assert {(key.architecture, key.level, key.seed) for key in begin} == {
         (name, FIRST_LEVEL, 0) for name in ARCHITECTURES
     }
+
+
+def test_two_lines_with_the_same_settings_share_one_run() -> None:
+    """All pieces, and the curriculum by learning progress: the run has the name of one of them."""
+    record = {
+        "run": "curriculum_learning_progress.fast.level_5_expert.s1000",
+        "configuration": {"architecture": "fast", "level": "level_5_expert", "seed": 1000, "trainer": {}},
+        "evaluation": {"results": {"basic": {"hearts_per_agent": 1.5}}},
+        "status": {"timesteps": 1, "training_seconds": 1.0},
+        "starts": [{"code": {"commit": "a"}}],
+    }
+    lines = ("all_pieces", "curriculum_learning_progress")
+    rows = [row for line in lines for row in rows_of(f"{line}.fast.level_5_expert.s1000", record)]
+    assert [row["variant"] for row in rows] == list(lines)
 
 
 def test_the_protocol_page_shows_the_runs_that_were_kept() -> None:
