@@ -76,6 +76,8 @@ def run(*command: str) -> None:
 def quick(arguments: list[str]) -> None:
     """A small real benchmark: two architectures, level 1, three seeds, in minutes; ends with a comparison."""
     run("run", *QUICK, *arguments)
+    if find_uv() != shutil.which("uv"):
+        print('\nFor the commands that begin with uv, once per terminal:\n  export PATH="$PWD/.uv/bin:$PATH"')
 
 
 def test(arguments: list[str]) -> None:

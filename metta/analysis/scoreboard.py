@@ -57,7 +57,7 @@ def _scoreboard(group: Group) -> str:
         f"{group.steps:,} agent-steps per run, {done} of {planned} runs{missing}. Hearts per agent on held-out maps, "
         "mean over seeds with its 95 % interval (below three seeds: each seed):"
     )
-    sentences = f"{headline(benchmark, group.found)} {how_sure(group.found)}".strip()
+    sentences = f"{headline(benchmark, group.found)} {how_sure(benchmark, group.found)}".strip()
     return "\n".join([sentences, "", text, "", *aligned_table(head, rows)])
 
 
@@ -83,7 +83,7 @@ def _group(group: Group) -> list[str]:
     parts += _pictures(group, "ladder")
     for level in benchmark.levels:
         parts += _level(group, level)
-    parts += ["### What it cost", _cost(benchmark)]
+    parts += ["### What it cost", _cost(benchmark, found.compared_levels)]
     parts += _pictures(group, "cost_training_seconds", "cost_parameters", "cost_latency")
     return parts
 
@@ -122,13 +122,19 @@ def _level(group: Group, level: str) -> list[str]:
     return [f"### {level}", words, "\n".join(aligned_table(head, [cells for _, cells in rows])), *pictures]
 
 
-def _cost(benchmark: Gathered) -> str:
+def _cost(benchmark: Gathered, levels: Sequence[str]) -> str:
     rows = []
     for name in benchmark.architectures:
-        cost = cost_of([run for level in benchmark.levels for run in benchmark.of(name, level)])
+        cost = cost_of([run for level in levels for run in benchmark.of(name, level)])
         cells = [(cost.parameters, ",.0f", ""), (cost.seconds, ",.0f", " s"), (cost.latency, ".2f", " ms")]
         rows.append([name, *("-" if value is None else f"{value:{form}}{unit}" for value, form, unit in cells)])
-    return "\n".join(aligned_table(["architecture", "parameters", "training of a run", "one action"], rows))
+    text = (
+        f"Runs on {', '.join(levels)}. Training times were taken beside other work; "
+        "[architectures.md](architectures.md) has speeds that compare."
+    )
+    return "\n".join(
+        [text, "", *aligned_table(["architecture", "parameters", "training of a run", "one action"], rows)]
+    )
 
 
 def _repetitions(pairs: Sequence[tuple[PublishedRun, PublishedRun]]) -> list[str]:

@@ -121,16 +121,17 @@ def verdict(seeds: Sequence[EnvironmentResult], blind: EnvironmentResult) -> str
         if own.high < floor.low:
             return "below blind (95 % intervals apart)"
     count = f"{len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
-    if all(_above_on_same_episodes(result, blind) for result in seeds):
-        return f"above blind in each of {count}"
+    for word, sign in (("above", 1), ("below", -1)):
+        if all(_apart_on_same_episodes(result, blind, sign) for result in seeds):
+            return f"{word} blind in each of {count}"
     return f"not told apart from blind, {count}"
 
 
-def _above_on_same_episodes(result: EnvironmentResult, blind: EnvironmentResult) -> bool:
+def _apart_on_same_episodes(result: EnvironmentResult, blind: EnvironmentResult, sign: int) -> bool:
     if not result.same_episodes(blind):
         return False
     pairs = zip(result.hearts_of_episodes, blind.hearts_of_episodes, strict=True)
-    low = estimate([own - floor for own, floor in pairs]).low
+    low = estimate([sign * (own - floor) for own, floor in pairs]).low
     return low is not None and low > 0
 
 

@@ -10,10 +10,10 @@ from metta.base.errors import InputError
 
 RANDOM, BLIND, REFLEX, SCRIPTED = "random", "blind", "reflex", "scripted"
 PLAYERS = {
-    RANDOM: "the floor, 0 of the score",
+    RANDOM: "all actions alike, 0 of the score",
     BLIND: "fixed action probabilities",
     REFLEX: "no memory, sees its own window",
-    SCRIPTED: "the yardstick, 1 of the score",
+    SCRIPTED: "1 of the score",
 }
 """The reference players, worst first, and what tables say of them; each name is an address, too. The objects that play
 are in metta/rl/players.py."""

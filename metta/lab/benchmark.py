@@ -120,7 +120,7 @@ class Benchmark:
         from metta.analysis.findings import find
         from metta.analysis.gather import combine
         from metta.analysis.summary import summary_markdown, terminal_width, wrapped
-        from metta.analysis.topics.result import headline, how_sure
+        from metta.analysis.topics.result import extreme_sentences, headline, how_sure
 
         if self.replays != "none":
             self._write_replays(study)
@@ -129,7 +129,8 @@ class Benchmark:
         width = terminal_width()
         benchmark = combine({file: results})
         found = find(benchmark)
-        sentences = "\n".join(wrapped([headline(benchmark, found), how_sure(found)], width)).strip()
+        said = [headline(benchmark, found), how_sure(benchmark, found), *extreme_sentences(found)]
+        sentences = "\n".join(wrapped([sentence for sentence in said if sentence], width))
         summary = summary_markdown(results, width)
         where = f"Results: {file}\nReport: {study.output / REPORT_NAME}"
         return "\n\n".join([sentences, summary, where, *_next_commands(results, study.output)])
@@ -200,9 +201,14 @@ def _next_commands(results: BenchmarkResults, output: Path) -> list[str]:
     if not evaluated:
         return []
     best = max(evaluated, key=lambda run: max(each.hearts_per_agent for each in run.evaluation.results.values()))
+    found = best.evaluation.results
+    environment = max(found, key=lambda name: found[name].hearts_per_agent)
+    hearts = found[environment].hearts_of_episodes
+    which = f"environment={environment} " * (len(found) > 1) + f"episode={hearts.index(max(hearts))}"
     level, folder = best.training.level, shlex.quote(str(output / best.training.run_folder))
     return [
         f"All verdicts and numbers:\n  uv run python -m metta.analysis.show {shlex.quote(str(output))}",
         f"Watch the best run ({best.training.architecture}, seed {best.training.seed}), as a page or live:\n"
-        + "\n".join(f"  uv run tools/run.py {level}.{verb} policy_uri={folder}" for verb in ("replay", "play")),
+        f"  uv run tools/run.py {level}.replay policy_uri={folder} {which}\n"
+        f"  uv run tools/run.py {level}.play policy_uri={folder}",
     ]

@@ -257,6 +257,8 @@ def test_below_blind() -> None:
         verdict([evaluated([0.0, 0.1]), evaluated([0.1, 0.0]), evaluated([0.1, 0.1])], floor)
         == "below blind (95 % intervals apart)"
     )
+    apart = [evaluated([0.0, 0.1, 0.1, 0.0]), evaluated([0.5, 0.7, 0.6, 0.5])]
+    assert verdict(apart, floor) == "below blind in each of 2 seeds"
 
 
 def test_episodes_on_other_maps_are_not_paired() -> None:

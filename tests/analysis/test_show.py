@@ -43,9 +43,12 @@ def test_of_two_architectures_it_says_how_far_they_are_apart(tmp_path: Path, apa
         value = verdict.needed * (2 if apart else 0.5)
         found = replace(found, verdicts=[verdict._replace(value=value)])
     (verdict,) = found.verdicts
-    sentence = how_sure(found)
-    assert (
-        f"They are {abs(verdict.value):.3f} apart in score; a difference above {verdict.needed:.3f} counts" in sentence
+    low, high = (benchmark.hearts_of_player(player, LEVELS[0]) for player in ("random", "scripted"))
+    assert low is not None
+    assert high is not None
+    value, needed = (abs(number) * (high - low) for number in (verdict.value, verdict.needed))
+    assert how_sure(benchmark, found).startswith(
+        f"They are {value:.2f} apart in hearts per agent; a difference above {needed:.2f} counts as more than chance"
     )
     assert ("is better than" if apart else "The two cannot be told apart.") in headline(benchmark, found)
 

@@ -43,7 +43,10 @@ def main(words: list[str]) -> int:
     if given.dry_run:
         print_forecast(study, given)
         return 0
-    return study.execute(local.LocalExecutor(study.parallel))
+    status = study.execute(local.LocalExecutor(study.parallel))
+    if given.quick and ",".join(given.architectures) == QUICK["architectures"]:
+        print("\nThe pair was chosen because it differs (docs/protocol.md): an example of a verdict, not a finding.")
+    return status
 
 
 def local_study(given: argparse.Namespace, command: str, by_architecture: bool = False) -> Study:

@@ -8,6 +8,7 @@ from metta.analysis.findings import Findings
 from metta.analysis.gather import Gathered
 from metta.analysis.metrics import HEARTS, LATENCY, PARAMETERS, SCORE, SECONDS
 from metta.analysis.verdicts import FALSE_CALLS, POWER
+from metta.base.addresses import RANDOM, SCRIPTED
 
 NOT_YET = "Nothing to compare yet: there is no level on which every architecture with results has one."
 NAMED = 3
@@ -198,7 +199,9 @@ def verdict_sentences(benchmark: Gathered, found: Findings) -> list[str]:
     sentences = [headline(benchmark, found)]
     if found.compared:
         if len(found.compared) > 1:
-            sentences += [sentence for sentence in _verdict_sentences(found) if not sentences[0].endswith(sentence)]
+            sentences += [
+                sentence for sentence in _verdict_sentences(benchmark, found) if not sentences[0].endswith(sentence)
+            ]
         sentences += extreme_sentences(found)
         sentences += _power_sentences(benchmark, found)
     if benchmark.untuned:
@@ -223,7 +226,7 @@ def verdict_sentences(benchmark: Gathered, found: Findings) -> list[str]:
     )
 
 
-def _verdict_sentences(found: Findings) -> list[str]:
+def _verdict_sentences(benchmark: Gathered, found: Findings) -> list[str]:
     """Which architectures can be told apart from the leader, and overall."""
     if not found.verdicts:
         return ["No architecture is ranked: on every level all are at the floor or at the ceiling."]
@@ -235,13 +238,13 @@ def _verdict_sentences(found: Findings) -> list[str]:
     unclear = [name for name in found.compared if name not in {best, *better, *worse}]
     if unclear:
         sentences.append(f"{best} is not distinguishable from {listed(unclear)} with these seeds.")
-    sentences.append(how_sure(found))
+    sentences.append(how_sure(benchmark, found))
     if any(verdict.better is not None for verdict in found.verdicts):
         sentences.append(f"Tiers, best mean first: {'; '.join(listed(tier) for tier in found.tiers)}.")
     return sentences
 
 
-def how_sure(found: Findings) -> str:
+def how_sure(benchmark: Gathered, found: Findings) -> str:
     """How many pairs are told apart, by which test, and how often it is wrong; empty where none is judged."""
     if not found.verdicts:
         return ""
@@ -249,7 +252,8 @@ def how_sure(found: Findings) -> str:
     chance = (
         f"up to {MOST_FALSE:.0%} where noisier architectures have fewer seeds" if uneven else f"below {FALSE_CALLS:.0%}"
     )
-    test = "Tukey's test on the mean over levels, variances pooled over architectures"
+    several = len(found.judged_levels) > 1
+    test = f"Tukey's test{' on the mean over levels' * several}, variances pooled over architectures"
     first, *others = found.verdicts
     if others or first.needed is None:
         sure = sum(verdict.better is not None for verdict in found.verdicts)
@@ -257,11 +261,22 @@ def how_sure(found: Findings) -> str:
             f"Of {counted(len(found.verdicts), 'pair')}, {sure} can be told apart ({test}; the chance of even one "
             f'false "better" is {chance}).'
         )
-    apart, needed = (text_of(value, found.measure.digits) for value in (abs(first.value), first.needed))
+    hearts = _hearts_of_a_score(benchmark, found)
+    metric = found.measure if hearts is None else HEARTS
+    apart, needed = (text_of((hearts or 1.0) * value, metric.digits) for value in (abs(first.value), first.needed))
     return (
-        f"They are {apart} apart in {found.measure.name}; a difference above {needed} counts as more than chance "
+        f"They are {apart} apart in {metric.name}; a difference above {needed} counts as more than chance "
         f'({test}; the chance of a false "better" is {chance}).'
     )
+
+
+def _hearts_of_a_score(benchmark: Gathered, found: Findings) -> float | None:
+    """Hearts that a score of 1 is more than one of 0; None where no single number of hearts is."""
+    environments = {name for run in benchmark.evaluated for name in run.record.evaluation.results}
+    if found.measure != SCORE or len(found.judged_levels) != 1 or len(environments) != 1:
+        return None
+    low, high = (benchmark.hearts_of_player(player, found.judged_levels[0]) for player in (RANDOM, SCRIPTED))
+    return None if low is None or high is None else high - low
 
 
 def extreme_sentences(found: Findings) -> list[str]:

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from metta.base.errors import InputError
 from metta.base.files import disk_faults
+from metta.base.output import say
 from metta.base.provenance import REPOSITORY, cores
 from metta.base.stopping import RUNNER_VARIABLE
 from metta.lab.executors.contract import Command, Ended, Executor
@@ -78,6 +79,9 @@ class LocalExecutor(Executor):
 
         If this is interrupted, the jobs are interrupted, too: they save nothing more, but write down that they stopped.
         """
+        if self._running:
+            with suppress(OSError):  # the terminal may have gone
+                say("Stopping: every job finishes its update and saves it; Ctrl-C again ends at once.")
         try:
             for name in self._running:
                 self.end(name)
