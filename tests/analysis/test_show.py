@@ -47,8 +47,9 @@ def test_of_two_architectures_it_says_how_far_they_are_apart(tmp_path: Path, apa
     assert low is not None
     assert high is not None
     value, needed = (abs(number) * (high - low) for number in (verdict.value, verdict.needed))
+    pair = f"{verdict.a} and {verdict.b}"
     assert how_sure(benchmark, found).startswith(
-        f"{verdict.a} and {verdict.b} are {value:.2f} apart in hearts per agent; a difference above {needed:.2f} counts as more than chance"
+        f"{pair} are {value:.2f} apart in hearts per agent; a difference above {needed:.2f} counts as more than chance"
     )
     assert ("is better than" if apart else "The two cannot be told apart.") in headline(benchmark, found)
 

@@ -265,8 +265,8 @@ def how_sure(benchmark: Gathered, found: Findings) -> str:
     metric = found.measure if hearts is None else HEARTS
     apart, needed = (text_of((hearts or 1.0) * value, metric.digits) for value in (abs(first.value), first.needed))
     return (
-        f"{first.a} and {first.b} are {apart} apart in {metric.name}; a difference above {needed} counts as more than chance "
-        f'({test}; the chance of a false "better" is {chance}).'
+        f"{first.a} and {first.b} are {apart} apart in {metric.name}; a difference above {needed} counts as more "
+        f'than chance ({test}; the chance of a false "better" is {chance}).'
     )
 
 
