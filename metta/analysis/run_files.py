@@ -21,7 +21,7 @@ from metta.analysis.published import PublishedRun, read_published
 from metta.analysis.results import Key
 from metta.base.errors import InputError
 from metta.base.files import read_json, reason
-from metta.base.run_files import CONFIGURATION, EVALUATION, METRICS, STATUS
+from metta.base.run_files import CHECKPOINT, CONFIGURATION, EVALUATION, METRICS, POLICY_WEIGHTS, STATUS
 
 Content = TypeVar("Content")
 
@@ -197,7 +197,7 @@ def begun_runs(folder: Path, memory: FileMemory) -> dict[Key, str]:
 
 def newest_weights(checkpoints: Path) -> Path | None:
     """The weights file of the newest checkpoint, or None."""
-    return max(checkpoints.glob("step_*/policy.safetensors"), default=None)
+    return max(checkpoints.glob(f"{CHECKPOINT}*/{POLICY_WEIGHTS}"), default=None)
 
 
 def count_parameters(weights: Path) -> int:

@@ -188,6 +188,7 @@ def test_what_the_commands_left(workplace: Workplace) -> None:
     assert [run["evaluation"]["status"] for run in quick["runs"]] == ["success"] * 2
     quick_command = next(command for command in documented_commands() if QUICK in command)
     said = workplace.result(quick_command).stdout.partition("Watch the best run")[2]
+    assert "The pair was chosen because it differs" in said
     (watch,) = re.findall(r"uv run (tools/run.py level_1_basic.replay policy_uri=.+)", said)
     assert run(workplace.folder, [*shlex.split(watch), *SHORT_EVALUATION, "output=best.html"]).returncode == 0
     assert set(quick["references"]) == {"level_1_basic"}

@@ -81,7 +81,7 @@ class LocalExecutor(Executor):
         """
         if self._running:
             with suppress(OSError):  # the terminal may have gone
-                say("Stopping: every job finishes its update and saves it; Ctrl-C again ends at once.")
+                say("Stopping: training saves its current update first; Ctrl-C again ends at once.")
         try:
             for name in self._running:
                 self.end(name)

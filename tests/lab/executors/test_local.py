@@ -89,17 +89,20 @@ def test_every_fault_is_a_sentence(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("doing", ["sleep", "stubborn"])
-def test_closing_leaves_no_process(tmp_path: Path, doing: str) -> None:
+def test_closing_says_so_and_leaves_no_process(tmp_path: Path, doing: str, capsys: pytest.CaptureFixture[str]) -> None:
     executor = LocalExecutor(2)
     jobs = [command(tmp_path, doing, number) for number in range(2)]
     for each in jobs:
         executor.start(each)
     processes = [started(each) for each in jobs]
     executor.close()
+    assert capsys.readouterr().out == "Stopping: training saves its current update first; Ctrl-C again ends at once.\n"
     for process in processes:
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)
     assert executor.poll() == []
+    executor.close()
+    assert capsys.readouterr().out == ""  # there was nothing to stop
 
 
 def test_closing_that_is_interrupted_interrupts_the_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
