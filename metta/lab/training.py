@@ -107,6 +107,7 @@ class TrainJob(Job):
 
     def _train(self, run: Run, heartbeat: Heartbeat, log: RunLog, ending: Ending) -> None:
         config = self.config
+        heartbeat.update(state="training", trained=False)  # what was trained and is damaged is no more
         doing = f"{config.architecture} on {config.level}, seed {config.seed}"
         saved = run.folder.steps_saved()
         begins = f"Continuing {doing}, after {saved:,} agent-steps" if saved else f"Training {doing}"

@@ -4,10 +4,12 @@ import errno
 import io
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -102,6 +104,32 @@ def test_a_damaged_last_checkpoint_is_trained_again_before_the_evaluation(bench:
     job().execute()
     assert bench.started_at == [0, 500]
     assert status().state == "finished"
+
+
+def test_a_run_that_is_trained_again_and_stopped_is_not_evaluated_before_its_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert job("evaluate=false").execute() == 0
+    last = max((FOLDER / "checkpoints").glob("step_*"))
+    (last / "damaged").touch()
+    seen: list[RunStatus] = []
+
+    def train(config: Any, folder: Path, on_update: Any) -> None:
+        shutil.rmtree(last)  # as the trainer does with what is damaged
+        bench.train(config, folder, on_update)
+
+    def stop(timesteps: int) -> None:
+        seen.append(status())
+        raise KeyboardInterrupt
+
+    bench.on_step = stop
+    with monkeypatch.context() as patch:
+        patch.setattr("metta.rl.trainer.train", train)
+        assert job().execute() == STOPPED
+    assert (seen[0].state, seen[0].trained, status().trained) == ("training", False, False)
+    bench.on_step = lambda timesteps: None
+    assert job().execute() == 0
+    assert json.loads((FOLDER / "evaluation.json").read_text())["checkpoint"] == last.name
 
 
 @pytest.fixture
