@@ -25,7 +25,7 @@ from typing import Any
 
 from metta.base.addresses import CHECKPOINTS_FOLDER
 from metta.base.errors import InputError, InUseError, RunError
-from metta.base.files import read_json, reason, write_atomically, write_json
+from metta.base.files import disk_faults, read_json, reason, write_atomically
 from metta.base.run_files import CONFIGURATION, EVALUATION, LOG, MANIFEST, METRICS, STATUS
 
 PACKAGES = {"s3": "`uv sync --group s3`", "gs": "`uv pip install gcsfs`", "az": "`uv pip install adlfs`"}
@@ -103,10 +103,12 @@ class Bucket:
         for name in sorted(there, key=_order):
             if note.get(name, {}).get("there") == there[name] and (self.folder / name).exists():
                 continue
-            with self._asking():
-                data = self._fs.cat_file(f"{self._root}/{name}")
-            (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.folder / name, data)
+            try:
+                with self._asking():
+                    data = self._fs.cat_file(f"{self._root}/{name}")
+            except FileNotFoundError:
+                continue  # an old checkpoint that has just been removed
+            self._write_here(name, data)
             note[name] = {"here": self._mark_here(name), "there": there[name]}
         for name in [name for name in note if wanted(name) and name not in there]:
             (self.folder / name).unlink(missing_ok=True)
@@ -180,10 +182,12 @@ class Bucket:
     def synchronised(self, warn: Callable[[str], None]) -> Iterator[None]:
         """Have the newest state in the local folder, and send it regularly and at the end.
 
+        What is missing here at the start is fetched: only what is removed inside is removed in the bucket.
+
         Raises:
             RunError: the store does not answer at the start or at the end; what is local stays.
         """
-        if self.changed_there():
+        if self.changed_there() or not all((self.folder / name).exists() for name in self._note()):
             self.fetch()
         ended = threading.Event()
 
@@ -192,7 +196,7 @@ class Bucket:
             while not ended.wait(SECONDS_BETWEEN_SENDINGS):
                 try:
                     self.send()
-                except RunError as error:
+                except (InputError, RunError) as error:
                     if not warned:
                         warn(f"{error} The run goes on; it is sent later.")
                     warned = True
@@ -207,9 +211,11 @@ class Bucket:
             self.send()
 
     def _names_here(self) -> list[str]:
-        found = [path for path in self.folder.rglob("*") if path.is_file()]
-        names = [path.relative_to(self.folder).as_posix() for path in found]
-        return [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
+        names = []
+        for folder, inner, files in os.walk(self.folder):  # unlike rglob it may meet folders that go away
+            inner[:] = [name for name in inner if not name.startswith(".")]
+            names += [Path(folder, name).relative_to(self.folder).as_posix() for name in files if name[0] != "."]
+        return names
 
     def _mark_here(self, name: str) -> list[int] | None:
         try:
@@ -255,8 +261,13 @@ class Bucket:
             return {}
 
     def _write_note(self, note: dict[str, dict[str, Any]]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / NOTE, note)
+        self._write_here(NOTE, json.dumps(note).encode())
+
+    def _write_here(self, name: str, data: bytes) -> None:
+        place = self.folder / name
+        with disk_faults(place, "write"):
+            place.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(place, data)
 
     @contextmanager
     def _asking(self) -> Iterator[None]:

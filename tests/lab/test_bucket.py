@@ -5,6 +5,7 @@ The stores: one in memory, and S3 through s3fs and the real protocol, with moto'
 
 import json
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -187,6 +188,68 @@ def test_what_a_killed_process_could_not_send_is_sent_by_the_next(store: Store) 
     with place.synchronised(print):
         assert (place.folder / "status.json").read_bytes() == b"22"
     assert store.content("status.json") == b"22"
+
+
+def test_files_that_were_removed_here_between_two_works_come_back(store: Store) -> None:
+    """Somebody made room on the disk; only what work itself removes is removed in the bucket."""
+    place = store.open()
+    with place.synchronised(print):
+        (place.folder / "checkpoints" / "one").mkdir(parents=True)
+        (place.folder / "checkpoints" / "one" / "policy.json").write_bytes(b"1")
+        (place.folder / "status.json").write_bytes(b"1")
+    shutil.rmtree(place.folder / "checkpoints")
+    (place.folder / "status.json").write_bytes(b"22")  # not sent yet
+    with place.synchronised(print):
+        assert (place.folder / "checkpoints" / "one" / "policy.json").read_bytes() == b"1"
+        assert (place.folder / "status.json").read_bytes() == b"22"
+    assert store.names() == {"checkpoints/one/policy.json", "status.json"}
+    assert store.content("status.json") == b"22"
+
+
+def test_what_is_removed_there_while_it_is_fetched_is_left_out(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run that goes on elsewhere drops an old checkpoint."""
+    place = store.open()
+    for name in ("checkpoints/one/policy.json", "status.json"):
+        (place.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (place.folder / name).write_bytes(b"1")
+    place.send()
+    shutil.rmtree(place.folder)
+    listed = place._listed()
+    monkeypatch.setattr(place, "_listed", lambda: listed)
+    store.fs.rm_file(f"{store.root}/x/checkpoints/one/policy.json")
+    place.fetch()
+    assert (place.folder / "status.json").exists()
+    assert not (place.folder / "checkpoints" / "one" / "policy.json").exists()
+
+
+def test_a_local_folder_that_cannot_be_made_is_one_sentence(store: Store) -> None:
+    place = store.open()
+    place.folder.mkdir(parents=True)
+    (place.folder / "status.json").write_bytes(b"1")
+    place.send()
+    shutil.rmtree(place.folder)
+    place.folder.write_bytes(b"")
+    with pytest.raises(InputError, match=f"cannot write .*{place.folder}"):
+        place.fetch()
+
+
+def test_a_folder_that_is_removed_while_it_is_listed_is_left_out(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trainer drops an old checkpoint."""
+    place = store.open()
+    for name in ("checkpoints/one/policy.json", "status.json"):
+        (place.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (place.folder / name).write_bytes(b"1")
+    scandir = os.scandir
+
+    def removing(path: Any) -> Any:
+        if os.path.basename(str(path)) == "one":
+            os.replace(path, place.folder / ".one")
+        return scandir(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", removing)
+        place.send()
+    assert store.names() == {"status.json"}
 
 
 def test_an_experiment_has_one_controller(store: Store) -> None:
