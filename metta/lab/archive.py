@@ -4,7 +4,9 @@ import gzip
 import io
 import json
 import tarfile
+import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +62,9 @@ def run_record(folder: RunFolder) -> dict[str, Any]:
 def _curve(file: Path) -> dict[str, list[float | None]]:
     """Columns: agent-steps and seconds at the end of each part of the run, and the metrics' means over the part."""
     rows: list[dict[str, Any]] = []
-    for line in file.read_text().splitlines() if file.exists() else ():
-        try:
+    for line in file.read_bytes().splitlines() if file.exists() else ():
+        with suppress(ValueError):  # torn by a kill, or damaged by a full disk
             rows.append(json.loads(line))
-        except ValueError:
-            continue  # torn by a kill
     size = max(1, -(-len(rows) // CURVE_POINTS))
     parts = [rows[first : first + size] for first in range(0, len(rows), size)]
     columns: dict[str, list[float | None]] = {
@@ -118,12 +118,14 @@ def read_archive(path: Path) -> dict[str, dict[str, Any]]:
     """The records of an archive by name. Raises `InputError` if it is damaged or something else."""
     records = {}
     try:
-        with tarfile.open(path, mode="r:gz") as archive:
+        # Unpacked at once, to its checksum at the end, which tarfile would not look at.
+        with tarfile.open(fileobj=io.BytesIO(gzip.decompress(path.read_bytes())), mode="r:") as archive:
             for member in archive:
                 file = archive.extractfile(member)
-                if file is None:
-                    raise ValueError(f"{member.name} is not a file")
-                records[member.name.removesuffix(".json")] = json.load(file)
-    except (OSError, EOFError, ValueError, tarfile.TarError) as error:
+                record = json.load(file) if file else None
+                if not isinstance(record, dict):
+                    raise ValueError(f"{member.name} holds no object")
+                records[member.name.removesuffix(".json")] = record
+    except (OSError, EOFError, ValueError, zlib.error, tarfile.TarError) as error:
         raise InputError(f"{path} is not an archive of runs, or damaged: {error}.") from None
     return records

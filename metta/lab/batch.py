@@ -3,17 +3,20 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from metta.base.endings import STOPPED
+from metta.base.errors import InputError
 from metta.base.provenance import cores, now
 from metta.base.stopping import Ending
 from metta.lab.archive import read_archive, run_record, write_archive
+from metta.lab.evaluation_key import marks_by_environment
 from metta.lab.executors.contract import Command, Ended
 from metta.lab.executors.local import LocalExecutor
+from metta.lab.identity import training_mark
 from metta.lab.planned import PlannedRun
 
 SECONDS_BETWEEN_LOOKS = 0.2
@@ -22,6 +25,8 @@ NAMED = 5
 """Unfinished runs that the last line names."""
 ON_ONE_CORE = ("system.device=cpu", "system.threads=1")
 TRAINED_ON_ONE_CORE = (*ON_ONE_CORE, "sim.device=cpu")
+
+AT_WORK = ("training", "trained", "evaluating")
 
 Place = Literal["gpu", "cpu"]
 State = Literal["waiting", "training", "trained", "evaluating", "finished", "failed", "stopped", "not started"]
@@ -54,8 +59,15 @@ class BatchRun:
     @property
     def steps_left(self) -> int:
         """Agent-steps still to train for."""
-        status = self.planned.folder.status()
-        return max(1, self.planned.job.config.trainer.total_timesteps - (status.timesteps if status else 0))
+        status = None
+        with suppress(InputError):  # a damaged one is named by its job
+            status = self.planned.folder.status()
+        return max(1, self.total_steps - (status.timesteps if status else 0))
+
+    @property
+    def total_steps(self) -> int:
+        """Agent-steps to train for."""
+        return self.planned.job.config.trainer.total_timesteps
 
 
 class Batch:
@@ -98,9 +110,12 @@ class Batch:
     def execute(self) -> None:
         """Do what can be done until the deadline. KeyboardInterrupt stops it early; the archive is written anyway."""
         for run in self.runs:
-            if self._before.get(run.name, {}).get("state") == "finished" or run.planned.folder.is_finished():
-                run.state = "finished"
-                self._say(f"{run.name}: finished before")
+            try:
+                if self._finished_before(run):
+                    run.state = "finished"
+                    self._say(f"{run.name}: finished before")
+            except InputError as error:
+                self._enter(run, "failed", str(error))
         workers = [threading.Thread(target=self._train_here, name=f"training {i}") for i in range(self._at_once)]
         written, busy = -SECONDS_BETWEEN_ARCHIVES, True
         try:
@@ -114,7 +129,7 @@ class Batch:
                 if self._changed or self._clock() - written > SECONDS_BETWEEN_ARCHIVES:
                     written = self._clock()
                     self._write()
-                busy = any(run.state in ("training", "trained", "evaluating") for run in self.runs)
+                busy = any(run.state in AT_WORK for run in self.runs)
                 busy = busy or any(worker.is_alive() for worker in workers)
                 time.sleep(SECONDS_BETWEEN_LOOKS)
         finally:
@@ -126,6 +141,9 @@ class Batch:
                 if worker.ident is not None:
                     worker.join()
             for run in self.runs:
+                if run.state in AT_WORK:
+                    with suppress(InputError):
+                        run.state = "finished" if run.planned.folder.is_finished() else "stopped"
                 if run.state not in ("finished", "failed"):
                     run.state = "not started" if run.state == "waiting" else "stopped"
             self._write()
@@ -140,14 +158,33 @@ class Batch:
         own = {run.name: self._record(run) for run in self.runs}
         return {**own, **{name: record for name, record in self._before.items() if name not in own}}
 
+    def _finished_before(self, run: BatchRun) -> bool:
+        """Whether the archive or its folder says so. Raises `InputError` if that is a run with other settings."""
+        before, folder = self._before.get(run.name, {}), run.planned.folder
+        if before.get("state") == "finished":
+            there = before.get("settings"), (before.get("evaluation") or {}).get("rules")
+        elif folder.is_finished():
+            there = _marks(folder.configuration() or {})
+        else:
+            return False
+        if there != _marks(run.planned.job.config.model_dump(mode="json")):
+            raise InputError("it is finished with other settings; give its line experiment=<name>.")
+        return True
+
     def _next(self, place: Place) -> BatchRun | None:
         """The first waiting run of a place that is expected to end in time, by those that have ended.
 
-        One whose own kind is unknown is taken to be as slow as the slowest of its place.
+        One whose own kind is unknown is taken to be as slow as the slowest of its place. Of lines that are one run, one
+        is done at a time.
         """
+        at_work = {run.planned.folder for run in self.runs if run.state in AT_WORK}
         left = self._deadline - self._clock()
         slowest = max((pace for kind, pace in self._paces.items() if kind[0] == place), default=0.0)
-        waiting = (run for run in self.runs if run.state == "waiting" and run.place == place)
+        waiting = (
+            run
+            for run in self.runs
+            if run.state == "waiting" and run.place == place and run.planned.folder not in at_work
+        )
         return next((run for run in waiting if run.steps_left * self._paces.get(run.kind, slowest) < left), None)
 
     def _train_here(self) -> None:
@@ -186,7 +223,9 @@ class Batch:
         if ended.fault is not None:
             self._enter(run, "stopped" if ended.status == STOPPED else "failed", ended.fault)
             return
-        self._paces[run.kind] = (self._clock() - run.started) / run.steps
+        if run.steps > run.total_steps / 2:  # what takes as long however few steps are left says nothing
+            with self._lock:
+                self._paces[run.kind] = (self._clock() - run.started) / run.steps
         self._enter(run, "finished")
 
     def _enter(self, run: BatchRun, state: State, error: str | None = None) -> None:
@@ -201,7 +240,7 @@ class Batch:
         folder = run.planned.folder
         started = folder.configuration_file.exists()
         before = self._before.get(run.name)
-        if before is not None and (before["state"] == "finished" or not started):
+        if before is not None and (before.get("state") == "finished" or not started):
             return before
         record = {
             **(run_record(folder) if started else {"run": run.name}),
@@ -218,6 +257,11 @@ class Batch:
     def _write(self) -> None:
         self._changed = False
         write_archive(self._archive, self.records())
+
+
+def _marks(configuration: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    """Of the settings of training and evaluation that change numbers."""
+    return training_mark(configuration), marks_by_environment(configuration)
 
 
 def own_stream() -> AbstractContextManager[object]:

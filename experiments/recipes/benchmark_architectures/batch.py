@@ -26,7 +26,7 @@ from metta.base import output
 from metta.base.addresses import local_path
 from metta.base.endings import command
 from metta.base.errors import InputError
-from metta.base.files import make_folder, reason
+from metta.base.files import locked, make_folder, reason
 from metta.base.flags import Parser, at_least
 from metta.base.provenance import cores, now
 from metta.base.stopping import continued_when_repeated, interruptible, stop_this_process
@@ -94,6 +94,8 @@ def main(words: list[str]) -> int:
         lines = given.plan.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise InputError(f"cannot read {given.plan}: {reason(error)}.") from None
+    except UnicodeDecodeError:
+        raise InputError(f"cannot read {given.plan}: it is not text.") from None
     runs = read_plan(lines, given.work, given.settings, gpu=given.at_once > 0)
     make_folder(given.work)
     make_folder(given.archive.parent)
@@ -104,12 +106,14 @@ def main(words: list[str]) -> int:
         except BrokenPipeError:
             stop_this_process()
 
-    batch = Batch(runs, given.archive, deadline, given.at_once, given.cpu_jobs, say)
-    try:
-        with continued_when_repeated(), interruptible():
-            batch.execute()
-    finally:
-        print(f"Written to {given.archive}")
+    lock = given.archive.with_name(f".{given.archive.name}.lock")
+    with locked(lock, f"the archive {given.archive}"):
+        batch = Batch(runs, given.archive, deadline, given.at_once, given.cpu_jobs, say)
+        try:
+            with continued_when_repeated(), interruptible():
+                batch.execute()
+        finally:
+            print(f"Written to {given.archive}")
     return 1 if any(run.state == "failed" for run in runs) else 0
 
 
