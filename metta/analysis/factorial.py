@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from metta.analysis.intervals import CONFIDENCE, Estimate, estimate, mean_over_levels, t_quantile
 from metta.analysis.summary import aligned_table, wrapped
-from metta.analysis.verdicts import Verdict, judge
+from metta.analysis.verdicts import Verdict, judge, squared_deviations
 
 Cells = Mapping[tuple[str, str], Sequence[float]]
 """(row, column) -> the value of each seed."""
@@ -64,7 +64,7 @@ def interaction(cells: Cells) -> Interaction:
         return Interaction(
             {(r, c): Estimate(rest[i, j]) for i, r in enumerate(rows) for j, c in enumerate(columns)}, None
         )
-    variance = math.fsum(float(((each - each.mean()) ** 2).sum()) for line in values for each in line) / degrees
+    variance = math.fsum(float(squared_deviations(each)) for line in values for each in line) / degrees
     # Every interaction is a linear function of the cells' means: [R C, R C].
     contrasts = np.kron(*left)
     covariance = contrasts @ np.diag(1 / counts.ravel()) @ contrasts.T

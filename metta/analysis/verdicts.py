@@ -93,8 +93,7 @@ def judge(scores: Mapping[str, Matrix], level: float = LEVEL) -> list[Verdict]:
     matrices = [matrix / unit for matrix in matrices]
     counts = np.array([(~np.isnan(matrix)).sum(axis=0) for matrix in matrices])
     means = np.array([np.nanmean(matrix, axis=0).mean() for matrix in matrices])
-    deviations = [matrix - np.nanmean(matrix, axis=0) for matrix in matrices]
-    variances = np.array([np.nansum(rest**2, axis=0) for rest in deviations]) / np.maximum(1, counts - 1)
+    variances = np.array([squared_deviations(matrix) for matrix in matrices]) / np.maximum(1, counts - 1)
     errors, degrees = pair_errors(variances, counts)
     fewest = counts.min(axis=1)
     verdicts = []
@@ -105,6 +104,15 @@ def judge(scores: Mapping[str, Matrix], level: float = LEVEL) -> list[Verdict]:
         names = list(scores)
         verdicts.append(Verdict(names[a], names[b], float(means[a] - means[b]) * unit, known, needed, seeds))
     return verdicts
+
+
+def squared_deviations(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """[...] sums over seeds of squared deviations from their mean, of values [S, ...], NaNs left out.
+
+    Of equal values it is 0, not what rounding leaves, against which any difference would be large.
+    """
+    squares = np.nansum((values - np.nanmean(values, axis=0)) ** 2, axis=0)
+    return np.where(np.nanmax(values, axis=0) > np.nanmin(values, axis=0), squares, 0.0)
 
 
 def pair_errors(
@@ -198,4 +206,4 @@ def pooled_deviation(matrices: Sequence[Matrix]) -> float | None:
     degrees = sum(column.size - 1 for column in columns)
     if degrees == 0:
         return None
-    return math.sqrt(math.fsum(float(((column - column.mean()) ** 2).sum()) for column in columns) / degrees)
+    return math.sqrt(math.fsum(float(squared_deviations(column)) for column in columns) / degrees)

@@ -94,3 +94,9 @@ def test_missing_cells_are_named() -> None:
     assert "missing: cnn with lstm." in effects_text("hearts", ("perception", "memory"), cells)
     with pytest.raises(ValueError, match="cnn with lstm"):
         interaction(cells)
+
+
+def test_equal_seeds_cannot_be_tested() -> None:
+    """Whatever rounding leaves of their variance."""
+    cells = {("a", "x"): [0.1] * 3, ("a", "y"): [0.2] * 3, ("b", "x"): [0.7] * 3, ("b", "y"): [0.3] * 3}
+    assert interaction(cells).p is None

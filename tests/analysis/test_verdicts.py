@@ -29,6 +29,15 @@ def test_one_level_by_hand() -> None:
     assert [verdict.needed for verdict in found] == pytest.approx([error * critical(3, 6) for error in errors])
 
 
+@pytest.mark.parametrize("seeds", [2, 3, 5, 9])
+def test_seeds_that_are_all_equal_have_no_spread_whatever_their_mean_is_rounded_to(seeds: int) -> None:
+    generator = np.random.default_rng(seeds)
+    for values in generator.integers(0, 200, (100, 3)) / 192:  # hearts per agent of 16 episodes of 12 agents
+        matrices = {name: np.full((seeds, 1), value) for name, value in zip("abc", values, strict=True)}
+        assert {verdict.needed for verdict in judge(matrices)} == {None}
+        assert pooled_deviation(list(matrices.values())) == 0
+
+
 def test_unequal_numbers_of_seeds_and_levels_by_hand() -> None:
     variances, counts = np.array([[1.0, 3.0], [2.0, 3.0]]), np.array([[2, 3], [4, 3]])
     errors, degrees = pair_errors(variances, counts)
