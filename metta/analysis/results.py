@@ -373,10 +373,9 @@ def results_file(path: Path) -> Path:
 
 def find_folder(results_file: Path, run_name: str, run_folder: str) -> Path:
     """Where the run lies: where its record says, or beside the results, which may have been moved together."""
-    beside = results_file.parent / run_name
-    if os.path.isdir(beside) or not run_folder:
-        return beside
-    return Path(os.path.normpath(results_file.parent / run_folder))
+    beside, recorded = results_file.parent / run_name, Path(os.path.normpath(results_file.parent / run_folder))
+    moved = os.path.isdir(beside) and not os.path.exists(recorded)
+    return beside if moved or not run_folder else recorded
 
 
 def folder_from(results_folder: Path, folder: Path) -> str:

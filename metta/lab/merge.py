@@ -122,11 +122,13 @@ def main(words: list[str]) -> int:
     add("--into", required=True, type=local_path, metavar="FOLDER", help="folder for the merged results")
     given = parser.parse_args(words)
     target = results_file(given.into)
-    names = [*([given.into] if target.exists() else []), *given.sources]
-    sources = [(str(name), _with_folders(results_file(name), target.parent)) for name in names]
-    merged = merge(sources)
+    sources = [(str(name), _with_folders(results_file(name), target.parent)) for name in given.sources]
+    merge(sources)  # before anything is written, a lock included
     make_folder(target.parent)
     with locked(target.parent / ".lock", f"the benchmark in {target.parent}"):
+        if target.exists():
+            sources.insert(0, (str(given.into), _with_folders(target, target.parent)))
+        merged = merge(sources)
         write_with_tables(target, merged)
         ReportWriter(target).finish(merged)
     failed = [record for record in merged.runs if _rank(record) < 2]

@@ -92,12 +92,12 @@ class Study:
                 held.enter_context(self.bucket.owned(what))
                 # Checkpoints stay there until a job needs them.
                 self.bucket.fetch(lambda name: f"/{CHECKPOINTS_FOLDER}/" not in f"/{name}")
+            make_folder(self.output)
+            held.enter_context(locked(self.output / ".lock", what))  # from here on nobody else writes results
             for run in self.runs:
                 if run.train and run.folder.configuration_file.exists():
                     run.folder.check_same(run.job.config.model_dump(mode="json"), self.reducer.other_folder)
             self.reducer.begin(self)
-            make_folder(self.output)
-            held.enter_context(locked(self.output / ".lock", what))
             self._write()
             try:
                 tasks: list[Task] = [*self.references, *self.runs]

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from metta.analysis.results import read_results
 from metta.analysis.show import main as show
 from metta.cli.main import resolve
 from metta.lab import benchmark as lab_benchmark
+from metta.lab import study as lab_study
 from metta.lab.executors.contract import Command
 from metta.lab.forecast import seconds_left
 from metta.lab.merge import main as merge
@@ -61,6 +63,26 @@ def test_the_documented_structure(here: Here, capsys: pytest.CaptureFixture[str]
     assert table.strip() in output
     assert "above blind" in table
     assert (OUTPUT / "benchmark_results.csv").read_text().count("\n") == 7
+
+
+def test_what_another_command_wrote_before_it_let_go_of_the_folder_is_kept(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = SMALL[2:]
+    assert main(["--architectures", "vit", *words]) == 0
+    others = RESULTS.read_bytes()
+    RESULTS.unlink()
+    free = lab_study.locked
+
+    @contextlib.contextmanager
+    def locked(path: Path, what: str) -> Iterator[None]:
+        RESULTS.write_bytes(others)  # the last that the other command does
+        with free(path, what):
+            yield
+
+    monkeypatch.setattr(lab_study, "locked", locked)
+    assert main(["--architectures", "fast", *words]) == 0
+    assert {run.training.architecture for run in read_results(RESULTS).runs} == {"vit", "fast"}
 
 
 def test_the_commands_do_what_was_planned(here: Here) -> None:

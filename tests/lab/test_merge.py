@@ -1,5 +1,7 @@
 """Merging keeps every run once, takes a success over a failure, and refuses what contradicts."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from metta.analysis.results import (
     write_results,
 )
 from metta.base.errors import InputError
+from metta.lab import merge as lab_merge
 from metta.lab.merge import main, merge
 from tests.analysis.wide import LEVELS, write_benchmark
 from tests.lab.stand_ins import environment_result as evaluated
@@ -122,6 +125,40 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert "there are no results of a benchmark: E/benchmark_results.json does not exist" in capsys.readouterr().err
     assert main(["A"]) == 2
     assert Path("C/benchmark_results.json").read_bytes() == before
+
+
+def test_what_another_merge_wrote_before_it_let_go_of_the_folder_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("vit", "fast"):
+        Path(name).mkdir()
+        write_results(Path(name) / "benchmark_results.json", results(run(name, 0, 1.0)))
+    free = lab_merge.locked
+
+    @contextmanager
+    def locked(path: Path, what: str) -> Iterator[None]:
+        if not Path("C/benchmark_results.json").exists():
+            write_results(Path("C/benchmark_results.json"), results(run("vit", 0, 1.0)))
+        with free(path, what):
+            yield
+
+    monkeypatch.setattr(lab_merge, "locked", locked)
+    assert main(["fast", "--into", "C"]) == 0
+    assert {r.training.architecture for r in read_results(Path("C/benchmark_results.json")).runs} == {"vit", "fast"}
+
+
+def test_the_folder_of_a_run_is_the_one_that_its_record_names(tmp_path: Path) -> None:
+    """Also where an attempt of the same name, which failed, lies beside the results."""
+    failed = [("vit", LEVELS[0], 0)]
+    a = write_benchmark(tmp_path / "A", architectures=("vit",), levels=LEVELS[:1], seeds=1, failed=failed)
+    write_benchmark(tmp_path / "B", architectures=("vit",), levels=LEVELS[:1], seeds=1)
+    results = read_results(a)
+    write_results(a, results.model_copy(update={"references": {}}))  # those of the two differ
+    assert main([str(tmp_path / "B"), "--into", str(tmp_path / "A")]) == 0
+    (found,) = gather([a]).runs.values()
+    assert found.failure is None
+    assert found.files.folder.parent == tmp_path / "B"
 
 
 def test_run_folders_that_were_moved_with_their_results_are_found(
