@@ -29,7 +29,7 @@ class Findings:
     """Architecture -> [S, L] on the compared levels, best mean first."""
     compared_levels: list[str]
     overall: dict[str, Estimate]
-    """Architecture -> mean over the compared levels."""
+    """Architecture -> mean over the compared levels; its values are those of `Gathered.seeds_of`."""
     extremes: dict[str, str]
     """Level -> floor or ceiling, where all architectures are there; such a level ranks none of them."""
     judged_levels: list[str]
@@ -89,7 +89,9 @@ def find(benchmark: Gathered) -> Findings:
     overall = {}
     for name in names if levels else []:
         values = [[benchmark.value(run) for run in benchmark.of(name, level)] for level in levels]
-        overall[name] = mean_over_levels(values, fmean(map(benchmark.lowest, levels)))
+        rows = benchmark.matrix(name, levels)
+        one_by_one = tuple(fmean(row) for row in rows[np.isfinite(rows).all(axis=1)].tolist())
+        overall[name] = mean_over_levels(values, fmean(map(benchmark.lowest, levels)))._replace(values=one_by_one)
     order = sorted(overall, key=lambda name: -overall[name].mean)
     matrices = {name: benchmark.matrix(name, levels) for name in order}
     extremes = extremes_of(benchmark)

@@ -168,6 +168,11 @@ class Gathered:
                 matrix[self.seeds.index(run.key.seed), column] = self.value(run)
         return matrix
 
+    def seeds_of(self, architecture: str, levels: Sequence[str]) -> list[int]:
+        """The seeds of which an architecture has a run on every one of these levels."""
+        rows = np.isfinite(self.matrix(architecture, levels))
+        return [seed for seed, there in zip(self.seeds, rows, strict=True) if there.all()]
+
     def compared(self) -> tuple[list[str], list[str]]:
         """Architectures and levels of the overall comparison: those that have a result on every level they share.
 

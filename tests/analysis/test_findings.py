@@ -10,7 +10,7 @@ import pytest
 from metta.analysis.blocks import Table, Text, text_of
 from metta.analysis.findings import Findings, find
 from metta.analysis.gather import Gathered, gather
-from metta.analysis.topics import cost, curriculum, learning
+from metta.analysis.topics import cost, curriculum, learning, result
 from metta.analysis.topics.learning import SHARES, learning_of
 from metta.analysis.topics.result import verdict_sentences
 from tests.analysis.wide import LEVELS, write_benchmark
@@ -32,6 +32,29 @@ def changed(file: Path, alter: Callable[[Any], None]) -> tuple[Gathered, Finding
     file.write_text(json.dumps(record))
     benchmark = gather([file])
     return benchmark, find(benchmark)
+
+
+def test_the_dots_of_the_mean_over_levels_are_one_seed_each(tmp_path: Path) -> None:
+    """Not the first seed of one level with the first of another: vit lacks seed 0 on one, and seed 2 on the other."""
+    left_out = [("vit", LEVELS[0], 0), ("vit", LEVELS[1], 2)]
+    benchmark, found = written(tmp_path / "b", levels=LEVELS[:2], left_out=left_out)
+    for name, seeds in (("vit", [1]), ("fast", [0, 1, 2])):
+        rows = benchmark.matrix(name, LEVELS[:2])
+        assert benchmark.seeds_of(name, LEVELS[:2]) == seeds
+        assert found.overall[name].values == pytest.approx(rows[seeds].mean(axis=1).tolist())
+    overall = next(figure for figure in result.figures(benchmark, found) if figure.name == "overall")
+    drawn = [(dot["who"], dot["seed"]) for dot in overall.spec["data"]["values"] if dot["kind"] == "seed"]
+    assert sorted(drawn) == [("fast", 0), ("fast", 1), ("fast", 2), ("vit", 1)]
+
+
+def test_equal_seeds_are_not_called_one_seed(tmp_path: Path) -> None:
+    def equal(record: Any) -> None:
+        for run in record["runs"]:
+            run["evaluation"]["results"]["basic"]["normalised_score"] = 0.5
+
+    benchmark, found = changed(write_benchmark(tmp_path / "b", TWO, LEVELS[:1]), equal)
+    assert "The two cannot be told apart" in " ".join(verdict_sentences(benchmark, found))
+    assert "ne seed" not in " ".join(verdict_sentences(benchmark, found))
 
 
 def write_metrics(folder: Path, hearts: Callable[[int], float], reward: Callable[[int], float]) -> None:

@@ -65,7 +65,7 @@ def headline(benchmark: Gathered, found: Findings) -> str:
         return text.strip()
     pairs = [verdict for verdict in found.verdicts if verdict.better is not None]
     if not pairs:
-        if not found.smallest:
+        if _has_single_seeds(benchmark, found):
             return text + "One seed of each cannot rule out chance."
         return f"{text}{'No two of them can' if len(found.verdicts) > 1 else 'The two cannot'} be told apart."
     if len(found.verdicts) == 1:
@@ -132,6 +132,7 @@ def figures(benchmark: Gathered, found: Findings) -> list[Figure]:
     who = [*benchmark.architectures]
     overall = {name: found.overall[name] for name in found.compared}
     across = axis_of(found.measure, [value for row in overall.values() for value in row.values])
+    seeds = {name: benchmark.seeds_of(name, levels) for name in overall}
     title = found.measure.name.capitalize()
     return [
         Figure(
@@ -143,8 +144,9 @@ def figures(benchmark: Gathered, found: Findings) -> list[Figure]:
         Figure(
             "overall",
             f"{title}, mean over {counted(len(levels), 'level')}",
-            dots(who, overall, across, benchmark.players(levels), seeds=dict.fromkeys(overall, benchmark.seeds)),
-            "Bars are means over levels, lines their 95 % intervals, dots one seed's mean over the levels.",
+            dots(who, overall, across, benchmark.players(levels), seeds=seeds),
+            "Bars are means over levels, lines their 95 % intervals, dots the means over the levels of the seeds that "
+            "have all of them.",
         ),
     ]
 
@@ -288,8 +290,13 @@ def extreme_sentences(found: Findings) -> list[str]:
     return [f"{level} ranks no architecture: {words[extreme]} there." for level, extreme in found.extremes.items()]
 
 
+def _has_single_seeds(benchmark: Gathered, found: Findings) -> bool:
+    """Whether nothing that is compared has two seeds."""
+    return all(len(benchmark.of(name, level)) < 2 for name in found.compared for level in found.compared_levels)
+
+
 def _power_sentences(benchmark: Gathered, found: Findings) -> list[str]:
-    if all(len(benchmark.of(name, level)) < 2 for name in found.compared for level in found.compared_levels):
+    if _has_single_seeds(benchmark, found):
         return ["With one seed, chance cannot be ruled out; two are the least, three or more are better."]
     if not found.verdicts:
         return []
