@@ -23,6 +23,19 @@ def test_replaces_the_whole_content(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_files_get_the_rights_that_are_usual_here_whoever_else_writes(tmp_path: Path) -> None:
+    """They did so before; but looking at the process's mask meant to change it, and threads left it changed."""
+    before = os.umask(0o027)
+    try:
+        files.write_atomically(tmp_path / "a", "")
+        assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "umask", lambda mask: pytest.fail("the mask was touched"))
+            files.write_atomically(tmp_path / "a", "")
+    finally:
+        os.umask(before)
+
+
 def test_keeps_the_old_content_when_the_new_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.json"
     files.write_atomically(path, "old")
