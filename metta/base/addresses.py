@@ -1,12 +1,14 @@
 """Names of runs and addresses of checkpoints, as users write them, turned into paths."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from urllib.parse import unquote
 
 from metta.base.errors import InputError
+from metta.base.files import reason
 
 RANDOM, BLIND, REFLEX, SCRIPTED = "random", "blind", "reflex", "scripted"
 PLAYERS = {
@@ -60,7 +62,7 @@ def local_path(address: str) -> Path:
     which `%20` stands for a space. In both a leading `~` or `~name` is a home folder.
 
     Raises:
-        InputError: another scheme, no path, or no such home folder.
+        InputError: another scheme, no path, one that the system refuses to look at, or no such home folder.
     """
     scheme = _SCHEME.match(address)
     if scheme is None:
@@ -75,12 +77,15 @@ def local_path(address: str) -> Path:
         raise InputError(
             f"address {address!r} has bytes that are not UTF-8 text; rename the folder, or work inside it."
         )
-    if not path.startswith("~"):
-        return Path(path)
     try:
-        return Path(path).expanduser()
+        found = Path(path).expanduser() if path.startswith("~") else Path(path)
+        with suppress(FileNotFoundError, NotADirectoryError):
+            found.stat()
     except RuntimeError:
         raise InputError(f"address {address!r}: there is no home folder for {Path(path).parts[0]}.") from None
+    except OSError as error:  # too long a name, a folder of somebody else
+        raise InputError(f"address {address!r} cannot be looked at: {reason(error)}.") from None
+    return found
 
 
 def path_text(path: Path) -> str:

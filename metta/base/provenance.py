@@ -39,9 +39,9 @@ def code_version() -> dict[str, Any]:
     """
     return {
         "version": _package_version("metta-architecture-benchmark"),
-        "commit": _git("rev-parse", "HEAD"),
+        "commit": git("rev-parse", "HEAD"),
         "modified": None
-        if (changes := _git("status", "--porcelain", "--untracked-files=no")) is None
+        if (changes := git("status", "--porcelain", "--untracked-files=no")) is None
         else bool(changes),
         "source_sha256": _source_hash(),
     }
@@ -50,7 +50,7 @@ def code_version() -> dict[str, Any]:
 @functools.cache
 def machine() -> dict[str, Any]:
     """Processor, cores given to this process, memory in GiB, graphics cards, system and Python."""
-    gpus = [path.read_text() for path in Path("/proc/driver/nvidia/gpus").glob("*/information")]
+    gpus = [path.read_text() for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))]
     return {
         "processor": _field(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine(),
         "cores": cores(),
@@ -73,7 +73,8 @@ def _package_version(name: str) -> str | None:
         return None
 
 
-def _git(*arguments: str) -> str | None:
+def git(*arguments: str) -> str | None:
+    """What git says in the repository; None where there is no git, or it refuses."""
     try:
         done = subprocess.run(
             ["git", "-C", str(REPOSITORY), *arguments], capture_output=True, text=True, timeout=60, check=False

@@ -2,11 +2,10 @@
 
 import functools
 import hashlib
-import subprocess
 from fnmatch import fnmatch
 
 from metta.base.errors import InputError
-from metta.base.provenance import REPOSITORY
+from metta.base.provenance import git
 
 RECIPES = "experiments/recipes/benchmark_architectures/"
 CORE = ("metta/sim", "metta/agent", "metta/rl", RECIPES)
@@ -17,11 +16,10 @@ RECIPES_OF_THE_CORE = ("level.py", "level_*.py", "learning_rates.py")
 @functools.cache
 def core_mark(commit: str) -> str:
     """The same for commits whose core is the same, in hexadecimal digits. Raises `InputError` for an unknown commit."""
-    command = ["git", "-C", str(REPOSITORY), "ls-tree", commit, "--", *CORE]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0 or not done.stdout:
+    listed = git("ls-tree", commit, "--", *CORE)
+    if not listed:
         raise InputError(f"commit {commit!r} is not in this repository: fetch it, so that its core can be compared.")
-    lines = [line for line in done.stdout.splitlines() if _is_of_the_core(line.rpartition("\t")[2])]
+    lines = [line for line in listed.splitlines() if _is_of_the_core(line.rpartition("\t")[2])]
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=8).hexdigest()
 
 

@@ -14,7 +14,7 @@ _PART = "[A-Za-z0-9_-]+"
 class RunSpec(Config):
     """One run of an experiment."""
 
-    experiment: str = Field(pattern=f"^{_PART}$")
+    experiment: str = Field(pattern=f"^{_PART}$", max_length=200)
     """Name of the experiment: letters, digits, _ and -."""
     architecture: str = Field(pattern=f"^{_PART}$")
     """Key in ARCHITECTURES."""

@@ -99,3 +99,9 @@ def test_home_is_read_alike_in_a_path_and_in_an_address(tmp_path: Path, monkeypa
 def test_wrong_addresses(checkpoints: Path, address: str, sentence: str) -> None:
     with pytest.raises(InputError, match=sentence):
         checkpoint_address(address)
+
+
+@pytest.mark.parametrize("address", ["x" * 300, "file://" + "x" * 300, "x" * 300 + ":best"])
+def test_a_path_that_the_system_refuses_to_look_at_is_one_sentence(address: str) -> None:
+    with pytest.raises(InputError, match="cannot be looked at: file name too long"):
+        local_path(address)
