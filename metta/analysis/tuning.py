@@ -118,8 +118,8 @@ def _own_choices(order: Sequence[Trial]) -> str:
 
 
 def value_text(value: bool | int | float) -> str:
-    """A value as a command line takes it."""
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+    """A value as a command line takes it, to the last digit."""
+    return str(value).lower()
 
 
 def tuning_csv(trials: Sequence[Trial]) -> str:

@@ -106,6 +106,16 @@ def test_a_trial_with_a_failed_run_is_not_chosen(jobs: Here, capsys: pytest.Capt
     assert "0.002" in (OUTPUT / "tuning.md").read_text().partition("Frozen:")[2]
 
 
+def test_a_trial_is_run_with_the_values_that_were_typed(jobs: Here) -> None:
+    assert main(["--architectures", "fast", "--vary", "gamma=0.9999999,0.99999991", "--timesteps", "200"]) == 0
+    assert [found["trainer"]["gamma"] for found in configurations().values()] == [0.9999999, 0.99999991]
+
+
+def test_threads_may_be_set_for_all_trials(jobs: Here) -> None:
+    assert main([*SMALL, "--parallel", "2", "system.threads=3"]) == 0
+    assert {found["system"]["threads"] for found in configurations().values()} == {3}
+
+
 def test_a_grid_holds_every_combination_once() -> None:
     assert grid(["rate=0.001,2", "clip=true,false"]) == [
         {"rate": 0.001, "clip": True},

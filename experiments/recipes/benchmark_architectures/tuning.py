@@ -90,7 +90,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def build_study(given: argparse.Namespace, command: str) -> Study:
     """The search that the flags ask for, every run of it checked. Raises `InputError` for a bad flag."""
-    threads = max(1, cores() // given.parallel) if given.parallel > 1 else 0
+    chosen = any(word.startswith("system.threads=") for word in given.settings)
+    threads = max(1, cores() // given.parallel) if given.parallel > 1 and not chosen else 0
     common = [f"trainer.total_timesteps={given.timesteps}", f"evaluation.seed={TUNING_EVALUATION_SEED}"]
     common += [f"system.threads={threads}"] if threads else []
     trials = grid(given.vary)
