@@ -45,7 +45,7 @@ def results_frame(gathered: Gathered) -> pandas.DataFrame:
             "run": training.run_name,
         }
         rows += [
-            own | _row(training.architecture, training.level, environment, result)
+            _row(training.architecture, training.level, environment, result) | own
             for environment, result in run.record.evaluation.results.items()
         ]
     for level, players in gathered.references.items():
@@ -59,6 +59,7 @@ def results_frame(gathered: Gathered) -> pandas.DataFrame:
 
 def _row(who: str, level: str, environment: str, result: EnvironmentResult) -> dict[str, object]:
     return {
+        "seed": pandas.NA,  # a missing one would make floats of all seeds, which hold no more than 53 bits
         "architecture": who,
         "level": level,
         "environment": environment,

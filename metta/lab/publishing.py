@@ -154,14 +154,15 @@ class Published:
         counts: Counter[str] = Counter()
         for run in offered:
             file = self.home / str(run.total_timesteps) / RUNS / f"{run.name}.json"
-            again = [other for path, other in self.repetitions.items() if self._main(path) == file]
-            there = [self.runs[file], *again] if file in self.runs else []
+            again = {path: other for path, other in self.repetitions.items() if self._main(path) == file}
+            there = [self.runs[file], *again.values()] if file in self.runs else []
             if any((run.start_time, run.machine) == (other.start_time, other.machine) for other in there):
                 counts["known"] += 1
                 continue
             counts["repeated" if there else "new"] += 1
             if there:
-                file = file.parent.with_name(REPETITIONS) / f"{run.name}.{len(again) + 1}.json"
+                last = max((int(path.stem.rpartition(".")[2]) for path in again), default=0)
+                file = file.parent.with_name(REPETITIONS) / f"{run.name}.{last + 1}.json"
             make_folder(file.parent)
             write_json(file, run.model_dump(mode="json"))
             (self.repetitions if there else self.runs)[file] = run

@@ -42,6 +42,18 @@ def test_a_row_per_run_and_environment(folder: Path) -> None:
     assert frame.groupby("architecture").hearts_per_agent.mean().notna().all()
 
 
+def test_a_seed_is_kept_to_its_last_bit(tmp_path: Path) -> None:
+    file = write_benchmark(tmp_path / "b", ("fast",), ("level_1_basic",), seeds=1)
+    record = json.loads(file.read_text())
+    seed = 2**62 + 1
+    record["seeds"] = [record["runs"][0]["training"].update(seed=seed) or seed]
+    record["planned"][0][2] = seed
+    file.write_text(json.dumps(record))
+    frame = metta.load_results(file)
+    assert set(frame.seed.dropna()) == {seed}
+    assert frame.seed.dtype == "Int64"
+
+
 def test_curves_are_those_of_the_run_folders(folder: Path) -> None:
     frame = metta.load_curves(folder)
     assert set(frame.architecture) == {"fast", "vit"}

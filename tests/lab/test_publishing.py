@@ -137,6 +137,16 @@ def test_nothing_changes_when_the_same_is_published_again_and_other_starts_are_r
     assert len(results["runs"]) == 2
 
 
+def test_a_repetition_never_replaces_another_one(place: Place) -> None:
+    place.add(record("fast"), *(record("fast", processor=processor) for processor in "BC"))
+    first, second = sorted(place.pages.home.glob("*/repetitions/*.json"))
+    first.unlink()
+    before = second.read_bytes()
+    place.add(record("fast", processor="D"))
+    assert second.read_bytes() == before
+    assert len(list(second.parent.iterdir())) == 2
+
+
 def test_unfinished_runs_are_left_out_and_named(place: Place) -> None:
     place.add(record("fast"), record("vit", status__trained=False), record("vit", 1, evaluation=None))
     assert len(Published(place.pages.home).runs) == 1
