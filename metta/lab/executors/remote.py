@@ -160,10 +160,12 @@ class RemoteExecutor(ABC):
         deadline = time.monotonic() + self.seconds_to_stop
         for job in self._jobs.values():
             job.ending = True
-        while self._jobs and time.monotonic() < deadline:
-            self._asked_at = float("-inf")
-            self.poll()
-            time.sleep(min(1.0, self.seconds_between_questions))
-        if self._jobs:
-            print(f"warning: {self._left_over(list(self._jobs.values()))}", file=sys.stderr)
-        self._jobs.clear()
+        try:
+            while self._jobs and time.monotonic() < deadline:
+                self._asked_at = float("-inf")
+                self.poll()
+                time.sleep(min(1.0, self.seconds_between_questions))
+        finally:  # also when somebody does not wait for it
+            if self._jobs:
+                print(f"warning: {self._left_over(list(self._jobs.values()))}", file=sys.stderr)
+            self._jobs.clear()

@@ -185,11 +185,8 @@ class SkyPilotExecutor(RemoteExecutor):
         try:
             self._near.close()
         finally:  # also after a second Ctrl-C: what is far away is paid for
-            for job in self._jobs.values():
-                if isinstance(job, _Submitted):
-                    job.submission.cancel()
-            super().close()
             self._pool.shutdown(wait=False, cancel_futures=True)
+            super().close()
 
     def _name_of(self, command: Command) -> str:
         return job_name(command.name, self._address)
@@ -259,8 +256,8 @@ class SkyPilotExecutor(RemoteExecutor):
     def _left_over(self, jobs: Sequence[Job]) -> str:
         left = ", ".join(job.id or self._name_of(job.command) for job in jobs)
         return (
-            f"SkyPilot has not said within {self.seconds_to_stop:.0f} seconds that these jobs have ended, and they may "
-            f"go on: {left}; see `sky jobs queue`, and cancel them with `sky jobs cancel`."
+            f"SkyPilot has not said that these jobs have ended, and they may go on: {left}; see `sky jobs queue`, and "
+            "cancel them with `sky jobs cancel`."
         )
 
 

@@ -142,8 +142,8 @@ class SlurmExecutor(RemoteExecutor):
     def _left_over(self, jobs: Sequence[Job]) -> str:
         left = " ".join(str(job.id) for job in jobs)
         return (
-            f"Slurm has not ended these jobs within {self.seconds_to_stop:.0f} seconds, and they may go on: {left}; "
-            f"see `squeue --me`, and cancel them with `scancel {left}`."
+            f"Slurm has not said that these jobs have ended, and they may go on: {left}; see `squeue --me`, and cancel "
+            f"them with `scancel {left}`."
         )
 
 

@@ -150,6 +150,22 @@ def test_jobs_that_could_not_be_cancelled_are_named(
     assert "they may go on" in said
 
 
+def test_jobs_are_named_although_nobody_waits_for_their_end(
+    at_work: AtWork, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second Ctrl-C."""
+    place, executor = at_work
+    place.faults = 1_000_000
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        executor.close()
+    assert "they may go on: 1 2 3" in capsys.readouterr().err.splitlines()[-1].replace(",", "")
+
+
 def test_what_runs_far_away_is_ended_although_the_end_of_what_runs_near_is_interrupted(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
