@@ -12,7 +12,7 @@ from typing import Any
 
 from metta.analysis.summary import aligned_table
 from metta.base.errors import InputError
-from metta.base.files import make_folder, read_json, write_json
+from metta.base.files import locked, make_folder, read_json, write_json
 from metta.base.provenance import now, provenance
 from metta.base.run_files import POLICY_WEIGHTS
 from metta.rl.config import EvaluationConfig, SystemConfig
@@ -104,7 +104,24 @@ def crossplay(
 
     Raises:
         InputError: a checkpoint is damaged or does not fit, or `output` holds games in other worlds.
+        InUseError: another process writes to `output`.
     """
+    make_folder(output.parent)
+    with locked(output.with_name(f".{output.name}.lock"), str(output)):
+        return _crossplay(players, level, environment, sim, evaluation, system, output, say, clock)
+
+
+def _crossplay(
+    players: Sequence[Entrant],
+    level: str,
+    environment: str,
+    sim: SimConfig,
+    evaluation: EvaluationConfig,
+    system: SystemConfig,
+    output: Path,
+    say: Callable[[str], None],
+    clock: Callable[[], float],
+) -> dict[str, Any]:
     from metta.rl.checkpoint import load_policy
     from metta.rl.crossplay import play_game
     from metta.rl.devices import choose_device, choose_threads
@@ -122,7 +139,6 @@ def crossplay(
     known: dict[str, Any] = read_json(output) if output.exists() else {"settings": settings, "games": []}
     if known.get("settings") != settings:
         raise InputError(f"{output} holds games in other worlds; give another --output.")
-    make_folder(output.parent)
     played: dict[tuple[str, str], dict[str, Any]] = {
         (record["first"], record["second"]): record for record in known["games"]
     }

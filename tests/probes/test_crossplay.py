@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from experiments.recipes.benchmark_architectures.crossplay import main
-from metta.base.errors import InputError
+from metta.base.errors import InputError, InUseError
+from metta.base.files import locked
 from metta.probes.crossplay import Entrant, crossplay, crossplay_text, entrants, games_of, standings
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.trainer import train
@@ -90,6 +91,14 @@ def test_repeating_a_command_plays_only_what_is_missing(tmp_path: Path) -> None:
     assert len(play("random", str(tmp_path / "run"), "reflex")) == 5
     with pytest.raises(InputError, match="games in other worlds"):
         play("random", "reflex", worlds=2)
+
+
+def test_a_file_has_one_writer(tmp_path: Path) -> None:
+    """Two would each write the games that they know of."""
+    output = tmp_path / "results.json"
+    with locked(tmp_path / ".results.json.lock", "another"), pytest.raises(InUseError, match="is in use by process"):
+        crossplay(TWO, "test", "basic", SIM, EvaluationConfig(worlds=1), SystemConfig(), output)
+    assert not output.exists()
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
