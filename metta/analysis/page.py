@@ -1,10 +1,12 @@
 """The report as one HTML page that opens from disk: sections in a template, figures drawn by Vega-Lite in the page."""
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 
-from metta.analysis.blocks import Figure, Section, Table
+from metta.analysis.blocks import Block, Figure, Section, Table, Text
 from metta.analysis.figures import CONFIG
 from metta.analysis.gather import Gathered
 from metta.analysis.palette import SERIES
@@ -33,6 +35,7 @@ def page(benchmark: Gathered, title: str, headline: str, status: str, sections: 
         status: what was planned and how much of it is there.
         sections: in order.
     """
+    sections = _named_apart(sections)
     blocks = [block for section in sections for block in section.blocks]
     figures = [block for block in blocks if isinstance(block, Figure)]
     tables = [block for block in blocks if isinstance(block, Table)]
@@ -51,6 +54,20 @@ def page(benchmark: Gathered, title: str, headline: str, status: str, sections: 
         config=CONFIG,
     )
     return Report(html, tables, figures)
+
+
+def _named_apart(sections: Sequence[Section]) -> list[Section]:
+    """No two tables, and no two figures, with one name: each of two results folders may hold a crossplay.json."""
+    seen: Counter[tuple[str, str]] = Counter()
+
+    def apart(block: Block) -> Block:
+        if isinstance(block, Text):
+            return block
+        seen[type(block).__name__, block.name] += 1
+        count = seen[type(block).__name__, block.name]
+        return replace(block, name=f"{block.name}_{count}") if count > 1 else block
+
+    return [replace(section, blocks=[*map(apart, section.blocks)]) for section in sections]
 
 
 @cache

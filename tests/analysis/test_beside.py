@@ -83,3 +83,24 @@ def test_files_of_other_benchmarks_are_not_shown(results: Path, tmp_path: Path) 
     other = write_benchmark(tmp_path / "other", ("fast", "vit"), ("level_1_basic",), seeds=2)
     (tmp_path / "crossplay.json").write_text((results.parent / "crossplay.json").read_text())
     assert beside.sections(gather([other])) == []
+
+
+def test_what_two_folders_hold_under_one_name_is_shown_twice(tmp_path: Path) -> None:
+    homes = [write_benchmark(tmp_path / name, (name,), ("level_1_basic",), seeds=1) for name in ("fast", "vit")]
+    for home, score in zip(homes, (0.25, 0.75), strict=True):
+        (home.parent / "tuning").mkdir()
+        (home.parent / "tuning" / "tuning.csv").write_text(
+            "trial,architecture,level,seed,score,error,a\n" + "".join(f"{n},x,l,1,{score},,{n}\n" for n in (1, 2))
+        )
+    made = report(gather(homes), tmp_path)
+    drawn = [figure for figure in made.figures if figure.name.startswith("tuning")]
+    assert len({figure.name for figure in drawn}) == len(drawn) == 2
+    assert all(f'data-figure="{figure.name}"' in made.html for figure in drawn)
+    tables = [table.name for table in made.tables]
+    assert len(set(tables)) == len(tables)
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
+    file = write_benchmark(tmp_path / "b", ("fast",), ("level_1_basic",), seeds=1)
+    (file.parent / "tuning.csv").mkdir()
+    assert [section.id for section in beside.sections(gather([file]))] == ["unread"]

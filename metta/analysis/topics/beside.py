@@ -66,7 +66,7 @@ def _each(
             blocks += read(files, benchmark)
         except InputError as error:
             faults.append(str(error))
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError) as error:
             names = ", ".join(file.name for file in files)
             faults.append(f"{names}: not understood ({type(error).__name__} {error}).")
     return blocks
