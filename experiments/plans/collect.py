@@ -28,7 +28,7 @@ from metta.lab.archive import read_archive
 
 FILE = Path(__file__).parent / "learning_runs.csv"
 PAGE = REPOSITORY / "docs" / "protocol.md"
-RUN = ["level", "architecture", "variant", "trainer", "seed", "environment"]
+RUN = ["level", "architecture", "variant", "seed", "environment"]
 """Columns that tell evaluations apart."""
 
 
