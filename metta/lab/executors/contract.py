@@ -41,6 +41,8 @@ class Ended:
     """Exit status; negative: minus the signal that killed it."""
     cause: str | None = None
     """A sentence of the place where the job ran, for ends that are not the command's own doing."""
+    since: int = 0
+    """Bytes that its log held before: what earlier attempts said."""
 
     @property
     def fault(self) -> str | None:
@@ -53,7 +55,7 @@ class Ended:
             known = {number.value: number.name for number in signal.Signals}
             name = known.get(-self.status, f"signal {-self.status}")  # the real-time signals have no names
             return f"killed by {name}; its log is {self.command.log_file}."
-        lines = tail(self.command.log_file)
+        lines = tail(self.command.log_file, self.since)
         said = [line for line in lines if line.startswith("error: ")]
         if said:
             return said[-1].removeprefix("error: ")
@@ -109,10 +111,15 @@ def command_text(words: Sequence[str]) -> str:
     return shlex.join(["uv", "run", "./tools/run.py", *words])
 
 
-def tail(path: Path) -> list[str]:
-    """The last lines of a log; empty if there is none."""
+def size_of(path: Path) -> int:
+    """Bytes of a log; 0 if there is none."""
+    return path.stat().st_size if path.exists() else 0
+
+
+def tail(path: Path, since: int = 0) -> list[str]:
+    """The last lines of a log, of those after so many bytes; empty if there is none."""
     if not path.exists():
         return []
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - TAIL_BYTES))
+        file.seek(max(since, size_of(path) - TAIL_BYTES))
         return [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]

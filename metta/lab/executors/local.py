@@ -17,7 +17,7 @@ from metta.base.files import disk_faults
 from metta.base.output import say
 from metta.base.provenance import REPOSITORY, cores
 from metta.base.stopping import RUNNER_VARIABLE
-from metta.lab.executors.contract import Command, Ended, Executor
+from metta.lab.executors.contract import Command, Ended, Executor, size_of
 from metta.lab.executors.launcher import BaseLauncher
 
 SECONDS_TO_STOP = 60.0
@@ -35,6 +35,8 @@ class _Running:
     command: Command
     process: "subprocess.Popen[bytes]"
     gpu: str | None
+    since: int
+    """Bytes of the log before it."""
     kill_at: float | None = None
 
 
@@ -54,8 +56,9 @@ class LocalExecutor(Executor):
         if gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
         with _opened(command.log_file) as log, disk_faults(command.log_file.parent, "start a process for"):
+            since = size_of(command.log_file)
             process = started(command.words, log, environment)
-        self._running[command.name] = _Running(command, process, gpu)
+        self._running[command.name] = _Running(command, process, gpu, since)
 
     def poll(self) -> list[Ended]:
         ended = []
@@ -63,7 +66,7 @@ class LocalExecutor(Executor):
             status = job.process.poll()
             if status is not None:
                 del self._running[name]
-                ended.append(Ended(job.command, status))
+                ended.append(Ended(job.command, status, since=job.since))
             elif job.kill_at is not None and time.monotonic() > job.kill_at:
                 job.process.kill()
         return ended

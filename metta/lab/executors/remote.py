@@ -36,6 +36,8 @@ class Job:
     seen_at: float
     """When it was last listed."""
     queued: bool = True
+    since: int = 0
+    """Bytes of the log before it; 0 where that is not known."""
     ending: bool = False
     """It is to be cancelled."""
     cancelled: bool = False

@@ -15,7 +15,7 @@ from typing import Any
 
 from metta.base.endings import INPUT_ERROR, RUN_ERROR
 from metta.base.errors import InputError, RunError
-from metta.lab.executors.contract import Command, Ended, UnavailableError
+from metta.lab.executors.contract import Command, Ended, UnavailableError, size_of
 from metta.lab.executors.launcher import BaseLauncher
 from metta.lab.executors.remote import Job, Listed, RemoteExecutor
 from metta.lab.executors.remote_command import RemoteCommand, exit_status
@@ -95,6 +95,7 @@ class SlurmExecutor(RemoteExecutor):
     def _submit(self, command: Command) -> Job:
         self._executor.update_parameters(job_name=command.name)
         # The node looks for the log there, whatever its current folder is.
+        since = size_of(command.log_file)
         words = RemoteCommand(command.words, command.log_file.resolve(), command.threads, self._jobs_folder)
         try:
             job = self._executor.submit(words)
@@ -106,7 +107,7 @@ class SlurmExecutor(RemoteExecutor):
                 self._doubtful.add(command.name)
                 raise UnavailableError(said) from error
             raise InputError(f"Slurm refuses the job: {said}") from error
-        return Job(command, str(job.job_id), time.monotonic())
+        return Job(command, str(job.job_id), time.monotonic(), since=since)
 
     def _listed(self) -> dict[str, Listed]:
         text = self._ask("squeue", "--me", "--states=all", "--noheader", "--format=%A|%T|%r|%j|%k")
@@ -132,7 +133,7 @@ class SlurmExecutor(RemoteExecutor):
             except (InputError, RunError) as error:
                 return Ended(job.command, RUN_ERROR, str(error))
             if status is not None:
-                return Ended(job.command, status)
+                return Ended(job.command, status, since=job.since)
             if listed is None and not self._is_lost(job):
                 return None
         state = listed.state if listed else "GONE"

@@ -26,6 +26,10 @@ if doing == "wrong":
     print("error: unknown key.", file=sys.stderr); sys.exit(2)
 if doing == "crash":
     print("out of memory"); raise SystemExit(3)
+if doing == "second" and os.path.exists("said"):
+    print("Killed"); raise SystemExit(137)
+if doing == "second":
+    open("said", "w").close(); print("error: the disk is full.", file=sys.stderr); sys.exit(1)
 if doing == "busy":
     raise SystemExit(75)
 if doing == "killed":
@@ -86,6 +90,17 @@ def test_every_fault_is_a_sentence(tmp_path: Path) -> None:
     assert [name for name, each in ended.items() if each.permanent] == ["wrong0"]
     assert [name for name, each in ended.items() if each.in_use] == ["busy0"]
     assert tail(tmp_path / "logs" / "work0.txt") == ["doing work 1 None"]
+
+
+def test_what_an_earlier_attempt_said_is_not_the_fault_of_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    executor, faults = LocalExecutor(1), []
+    for _ in range(2):
+        executor.start(command(tmp_path, "second"))
+        faults.append(wait(executor, 1)["second0"].fault)
+    assert faults == ["the disk is full.", "ended with exit status 137; its last line is: Killed"]
 
 
 @pytest.mark.parametrize("doing", ["sleep", "stubborn"])
