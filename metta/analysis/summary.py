@@ -3,7 +3,6 @@
 import csv
 import io
 import shutil
-import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
@@ -13,6 +12,7 @@ from metta.analysis.intervals import Estimate, estimate
 from metta.analysis.metrics import HEARTS, REWARD, SCORE
 from metta.analysis.results import BenchmarkResults, EnvironmentResult, RunRecord, lowest_score
 from metta.base.addresses import BLIND, PLAYERS
+from metta.base.output import on_terminal
 
 MARKDOWN_NAME = "benchmark_results.md"
 CSV_NAME = "benchmark_results.csv"
@@ -137,7 +137,7 @@ def _apart_on_same_episodes(result: EnvironmentResult, blind: EnvironmentResult,
 
 def terminal_width() -> int | None:
     """Columns of the terminal that output goes to; None where it goes elsewhere, and lines may have any length."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return shutil.get_terminal_size().columns if on_terminal() else None
 
 
 def summary_markdown(results: BenchmarkResults, width: int | None = None) -> str:

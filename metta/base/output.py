@@ -1,6 +1,7 @@
 """What a command says while it works, to a reader that may go away: a closed pipe, a closed terminal, a full disk."""
 
 import errno
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -22,3 +23,8 @@ def say(text: str, end: str = "\n") -> None:
     """Print at once, as `saying` does."""
     with saying():
         print(text, end=end, flush=True)
+
+
+def on_terminal() -> bool:
+    """Whether people watch it; an output that is closed from the start (`>&-`) is None."""
+    return sys.stdout is not None and sys.stdout.isatty()

@@ -55,7 +55,8 @@ class Ending:
         if not self.waits or again:
             self.check()
         elif number == signal.SIGINT:
-            with contextlib.suppress(OSError):  # not by print, which this may have interrupted
+            # Not by print, which this may have interrupted; a terminal may have gone, or none been there.
+            with contextlib.suppress(OSError, AttributeError):
                 os.write(sys.__stderr__.fileno(), b"\nstopping; Ctrl-C again ends at once.\n")  # type: ignore[union-attr]
 
 

@@ -3,14 +3,13 @@
 import json
 import math
 import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from metta.base.errors import InputError, RunError
-from metta.base.output import say, saying
+from metta.base.output import on_terminal, say, saying
 from metta.base.run_files import METRICS
 from metta.lab.executors.contract import tail
 from metta.lab.log import duration_text
@@ -51,14 +50,14 @@ class Display:
             left: gives what to say of the time left; asked now and then.
             running: name of each running job, and its run's folder if it works on a run.
         """
-        now, on_terminal = self._clock(), sys.stdout.isatty()
-        if now - self._drawn_at < (SECONDS_BETWEEN_DRAWINGS if on_terminal else SECONDS_BETWEEN_LINES):
+        now, watched = self._clock(), on_terminal()
+        if now - self._drawn_at < (SECONDS_BETWEEN_DRAWINGS if watched else SECONDS_BETWEEN_LINES):
             return
         self._drawn_at = now
         if now - self._estimated_at >= SECONDS_BETWEEN_ESTIMATES:
             self._left, self._estimated_at = left(), now
         summary += self._left
-        if not on_terminal:
+        if not watched:
             self.say(summary)
             return
         from rich.live import Live

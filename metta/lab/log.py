@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metta.base.files import reason
-from metta.base.output import say
+from metta.base.output import on_terminal, say
 from metta.base.provenance import now
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class ProgressLine:
 
     def __init__(self, log: RunLog) -> None:
         self._log = log
-        self._on_terminal = sys.stdout.isatty()
+        self._on_terminal = on_terminal()
         self._drawn_at = 0.0
         self._logged_share: int | None = None
         self._latest: dict[str, float] = {}

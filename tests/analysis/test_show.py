@@ -1,6 +1,7 @@
 """The summary in the terminal: the verdicts and numbers of the report, failures, and no control characters."""
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,3 +115,10 @@ def test_bad_input_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "benchmark_results.json" in error
     assert error.count("\n") == 1
     assert main([str(tmp_path), "--nonsense"]) == 2
+
+
+def test_an_output_that_is_closed_from_the_start_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with `>&-`."""
+    file = write_benchmark(tmp_path / "b", ("vit",), LEVELS[:1], seeds=1)
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main([str(file)]) == 0

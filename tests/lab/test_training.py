@@ -178,6 +178,14 @@ def test_a_request_to_stop_is_obeyed_and_the_run_continues(
     assert len(json.loads((FOLDER / "config.json").read_text())["starts"]) == 2
 
 
+def test_a_request_is_obeyed_without_anywhere_to_say_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with `2>&-`."""
+    monkeypatch.setattr(sys, "__stderr__", None)
+    bench.on_step = lambda timesteps: os.kill(os.getpid(), signal.SIGINT) if timesteps == 200 else None
+    assert job().execute() == STOPPED
+    assert status().timesteps == 300
+
+
 def test_a_request_while_the_end_is_written_down_changes_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is written says which state it is."""
     asked = [False]
