@@ -155,6 +155,7 @@ def test_unfinished_runs_are_left_out_and_named(place: Place) -> None:
         ({"evaluation__results": {}}, "results"),
         ({"starts": []}, "damaged"),
         ({"configuration__architecture": "nobody"}, "there is no nobody"),
+        ({"configuration__seed": 1000}, "settings were chosen on seed 1000"),
         ({"curve": 3}, "curve"),
     ],
 )
