@@ -209,4 +209,6 @@ def test_readme_and_results_page_say_what_is_published() -> None:
     for group in groups:
         drawn = {file.stem for file in (pages.home / str(group.steps) / "figures").glob("*.svg")}
         assert drawn == set(group.figures)
+        for figure in group.figures.values():
+            assert results_page([group], pairs).count(figure.caption) == 1
         assert {run.key for run in runs if run.total_timesteps == group.steps} == set(group.benchmark.runs)

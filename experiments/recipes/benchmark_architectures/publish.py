@@ -139,6 +139,9 @@ def write_pages(
         make_folder(folder)
         for name, figure in group.figures.items():
             write_atomically(folder / f"{name}.svg", svg(figure.spec))
+        for file in folder.glob("*.svg"):
+            if file.stem not in group.figures:
+                file.unlink()
     between_markers(pages.readme, "scoreboard", scoreboard(groups))
     between_markers(pages.results, "results", results_page(groups, pairs))
 
