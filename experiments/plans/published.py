@@ -4,15 +4,14 @@
     uv run experiments/recipes/benchmark_architectures/batch.py plan.txt --archive runs.tar.gz --cpu-jobs 2
     python3 tasks.py publish runs.tar.gz
 
-Run the second command in a checkout of the commit that the published runs name (published/README.md). A seed of
-everything on the first level, and of three architectures on all levels, comes before the next seed; then the rest.
+Run the second command in a checkout of the commit that the published runs name (published/README.md). Levels come one
+after the other, and on a level one seed of every architecture before the next seed.
 """
 
 import sys
 from collections.abc import Iterator
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from experiments.recipes.benchmark_architectures.levels import LEVELS
 from experiments.recipes.benchmark_architectures.seeds import PUBLISHED_SEEDS
 from metta.analysis.results import Key
 from metta.base.endings import report_errors
@@ -20,7 +19,8 @@ from metta.base.flags import Parser
 from metta.base.provenance import REPOSITORY
 
 STEPS = 1_000_000
-ON_ALL_LEVELS = ("fast", "trxl", "vit_reset")
+IN_ORDER = ("level_1_basic", "level_3_medium", "level_5_expert", "level_4_hard", "level_2_easy")
+"""Levels, the one that a comparison needs most first."""
 
 
 def main() -> None:
@@ -34,16 +34,10 @@ def main() -> None:
 
 def in_order() -> Iterator[Key]:
     """Every published run that there is to be, once."""
-    first, *others = LEVELS
-    seen = set()
-    for architectures in (ON_ALL_LEVELS, tuple(ARCHITECTURES)):
+    for level in IN_ORDER:
         for seed in PUBLISHED_SEEDS:
-            keys = [Key(architecture, first, seed) for architecture in ARCHITECTURES]
-            keys += [Key(architecture, level, seed) for level in reversed(others) for architecture in architectures]
-            for key in keys:
-                if key not in seen:
-                    seen.add(key)
-                    yield key
+            for architecture in ARCHITECTURES:
+                yield Key(architecture, level, seed)
 
 
 if __name__ == "__main__":

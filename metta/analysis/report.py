@@ -55,7 +55,7 @@ def published_figures(benchmark: Gathered, found: Findings) -> dict[str, Figure]
     made = [
         *([ladder_figure(benchmark)] if len(benchmark.levels) > 1 else []),
         *(figure for level in benchmark.levels for figure in levels.figures(benchmark, level)),
-        *learning.efficiency_figures(benchmark, learning.learning_of(benchmark)),
+        *learning.efficiency_figures(benchmark, found, learning.learning_of(benchmark)),
         *cost.figures(benchmark, found),
     ]
     return {figure.name: figure for figure in made}

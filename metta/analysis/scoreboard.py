@@ -80,24 +80,29 @@ def _group(group: Group) -> list[str]:
     benchmark, found = group.benchmark, group.found
     parts = [f"## {group.steps:,} agent-steps per run"]
     parts.append("\n".join(f"- {sentence}" for sentence in [*verdict_sentences(benchmark, found), status(benchmark)]))
-    parts += _pictures(group, "ladder")
+    said: set[str] = set()
+    parts += _pictures(group, said, "ladder")
     for level in benchmark.levels:
-        parts += _level(group, level)
+        parts += _level(group, said, level)
     parts += ["### What it cost", _cost(benchmark, found.compared_levels)]
-    parts += _pictures(group, "cost_training_seconds", "cost_parameters", "cost_latency")
+    parts += _pictures(group, said, "cost_training_seconds", "cost_parameters", "cost_latency")
     return parts
 
 
-def _pictures(group: Group, *names: str) -> list[str]:
-    """Those of these figures that there are, each with its caption."""
-    return [
-        f"![{figure.title}](../published/{group.steps}/figures/{name}.svg)\n\n{figure.title}. {figure.caption}".strip()
-        for name in names
-        if (figure := group.figures.get(name))
-    ]
+def _pictures(group: Group, said: set[str], *names: str) -> list[str]:
+    """Those of these figures that there are, with their captions; captions that were `said` before are left out."""
+    parts = []
+    for name in names:
+        figure = group.figures.get(name)
+        if figure is not None:
+            caption = "" if figure.caption in said else f" {figure.caption}"
+            parts.append(f"![{figure.title}](../published/{group.steps}/figures/{name}.svg)")
+            parts.append(f"**{figure.title}.**{caption}")
+            said.add(figure.caption)
+    return parts
 
 
-def _level(group: Group, level: str) -> list[str]:
+def _level(group: Group, said: set[str], level: str) -> list[str]:
     benchmark, found = group.benchmark, group.found
     tiers = found.level_tiers.get(level, [])
     rows = []
@@ -118,7 +123,7 @@ def _level(group: Group, level: str) -> list[str]:
     apart = sum(verdict.better is not None for verdict in verdicts)
     words = f"{apart} of {len(verdicts)} pairs are told apart." if verdicts else "No architecture is ranked."
     part = file_part(level)
-    pictures = _pictures(group, f"hearts_{part}", f"hearts_per_agent_{part}", f"sample_efficiency_{part}")
+    pictures = _pictures(group, said, f"hearts_{part}", f"hearts_per_agent_{part}", f"sample_efficiency_{part}")
     return [f"### {level}", words, "\n".join(aligned_table(head, [cells for _, cells in rows])), *pictures]
 
 

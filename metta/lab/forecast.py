@@ -21,6 +21,8 @@ from metta.base.run_files import STATUS
 from metta.lab.log import duration_text
 from metta.lab.planned import PlannedRun
 from metta.lab.run_folder import RunFolder
+from metta.rl.config import RunConfig
+from metta.sim.config import SimConfig
 
 START_SECONDS = 5.0
 """Time a job takes to start: interpreter, torch, compiled kernels from the cache."""
@@ -31,6 +33,9 @@ SHARE_OF_THREADS = 0.6
 """A run with k times as many threads trains about k to this power times as fast."""
 FASTER_ACTING = 2.0
 """An evaluation does about so many times the agent-steps per second of training."""
+WORLDS_AT_ONCE = 4
+"""Worlds in which a policy acts in an evaluation, even where fewer count (`metta.rl.players.WORLDS_AT_ONCE`, on a CPU).
+"""
 BYTES_PER_PARAMETER = 18
 """Of a checkpoint: weights, their average, and the optimiser's state."""
 CHECKPOINTS, FURTHER_BYTES = 3, 2_000_000
@@ -209,9 +214,22 @@ def forecast(runs: Sequence[PlannedRun], slots: int, speeds: Speeds, rate: float
         if evaluation is None:
             played = sum(sim.max_steps * sim.num_agents for sim in config.evaluation_environments.values())
             evaluation = config.evaluation.worlds * played / speed.steps_per_second / FASTER_ACTING
-        durations.append(START_SECONDS + steps / speed.steps_per_second + evaluation)
+        curve = evaluation * curve_over_evaluation(config) * steps / config.trainer.total_timesteps
+        durations.append(START_SECONDS + steps / speed.steps_per_second + curve + evaluation)
         disk += speed.disk
     return Forecast(len(durations), sum(durations), _wall(durations, slots), disk, tuple(rough))
+
+
+def curve_over_evaluation(config: RunConfig) -> float:
+    """Time of a run's held-out curve, which is not in its training seconds, over the time of its evaluation."""
+
+    def played(worlds: int, environments: Iterable[SimConfig]) -> int:
+        blocks = -(-worlds // WORLDS_AT_ONCE)
+        return blocks * sum(sim.max_steps * sim.num_agents for sim in environments)
+
+    environments = list(config.evaluation_environments.values())
+    point = played(config.trainer.curve_worlds, environments[:1])
+    return config.trainer.curve_points * point / played(config.evaluation.worlds, environments)
 
 
 def seconds_left(runs: Sequence[PlannedRun], slots: int) -> float:

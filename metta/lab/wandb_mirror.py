@@ -1,7 +1,8 @@
 """A run folder shown in Weights & Biases: `uv run python -m metta.lab.wandb_mirror train_dir/<run> offline|online`.
 
 It follows metrics.jsonl and evaluation.json from a process of its own, so that a tracker that hangs or fails cannot
-hold up a run. The folder stays the truth: repeated by hand, the command shows what is still missing.
+hold up a run. The folder stays the truth: repeated by hand, the command shows what is still missing, also online what
+was shown offline only.
 Needs the optional package wandb (`uv sync --group wandb`).
 """
 
@@ -94,9 +95,10 @@ class Mirror:
             os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # offline means that nothing leaves the machine
         import wandb
 
-        self._folder = folder
+        self._folder, self._mode = folder, mode
         self._note = folder.path / "wandb.json"
-        self._sent = int(read_json(self._note)["update"]) if self._note.exists() else 0
+        self._before = read_json(self._note) if self._note.exists() else {}
+        self._sent = int(self._before.get(mode, 0))
         self._run: Any = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             id=str(configuration["run"]),
@@ -131,7 +133,7 @@ class Mirror:
                 for name in ("hearts_per_agent", "reward"):
                     self._run.summary[f"evaluation/{environment}/{name}"] = result[name]
         self._run.finish()
-        write_json(self._note, {"update": self._sent})
+        write_json(self._note, {**self._before, self._mode: self._sent})
 
 
 @command

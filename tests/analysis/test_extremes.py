@@ -7,6 +7,7 @@ import pytest
 
 from metta.analysis.findings import find
 from metta.analysis.gather import gather
+from metta.analysis.topics.learning import efficiency_figures, learning_of
 from metta.analysis.topics.result import verdict_sentences
 from tests.analysis.wide import LEVELS, write_benchmark
 
@@ -34,6 +35,7 @@ def test_who_is_at_the_floor_or_the_ceiling_is_not_ranked(
     assert any("No architecture is ranked" in text for text in sentences) == (extreme is not None)
     assert bool(found.level_verdicts) == bool(found.verdicts) == (extreme is None)
     assert found.compared == ["vit", "fast"]
+    assert bool(efficiency_figures(benchmark, found, learning_of(benchmark))) == (extreme is None)
 
 
 def test_other_levels_still_rank(tmp_path: Path) -> None:

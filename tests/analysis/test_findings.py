@@ -77,7 +77,7 @@ def run_folder(file: Path, architecture: str, seed: int) -> Path:
 
 def words(benchmark: Gathered) -> tuple[list[str], Table | None]:
     """The paragraphs of the section on learning, and its table of sample efficiency."""
-    section = learning.section(benchmark)
+    section = learning.section(benchmark, find(benchmark))
     blocks = section.blocks if section else []
     tables = [block for block in blocks if isinstance(block, Table)]
     return [block.words for block in blocks if isinstance(block, Text)], tables[0] if tables else None

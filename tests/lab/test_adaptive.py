@@ -20,6 +20,8 @@ from metta.base.addresses import PLAYERS
 from metta.base.files import locked
 from metta.lab import controller
 from metta.lab.executors import local
+from metta.lab.forecast import WORLDS_AT_ONCE
+from metta.rl import players
 from tests.lab.stand_ins import Bench, Here, environment_result
 
 OUTPUT = Path("train_dir/x")
@@ -140,11 +142,13 @@ def test_settings_may_stand_between_flags(here: Here, capsys: pytest.CaptureFixt
 
 
 def test_the_forecast_from_a_given_speed(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["--experiment-id", "x", "--dry-run", "--timesteps", "899000", "--steps-per-second", "1000"]
+    words = ["--experiment-id", "x", "--dry-run", "--timesteps", "659000", "--steps-per-second", "1000"]
     words += ["--architectures", "vit", "--levels", "level_1_basic", "--seeds-per-level", "2", "--max-parallel", "1"]
     assert main([*words, "--price-per-hour", "3.6"]) == 0
     said = capsys.readouterr().out.splitlines()
-    # 5 s to start, 899 s of training, and 16 episodes of 12 agents and 1,000 steps at twice the rate, 96 s.
+    # 5 s to start, 659 s of training, 16 episodes of 12 agents and 1,000 steps at twice the rate, 96 s, and ten points
+    # of the held-out curve, each as long as four episodes, 240 s.
+    assert WORLDS_AT_ONCE == players.WORLDS_AT_ONCE["cpu"] == 4
     assert "2 runs to do, 1 at a time" in said
     assert "time: 33 min from start to end, 33 min for all jobs added up" in said
     assert "cost: 2.00 at 3.6 per job and hour" in said

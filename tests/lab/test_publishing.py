@@ -165,6 +165,7 @@ def test_unfinished_runs_are_left_out_and_named(place: Place) -> None:
         ({"evaluation__results": {}}, "results"),
         ({"starts": []}, "damaged"),
         ({"configuration__architecture": "nobody"}, "there is no nobody"),
+        ({"configuration__seed": 1000}, "settings were chosen on seed 1000"),
         ({"curve": 3}, "curve"),
     ],
 )
@@ -218,4 +219,6 @@ def test_readme_and_results_page_say_what_is_published() -> None:
     for group in groups:
         drawn = {file.stem for file in (pages.home / str(group.steps) / "figures").glob("*.svg")}
         assert drawn == set(group.figures)
+        for figure in group.figures.values():
+            assert results_page([group], pairs).count(figure.caption) == 1
         assert {run.key for run in runs if run.total_timesteps == group.steps} == set(group.benchmark.runs)

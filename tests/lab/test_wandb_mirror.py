@@ -124,6 +124,14 @@ def test_by_hand_it_shows_what_is_missing_once(stand_in: Path) -> None:
     assert {started["id"] for started in notes(stand_in, "init")} == {NAME}
 
 
+def test_online_lacks_what_was_shown_offline_only(stand_in: Path) -> None:
+    train()
+    write_metrics(1, 2)
+    for mode in ("offline", "online", "offline", "online"):
+        assert main([str(FOLDER), mode]) == 0
+    assert [number for number, _ in notes(stand_in, "log")] == [1, 2, 1, 2]
+
+
 @pytest.mark.parametrize(("doing", "seconds"), [("hang", 0.5), ("broken", 120.0)])
 def test_a_tracker_that_hangs_or_fails_costs_one_warning(
     stand_in: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], doing: str, seconds: float

@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from experiments.recipes.benchmark_architectures.learning_rates import untuned
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from experiments.recipes.benchmark_architectures.levels import LEVELS, PACKAGE
-from experiments.recipes.benchmark_architectures.seeds import PUBLISHED_SEEDS
+from experiments.recipes.benchmark_architectures.seeds import PUBLISHED_SEEDS, TUNING_SEEDS
 from metta.analysis.published import PublishedRun
 from metta.analysis.results import (
     FILE_NAME,
@@ -106,6 +106,8 @@ def publish(
                     say(f"left out: {where}: {why}")
                     continue
                 run = published_run(record, mark, where)
+                if run.seed in TUNING_SEEDS:
+                    raise InputError(f"{where}: settings were chosen on seed {run.seed}, so it is not published.")
                 core = core or run.core
                 check(run, *expected(run.architecture, run.level, run.total_timesteps), core, where)
                 offered.append(run)
@@ -137,6 +139,9 @@ def write_pages(
         make_folder(folder)
         for name, figure in group.figures.items():
             write_atomically(folder / f"{name}.svg", svg(figure.spec))
+        for file in folder.glob("*.svg"):
+            if file.stem not in group.figures:
+                file.unlink()
     between_markers(pages.readme, "scoreboard", scoreboard(groups))
     between_markers(pages.results, "results", results_page(groups, pairs))
 

@@ -37,7 +37,7 @@ def all_sections(benchmark: Gathered, found: Findings, home: Path) -> list[Secti
         *by_level[1:],
         levels.all_levels(benchmark, found),
         pairs.section(benchmark, found),
-        learning.section(benchmark),
+        learning.section(benchmark, found),
         cost.section(benchmark, found),
         behaviour.section(benchmark, found),
         ladder.section(benchmark, found),

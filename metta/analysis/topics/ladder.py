@@ -18,16 +18,17 @@ STEPS = (
         "level_3",
         "Sensitivity to reward shaping: level 1 to level 3",
         "Level 3 pays a fifth to a third of level 1's reward for the intermediate items, on a larger map with empty "
-        "converters. Far to the left: depends on shaped reward. Near zero: learns without it, or had nothing to "
-        "lose on level 1.",
+        "converters, three batteries to a heart, and combat. Far to the left: depends on shaped reward, or on what "
+        "else is easier on level 1. Near zero: learns without it, or had nothing to lose on level 1.",
     ),
     (
         "exploration",
         "level_3",
         "level_4",
         "Exploration gap: level 3 to level 4",
-        "Level 4 has the same map and rules as level 3 but almost no reward on the way to a heart (and 24 agents "
-        "instead of 20). What is lost here is lost for want of exploration: hearts have to be found by trying.",
+        "Level 4 has the rules and the size of level 3 but almost no reward on the way to a heart (and 24 agents "
+        "instead of 20, with more machines). What is lost here suggests a want of exploration: hearts have to be found "
+        "by trying.",
     ),
 )
 """Name, easier level, harder level, title, what to read."""

@@ -16,6 +16,7 @@ import numpy as np
 
 from metta.analysis.blocks import Block, Cell, Column, Section, Table, Text, counted
 from metta.analysis.figures import Figure, Record, Spec, axis_of, lines, scatter
+from metta.analysis.findings import Findings
 from metta.analysis.gather import Gathered
 from metta.analysis.intervals import Estimate, estimate
 from metta.analysis.learning import Curve, area, on_grid, smoothed, steps_to
@@ -49,10 +50,10 @@ class LearningRow(NamedTuple):
     """
 
 
-def section(benchmark: Gathered) -> Section | None:
+def section(benchmark: Gathered, found: Findings) -> Section | None:
     """Sample efficiency, and curves of the training's own reward."""
     rows = learning_of(benchmark)
-    blocks: list[Block] = [*efficiency_figures(benchmark, rows)]
+    blocks: list[Block] = [*efficiency_figures(benchmark, found, rows)]
     if rows:
         blocks += [efficiency_table(rows), Text(EFFICIENCY)]
     for level in benchmark.levels:
@@ -161,10 +162,15 @@ EFFICIENCY = (
 )
 
 
-def efficiency_figures(benchmark: Gathered, rows: Sequence[LearningRow]) -> list[Figure]:
-    """Per level, the steps to three quarters of the best against where an architecture ended; two that got there."""
-    found = []
+def efficiency_figures(benchmark: Gathered, found: Findings, rows: Sequence[LearningRow]) -> list[Figure]:
+    """Per level, the steps to three quarters of the best against where an architecture ended.
+
+    None of a level where fewer than two got there, or where everybody ended at the floor or the ceiling.
+    """
+    figures = []
     for level in benchmark.levels:
+        if level in found.extremes:
+            continue
         points: list[Record] = []
         for row in rows:
             seeds, steps = row.steps[DRAWN] if row.level == level and row.steps else (0, None)
@@ -172,7 +178,7 @@ def efficiency_figures(benchmark: Gathered, rows: Sequence[LearningRow]) -> list
                 ends = {"low": row.last.low, "high": row.last.high, "seeds that got there": seeds}
                 points.append({"who": row.architecture, "x": steps, "y": row.last.mean, **ends})
         if len(points) > 1:
-            found.append(
+            figures.append(
                 Figure(
                     f"sample_efficiency_{file_part(level)}",
                     f"{level}: sample efficiency",
@@ -182,7 +188,7 @@ def efficiency_figures(benchmark: Gathered, rows: Sequence[LearningRow]) -> list
                     "Architectures that never got there are not drawn.",
                 )
             )
-    return found
+    return figures
 
 
 def _efficiency(benchmark: Gathered, points: Sequence[Record], level: str) -> Spec:
