@@ -100,8 +100,14 @@ class Bucket:
         """
         note = self._note()
         there = {name: mark for name, mark in self._listed().items() if wanted(name)}
+        runs: dict[str, dict[str, dict[str, Any]]] = {}
         for name in sorted(there, key=_order):
-            if note.get(name, {}).get("there") == there[name] and (self.folder / name).exists():
+            run, _, own = name.partition("/")
+            if own and run not in runs:
+                runs[run] = self.below(run)._note()
+            # Also what a run's own process sent or fetched: what lies here is that, or newer and not sent yet.
+            known = (note.get(name, {}).get("there"), runs.get(run, {}).get(own, {}).get("there"))
+            if there[name] in known and (self.folder / name).exists():
                 continue
             try:
                 with self._asking():

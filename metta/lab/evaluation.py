@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from metta.analysis.results import EnvironmentResult, environment_result
 from metta.base.addresses import CHECKPOINTS_FOLDER, NEWEST, PLAYERS, checkpoint_address, local_path
 from metta.base.errors import InputError
-from metta.base.files import make_folder, read_json, write_json
+from metta.base.files import holder, make_folder, read_json, write_json
 from metta.base.job import Job
 from metta.base.patience import patience
 from metta.base.provenance import machine, now, provenance
@@ -46,7 +46,7 @@ class EvaluateJob(Job):
     def execute(self) -> int:
         """Print the results and write them; returns 0.
 
-        A run in a bucket is fetched first, and the results are sent there.
+        A run in a bucket is fetched first, and the results are sent there, unless a process here works on it.
 
         Raises:
             InputError: the checkpoint is missing, damaged or of another architecture, or the output cannot be written.
@@ -62,8 +62,11 @@ class EvaluateJob(Job):
                 raise InputError(f"policy_uri={uri!r}: write it as s3://bucket/folder/run/{CHECKPOINTS_FOLDER}.")
             place = Bucket.open(run)
             here = f"{place.folder / CHECKPOINTS_FOLDER}{f':{name}' if name else ''}"
+            job = self.with_config(self.config.model_copy(update={"policy_uri": here}))
+            if holder(RunFolder(place.folder).lock_file):
+                return job._execute()  # what a process of this machine works on is the newest, and is sent by it
             with place.synchronised(lambda said: print(f"warning: {said}", flush=True)):
-                return self.with_config(self.config.model_copy(update={"policy_uri": here}))._execute()
+                return job._execute()
 
     def _execute(self) -> int:
         output = self._output()

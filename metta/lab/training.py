@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -64,8 +64,13 @@ class TrainJob(Job):
         with ExitStack() as held:
             if self.bucket is not None:
                 place = Bucket.open(self.bucket).below(self.config.run)
+                make_folder(folder.path)
+                held.enter_context(self._locked(folder))  # else what another process works on would be overwritten
                 held.enter_context(place.synchronised(lambda said: print(f"warning: {said}", flush=True)))
             return self._in_folder(folder, ending or held.enter_context(asked_to_end()))
+
+    def _locked(self, folder: RunFolder) -> AbstractContextManager[None]:
+        return locked(folder.lock_file, f"run {self.config.run!r}")
 
     def _in_folder(self, folder: RunFolder, ending: Ending) -> int:
         if self.wandb != "off":
@@ -80,7 +85,7 @@ class TrainJob(Job):
 
         check_devices(self.config)  # before anything is written that a corrected command would meet
         make_folder(folder.path)
-        with locked(folder.lock_file, f"run {self.config.run!r}"):
+        with self._locked(folder) if self.bucket is None else nullcontext():
             folder.check_same(configuration)  # again, now that nobody else can begin it
             folder.record_start(configuration)
             log = RunLog(folder.log_file)

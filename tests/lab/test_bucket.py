@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,11 @@ import pytest
 from experiments.recipes.benchmark_architectures.adaptive import main
 from metta.analysis.results import read_results
 from metta.base.errors import InputError, InUseError, RunError
+from metta.base.files import locked
+from metta.cli.main import resolve
 from metta.lab import bucket
 from metta.lab.bucket import NOTE, OWNER, Bucket, is_bucket, local_folder
+from metta.lab.run_folder import RunFolder
 from tests.lab.stand_ins import Bench, Here
 
 RUN = "x.vit.level_1_basic.s0"
@@ -250,6 +253,46 @@ def test_a_folder_that_is_removed_while_it_is_listed_is_left_out(store: Store, m
         patch.setattr(os, "scandir", removing)
         place.send()
     assert store.names() == {"status.json"}
+
+
+def test_what_a_run_of_this_machine_could_not_send_is_not_overwritten_by_its_experiment(store: Store) -> None:
+    """A study fetches what lies in its runs' folders, where a killed job may have left more than it had sent."""
+    study = store.open()
+    run = study.below("run")
+    with run.synchronised(print):
+        (run.folder / "metrics.jsonl").parent.mkdir(parents=True, exist_ok=True)
+        (run.folder / "metrics.jsonl").write_bytes(b"1")
+    study.fetch()
+    (run.folder / "metrics.jsonl").write_bytes(b"12")
+    run.send()
+    (run.folder / "metrics.jsonl").write_bytes(b"123")
+    study.fetch()
+    assert (run.folder / "metrics.jsonl").read_bytes() == b"123"
+    store.fs.pipe_file(f"{store.root}/x/run/metrics.jsonl", b"another machine went on")
+    study.fetch()
+    assert (run.folder / "metrics.jsonl").read_bytes() == b"another machine went on"
+
+
+def test_what_a_process_works_on_is_not_overwritten_by_another_one(
+    memory: Store, bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of the same run in the same bucket on the same machine: neither to train it nor to evaluate it."""
+    monkeypatch.chdir(tmp_path)
+    path = "experiments.recipes.benchmark_architectures.level_1_basic"
+    train = [f"{path}.train", "run=r", f"train_dir={memory.address}", "trainer.total_timesteps=300"]
+    assert resolve(train).execute() == 0
+    run = RunFolder(local_folder(memory.address) / "r")
+    memory.fs.pipe_file(f"{memory.root}/r/metrics.jsonl", b"as it was sent before its mark was noted")
+    run.path.joinpath("metrics.jsonl").write_bytes(b"newer")
+    with locked(run.lock_file, "the run"):
+        with suppress(InUseError):
+            resolve(train).execute()
+        assert run.path.joinpath("metrics.jsonl").read_bytes() == b"newer"
+        evaluate = [f"{path}.evaluate", f"policy_uri={memory.address}/r/checkpoints", "output=result.json"]
+        assert resolve(evaluate).execute() == 0
+        assert run.path.joinpath("metrics.jsonl").read_bytes() == b"newer"
+        assert memory.fs.cat_file(f"{memory.root}/r/metrics.jsonl") != b"newer"
+    assert Path("result.json").exists()
 
 
 def test_an_experiment_has_one_controller(store: Store) -> None:
