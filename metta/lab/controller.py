@@ -204,9 +204,9 @@ class Controller:
             memory = self._by_name.get(name)
             if memory is None or memory.state.rank is None or memory.state.permanent:
                 continue
-            with suppress(KeyError, TypeError):
-                fault, attempts, permanent = (entry[key] for key in ("fault", "attempts", "permanent"))
-                memory.fault = fault
+            with suppress(KeyError, TypeError, ValueError):
+                attempts, permanent = int(entry["attempts"]), bool(entry["permanent"])
+                memory.fault = str(entry["fault"])
                 memory.change(attempts=attempts, permanent=permanent)
             if memory.state.has_failed(self._policy):
                 self._listener.ended(memory.task, memory.fault, settled=True)

@@ -333,6 +333,15 @@ def test_attempts_of_an_interrupted_controller_count(tmp_path: Path) -> None:
         assert world.settled["t"] == ("it failed." if before == 3 else "ended with exit status 1.")
 
 
+@pytest.mark.parametrize("entry", [3, [], {}, {"attempts": "many", "permanent": False, "fault": "it failed."}])
+def test_damaged_attempts_cost_no_more_than_further_ones(tmp_path: Path, entry: Any) -> None:
+    attempts = tmp_path / "attempts.json"
+    attempts.write_text(json.dumps({"t": entry}))
+    world = World(random.Random(0), [Disk("t")], slots=1, faults=0.0, attempts=attempts)
+    run_to_the_end(world, RetryPolicy(retries=2))
+    assert world.settled["t"] is None
+
+
 def test_a_run_that_another_process_works_on_is_waited_for() -> None:
     world = World(random.Random(0), [Disk("t")], slots=1, faults=0.0)
     world.start(Command("t", (), LOG, 1))
