@@ -1,7 +1,7 @@
 """One number for a (seed x level) matrix of scores: median, interquartile mean.
 
 Source: Agarwal, Schwarzer, Castro, Courville and Bellemare, "Deep Reinforcement Learning at the Edge of the Statistical
-Precipice", NeurIPS 2021, section 4; their library is rliable. Differs in: missing runs are allowed (`balanced`).
+Precipice", NeurIPS 2021, section 4; their library is rliable. Differs in: missing runs are allowed.
 
 S seeds, L levels.
 """
@@ -19,15 +19,27 @@ TRIMMED = 0.25
 
 
 def median(scores: Matrix) -> float:
-    """Median over levels of each level's mean over seeds."""
-    return float(np.median(scores.mean(axis=0)))
+    """Median over levels of each level's mean over seeds. Raises `ValueError` as `check_matrix` does."""
+    return float(np.median(np.nanmean(check_matrix(scores), axis=0)))
 
 
 def interquartile_mean(scores: Matrix) -> float:
-    """Mean of the middle half of all S*L values; floor(S*L/4) values are cut at either end."""
-    flat = np.sort(scores, axis=None)
-    cut = int(TRIMMED * flat.size)
-    return float(flat[cut : flat.size - cut].mean())
+    """Mean of the middle half of all S*L values; floor(S*L/4) values are cut at either end.
+
+    Where runs are missing every level counts the same: as if each of its values were there equally often, and as often
+    together as the values of any other level. Raises `ValueError` as `check_matrix` does.
+    """
+    columns = [column[~np.isnan(column)].tolist() for column in check_matrix(scores).T]
+    rows = math.lcm(*map(len, columns))
+    copies = sorted((value, rows // len(column)) for column in columns for value in column)
+    total = rows * len(columns)
+    cut = int(TRIMMED * total)
+    kept, seen = [], 0
+    for value, count in copies:
+        inside = max(0, min(seen + count, total - cut) - max(seen, cut))
+        kept.append(value * (inside / (total - 2 * cut)))
+        seen += count
+    return math.fsum(kept)
 
 
 AGGREGATES = {"interquartile mean": interquartile_mean, "median": median}
@@ -49,17 +61,3 @@ def check_matrix(scores: Matrix) -> Matrix:
 def fewest_seeds(scores: Matrix) -> int:
     """Values on the level that has the fewest of them. Raises `ValueError` as `check_matrix` does."""
     return int((~np.isnan(check_matrix(scores))).sum(axis=0).min())
-
-
-def balanced(scores: Matrix) -> Matrix:
-    """[K, L] without gaps, in which every level counts the same: each level's values are repeated equally often.
-
-    A matrix without gaps is returned as it is. K is the least common multiple of the numbers of seeds per level.
-    Raises `ValueError` as `check_matrix` does.
-    """
-    matrix = check_matrix(scores)
-    if not np.isnan(matrix).any():
-        return matrix
-    columns = [column[~np.isnan(column)] for column in matrix.T]
-    rows = math.lcm(*(column.size for column in columns))
-    return np.stack([np.repeat(column, rows // column.size) for column in columns], axis=1)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from metta.analysis.aggregates import Matrix, balanced, check_matrix
+from metta.analysis.aggregates import Matrix, check_matrix
 
 
 def improvement(a: Matrix, b: Matrix) -> float:
@@ -46,5 +46,5 @@ def mean_places(found: Mapping[tuple[str, str], float]) -> dict[str, float]:
 
 def profile(scores: Matrix, thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
     """[K] share of the values of [S, L] (NaN: a missing run) that are above each threshold; levels count alike."""
-    flat = balanced(scores).ravel()
-    return np.asarray((flat[None, :] > thresholds[:, None]).mean(axis=1))
+    columns = [column[~np.isnan(column)] for column in check_matrix(scores).T]
+    return np.mean([(column[None, :] > thresholds[:, None]).mean(axis=1) for column in columns], axis=0)

@@ -1,12 +1,14 @@
 """Aggregates against slow plain twins, and what must hold for any matrix."""
 
+import math
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from metta.analysis.aggregates import AGGREGATES, balanced
+from metta.analysis.aggregates import AGGREGATES, interquartile_mean, median
+from metta.analysis.comparison import profile
 from tests.analysis.scores import Matrix, matrices
 
 
@@ -47,9 +49,23 @@ def test_means_lie_between_the_ends_and_move_with_the_scores(matrix: Matrix) -> 
 
 @given(matrices(gaps=True))
 def test_with_gaps_every_level_counts_the_same(matrix: Matrix) -> None:
-    full = balanced(matrix)
-    assert not np.isnan(full).any()
-    assert full.mean(axis=0).tolist() == pytest.approx(np.nanmean(matrix, axis=0).tolist(), abs=1e-12)
+    """As if each level's values were repeated until all levels have equally many."""
+    columns = [column[~np.isnan(column)] for column in matrix.T]
+    rows = math.lcm(*(column.size for column in columns))
+    full = np.stack([np.repeat(column, rows // column.size) for column in columns], axis=1)
+    for name, statistic in AGGREGATES.items():
+        assert statistic(matrix) == pytest.approx(plain(name, full), abs=1e-12), name
+    thresholds = np.linspace(-1, 2, 7)
+    assert profile(matrix, thresholds).tolist() == pytest.approx(profile(full, thresholds).tolist(), abs=1e-12)
+
+
+def test_many_seeds_of_which_some_failed_take_no_more_memory_than_there_are() -> None:
+    """Repeated until all levels have equally many, these would be 300 million values."""
+    matrix = np.ones((50, 5))
+    for level in range(5):
+        matrix[:level, level] = np.nan
+    assert interquartile_mean(matrix) == pytest.approx(1.0)
+    assert profile(matrix, np.array([0.5, 1.5])).tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize(
@@ -57,4 +73,6 @@ def test_with_gaps_every_level_counts_the_same(matrix: Matrix) -> None:
 )
 def test_no_aggregate_of_what_is_no_matrix(matrix: Matrix) -> None:
     with pytest.raises(ValueError, match=r"matrix|finite|at least one seed"):
-        balanced(matrix)
+        interquartile_mean(matrix)
+    with pytest.raises(ValueError, match=r"matrix|finite|at least one seed"):
+        median(matrix)

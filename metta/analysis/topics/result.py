@@ -1,6 +1,6 @@
 """The result: in a sentence, as verdicts, and as the overall table; the terminal and the report say the same."""
 
-from metta.analysis.aggregates import AGGREGATES, balanced
+from metta.analysis.aggregates import AGGREGATES
 from metta.analysis.blocks import Block, Cell, Column, Section, Table, Text, counted, listed, text_of
 from metta.analysis.extremes import CEILING, FLOOR
 from metta.analysis.figures import Axis, Figure, Record, axis_of, dots, lines
@@ -154,13 +154,12 @@ def figures(benchmark: Gathered, found: Findings) -> list[Figure]:
 def standings_table(benchmark: Gathered, found: Findings) -> Table:
     """Every architecture over all levels, best first."""
     several = len(found.compared) > 1
-    averages = {name: balanced(matrix) for name, matrix in found.matrices.items()}
     names = [] if len(found.compared_levels) == 1 else list(AGGREGATES)
     rows: list[list[Cell]] = [
         [
             name,
             found.overall[name],
-            *(AGGREGATES[kind](averages[name]) for kind in names),
+            *(AGGREGATES[kind](found.matrices[name]) for kind in names),
             *([found.places[name]] if several else []),
             sum(len(benchmark.of(name, level)) for level in found.compared_levels),
             found.costs[name].seconds,
