@@ -32,6 +32,8 @@ OF_ALL = [
     (["trainer.total_timesteps=5"], "trainer.total_timesteps is set by"),
 ]
 OF_ONE = [
+    (BENCHMARK, ["--price-per-hour", "2"], "--price-per-hour is for what --dry-run prints; give --dry-run, too"),
+    (BENCHMARK, ["--steps-per-second", "2"], "--steps-per-second is for what --dry-run prints"),
     (BENCHMARK, ["--price-per-hour", "inf"], "--price-per-hour: must be a number of at least 1e-09"),
     (BENCHMARK, ["--max-timesteps", "many"], "--max-timesteps: must be a whole number of at least 1"),
     (BENCHMARK, ["--max-timesteps", "2000000000000000"], "less than or equal to 1000000000000000"),

@@ -125,8 +125,10 @@ def benchmark_study(
     what the runs that are there have, so that they can be continued with another number of jobs at a time, or by the
     other command; `threads` where neither says anything, 0 leaving the choice to the run.
     """
-    if given.commands and not given.dry_run:
-        raise InputError("--commands prints what --dry-run would do; give --dry-run, too.")
+    if not given.dry_run:
+        for flag in ("commands", "steps_per_second", "price_per_hour"):
+            if getattr(given, flag):
+                raise InputError(f"--{flag.replace('_', '-')} is for what --dry-run prints; give --dry-run, too.")
     settings = [f"trainer.total_timesteps={given.timesteps}", *given.settings]
     if any(word.startswith("system.threads=") for word in settings):
         threads = 0
