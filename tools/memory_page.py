@@ -6,6 +6,7 @@ over what those commands wrote, each in the place of what was there; `--check` o
 """
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
@@ -97,6 +98,7 @@ def _ladder_summary(file: Path) -> dict[str, Any]:
             own.setdefault(run.training.architecture, []).append(result.hearts_per_agent)
     return {
         "max_timesteps": results.max_timesteps,
+        "settings": [*dict.fromkeys(word for word in shlex.split(results.command) if word.startswith("trainer."))],
         "hearts": hearts,
         "players": {
             level: {name: result.hearts_per_agent for name, played in players.items() for result in played.values()}
@@ -118,7 +120,8 @@ def _ladder_table(results: Mapping[str, Any]) -> list[str]:
         for player in PLAYERS:
             own = [found["players"].get(level, {}).get(player) for level in levels]
             rows.append([f"*{player}*", *("-" if value is None else f"{value:.2f}" for value in own)])
-        about = f"{found['max_timesteps']:,} agent-steps, mean over seeds and each of them"
+        settings = "".join(f", {word}" for word in found["settings"])
+        about = f"{found['max_timesteps']:,} agent-steps{settings}, mean over seeds and each of them"
         lines += [*([""] if lines else []), f"{about} ({_commits([found])}).", ""]
         lines += aligned_table(["hearts per agent", *levels], rows)
     return lines
