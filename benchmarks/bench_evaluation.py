@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from metta.base.endings import report_errors
-from metta.base.flags import Parser
+from metta.base.flags import Parser, at_least
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -30,8 +30,8 @@ def main() -> None:
     parser = Parser("bench_evaluation.py", str(__doc__).splitlines()[0])
     parser.add_argument("--architectures", default="fast", help="comma-separated keys, or all")
     parser.add_argument("--levels", default=LEVELS, help="comma-separated level modules")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=at_least(1), default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--repeats", type=at_least(1), default=3)
     options = parser.parse_args()
     registry = importlib.import_module(f"{RECIPES}.level_1_basic").ARCHITECTURES
     names = list(registry) if options.architectures == "all" else options.architectures.split(",")
@@ -42,9 +42,6 @@ def main() -> None:
         unknown = [name for name in chosen if name not in known]
         if unknown:
             parser.error(f"unknown {kind} {unknown[0]!r}; known: {', '.join(known)}")
-    for flag in ("threads", "repeats"):
-        if getattr(options, flag) < 1:
-            parser.error(f"--{flag} must be at least 1")
 
     results = []
     print(f"{'architecture':<18}{'level':<17}{'environment':<13}{'seconds':>9}{'CPU s':>8}{'steps/s':>10}", flush=True)

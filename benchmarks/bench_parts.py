@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from metta.base.endings import report_errors
-from metta.base.flags import Parser
+from metta.base.flags import Parser, at_least
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -30,8 +30,8 @@ def main() -> None:
     """Parse, measure, print."""
     parser = Parser("bench_parts.py", str(__doc__).splitlines()[0])
     parser.add_argument("--architectures", default="gtrxl,vit", help="comma-separated keys, or all")
-    parser.add_argument("--repeats", type=int, default=3, help="measured updates")
-    parser.add_argument("--epochs", type=int, default=2, help="passes over each rollout")
+    parser.add_argument("--repeats", type=at_least(1), default=3, help="measured updates")
+    parser.add_argument("--epochs", type=at_least(1), default=2, help="passes over each rollout")
     options = parser.parse_args()
     level = importlib.import_module("experiments.recipes.benchmark_architectures.level_1_basic")
     registry = level.ARCHITECTURES

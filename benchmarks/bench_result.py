@@ -15,7 +15,7 @@ from typing import Any
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from metta.base.endings import report_errors
-from metta.base.flags import Parser
+from metta.base.flags import Parser, at_least
 from metta.lab.training import TrainJob
 from metta.rl.metrics import Progress
 
@@ -31,23 +31,29 @@ def main() -> None:
     """Parse, measure, print."""
     parser = Parser("bench_result.py", str(__doc__).splitlines()[0])
     parser.add_argument("--architectures", default="all", metavar="A,B", help="keys of ARCHITECTURES (default: all)")
-    parser.add_argument("--threads", default="1,2", metavar="N,M", help="threads of a run (default: 1,2)")
-    parser.add_argument("--hearts", type=float, default=10.0, help="hearts per agent to wait for (default: 10)")
-    parser.add_argument("--timesteps", type=int, default=1_000_000, help="agent-steps of a run (default: 1000000)")
-    parser.add_argument("--seed", type=int, default=0, help="of every run (default: 0)")
+    parser.add_argument(
+        "--threads",
+        type=lambda text: [int(at_least(1)(part)) for part in text.split(",")],
+        default="1,2",
+        metavar="N,M",
+        help="threads of a run",
+    )
+    parser.add_argument(
+        "--hearts", type=at_least(0, float), default=10.0, help="hearts per agent to wait for (default: 10)"
+    )
+    parser.add_argument(
+        "--timesteps", type=at_least(1), default=1_000_000, help="agent-steps of a run (default: 1000000)"
+    )
+    parser.add_argument("--seed", type=at_least(0), default=0, help="of every run (default: 0)")
     given = parser.parse_args()
     names = list(ARCHITECTURES) if given.architectures == "all" else given.architectures.split(",")
     unknown = [name for name in names if name not in ARCHITECTURES]
     if unknown:
         parser.error(f"there is no architecture {unknown[0]!r}; there are {', '.join(ARCHITECTURES)}")
-    try:
-        counts = [int(count) for count in given.threads.split(",")]
-    except ValueError:
-        parser.error(f"--threads must be whole numbers like 1,2, not {given.threads!r}")
     results = []
     print(f"{'architecture':<16}{'threads':>8}{'seconds':>9}{'agent-steps':>13}{'hearts':>8}", flush=True)
     for name in names:
-        for threads in counts:
+        for threads in given.threads:
             found = first_point(name, threads, given.hearts, given.timesteps, given.seed)
             results.append({"architecture": name, "threads": threads, **found})
             seconds = "-" if found["seconds"] is None else f"{found['seconds']:.0f}"

@@ -9,8 +9,9 @@ One thing varies at a time, everything else as in `bench_training.py`:
     window      steps that a Transformer-XL looks back
     width       of a perceiver's latents
 
-Prints a table and, as its last line, {"benchmark": "scaling", "results": [{"sweep", "architecture", "value",
-"agent_steps_per_second", ...}]}. A rate is the median over repeats; run it on an idle machine.
+Each rate is measured in a process of its own and is the median over repeats; run it on an idle machine. Prints a table
+and, as its last line, {"benchmark": "scaling", "results": [{"sweep", "architecture", "value", "agent_steps_per_second",
+...}]}.
 """
 
 import json
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from metta.base.endings import report_errors
-from metta.base.flags import Parser
+from metta.base.flags import Parser, at_least, some_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -37,26 +38,21 @@ Row = tuple[str, int, dict[str, Any]]
 def main() -> None:
     """Parse, measure, print."""
     parser = Parser("bench_scaling.py", str(__doc__).splitlines()[0])
-    parser.add_argument("--sweeps", default=",".join(SWEEPS), help="comma-separated (default: all)")
-    parser.add_argument("--repeats", type=int, default=5, help="measured updates per figure")
+    parser.add_argument(
+        "--sweeps", type=some_of(SWEEPS), default=",".join(SWEEPS), help="comma-separated (default: all)"
+    )
+    parser.add_argument("--repeats", type=at_least(1), default=5, help="measured updates per figure")
     options = parser.parse_args()
-    sweeps = options.sweeps.split(",")
-    unknown = [name for name in sweeps if name not in SWEEPS]
-    if unknown:
-        parser.error(f"unknown sweep {unknown[0]!r}; known: {', '.join(SWEEPS)}")
-    if options.repeats < 1:
-        parser.error("--repeats must be at least 1")
     results = []
     print(
         f"{'sweep':<11}{'architecture':<14}{'value':>7}{'steps/s':>10}{'simulate':>10}{'act':>6}{'update':>8}",
         flush=True,
     )
-    for sweep in sweeps:
+    for sweep in options.sweeps:
         for architecture, value, rate in SWEEPS[sweep](options.repeats):
             results.append({"sweep": sweep, "architecture": architecture, "value": value} | rate)
             shares = "".join(
-                f"{rate[name]:>{width}.0%}" if name in rate else " " * width
-                for name, width in (("simulation_share", 10), ("acting_share", 6), ("update_share", 8))
+                f"{rate[name]:>{width}.0%}" if name in rate else " " * width for name, width in SHARES.items()
             )
             print(
                 f"{sweep:<11}{architecture:<14}{value:>7}{rate['agent_steps_per_second']:>10,.0f}{shares}", flush=True
@@ -113,13 +109,13 @@ def rate(
     architecture: str, repeats: int, num_streams: int = STREAMS, threads: int = CORES, **parts: dict[str, int]
 ) -> dict[str, Any]:
     """The training rate of an architecture on level 1, with some numbers of its parts changed."""
-    from benchmarks.training_rate import training_rate
+    from benchmarks.training_rate import in_own_process, training_rate
     from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES, LEVEL
     from metta.rl.config import TrainerConfig
 
     policy = type(ARCHITECTURES[architecture]).model_validate(parts)
     trainer = TrainerConfig(num_streams=num_streams, rollout_steps=ROLLOUT_STEPS, minibatches=MINIBATCHES, epochs=1)
-    return training_rate(policy, LEVEL.make_env(), trainer, threads, repeats)
+    return in_own_process(training_rate, policy, LEVEL.make_env(), trainer, threads, repeats)
 
 
 SWEEPS: dict[str, Callable[[int], Iterator[Row]]] = {

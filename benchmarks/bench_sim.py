@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from metta.base.endings import report_errors
-from metta.base.flags import Parser
+from metta.base.flags import Parser, at_least, some_of
 from metta.sim.config import SimConfig
 from metta.sim.constants import NUM_ACTIONS
 from metta.sim.vector_env import VectorEnv
@@ -105,26 +105,24 @@ def copy_rate(config: SimConfig, repeats: int) -> float:
     return DRAWN_STEPS * num_streams / statistics.median(times)
 
 
-def whole_numbers(text: str) -> list[int]:
-    """A comma-separated list."""
-    return [int(part) for part in text.split(",")]
-
-
 def main() -> None:
     """Measure, print the table, and print the line of JSON."""
     parser = Parser("bench_sim.py", "Agent-steps per second of the simulator, levels 1 to 5.")
+    parser.add_argument("--levels", type=some_of(map(str, LEVELS)), default="1,2,3,4,5", help="comma-separated")
     parser.add_argument(
-        "--levels", type=whole_numbers, default=list(LEVELS), help="comma-separated (default: 1,2,3,4,5)"
+        "--threads",
+        type=lambda text: [int(at_least(1)(part)) for part in text.split(",")],
+        default="1,2",
+        help="comma-separated",
     )
-    parser.add_argument("--threads", type=whole_numbers, default=[1, 2], help="comma-separated (default: 1,2)")
-    parser.add_argument("--repeats", type=int, default=9, help="measurements per figure, the median counts")
+    parser.add_argument("--repeats", type=at_least(1), default=9, help="measurements per figure, the median counts")
     arguments = parser.parse_args()
 
     table = Table(
         "level", "threads", "million agent-steps/s", "per CPU second", "share of episode ends", "million copies/s"
     )
     results = []
-    for level in arguments.levels:
+    for level in map(int, arguments.levels):
         config = level_config(level)
         rates = measure(config, arguments.threads, arguments.repeats)
         for threads, (wall_rate, cpu_rate) in zip(arguments.threads, rates, strict=True):

@@ -2,9 +2,9 @@
 
 `--help` of every command, which should be too short to notice, and a training run until its first line of metrics and
 until its end (one update, no evaluation). Prints a table and, as its last line, {"benchmark": "startup", "results":
-[{"what", "seconds", "cpu_seconds"}]}; both are the median over the repeats. The first run after a change to the
-simulator also compiles it; one run that does not count goes before the others. `tests/cli/test_main.py` keeps torch,
-numba and numpy out of `--help`.
+[{"what", "seconds", "cpu_seconds"}]}; both are the median over the repeats, `cpu_seconds` null before a command ended.
+The first training run after a change to the simulator also compiles it; one that does not count goes before the others.
+`tests/cli/test_main.py` keeps torch, numba and numpy out of `--help`.
 """
 
 import json
@@ -14,10 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from metta.base.endings import report_errors
-from metta.base.flags import Parser
+from metta.base.flags import Parser, at_least
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 FOLDER = "experiments/recipes/benchmark_architectures"
@@ -36,30 +37,29 @@ COMMANDS = (
 
 TRAINING = (
     *("tools/run.py", f"{FOLDER.replace('/', '.')}.level_1_basic.train", "arch_type=fast", "run=startup"),
-    *("evaluate=false", "trainer.total_timesteps=1"),
+    *("evaluate=false", "trainer.total_timesteps=1", "trainer.curve_points=0"),
 )
 
 
 def main() -> None:
     """Parse, measure, print."""
     parser = Parser("bench_startup.py", str(__doc__).splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=at_least(1), default=5)
     repeats = parser.parse_args().repeats
-    if repeats < 1:
-        parser.error("--repeats must be at least 1")
     results = []
     print(f"{'seconds':>8}{'CPU s':>8}  what", flush=True)
 
-    def show(what: str, measured: list[tuple[float, float]]) -> None:
-        seconds, load = (statistics.median(values) for values in zip(*measured, strict=True))
+    def show(what: str, measured: Sequence[float], loads: Sequence[float] | None = None) -> None:
+        seconds, load = statistics.median(measured), statistics.median(loads) if loads else None
         results.append({"what": what, "seconds": seconds, "cpu_seconds": load})
-        print(f"{seconds:>8.2f}{load:>8.2f}  {what}", flush=True)
+        print(f"{seconds:>8.2f}{'-' if load is None else f'{load:.2f}':>8}  {what}", flush=True)
 
     for command in COMMANDS:
-        show(" ".join(command), [seconds_of(command)[:2] for _ in range(repeats)])
-    trainings = [training() for _ in range(1 + repeats)][1:]
-    show("training, to its first metrics", [(first, load) for _, load, first in trainings])
-    show("training of one update, whole", [(seconds, load) for seconds, load, _ in trainings])
+        seconds, loads, _ = zip(*(seconds_of(command) for _ in range(repeats)), strict=True)
+        show(" ".join(command), seconds, loads)
+    seconds, loads, first = zip(*[training() for _ in range(1 + repeats)][1:], strict=True)
+    show("training, to its first metrics", first)
+    show("training of one update, whole", seconds, loads)
     print(json.dumps({"benchmark": "startup", "results": results}))
 
 

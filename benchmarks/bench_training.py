@@ -21,14 +21,11 @@ import importlib
 import json
 import os
 import sys
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from metta.base.endings import report_errors
-from metta.base.flags import Parser
+from metta.base.flags import Parser, at_least, one_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -36,18 +33,21 @@ if TYPE_CHECKING:
     from metta.rl.config import TrainerConfig
 
 RECIPES = "experiments.recipes.benchmark_architectures"
-T = TypeVar("T")
 
 
 def main() -> None:
     """Parse, measure, print."""
     parser = Parser("bench_training.py", str(__doc__).splitlines()[0])
     parser.add_argument("--architectures", default="fast,vit", help="comma-separated keys, or all")
-    parser.add_argument("--level", default="level_1_basic")
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--repeats", type=int, default=5, help="measured updates per architecture")
-    parser.add_argument("--streams", type=int, default=240, help="agents acting in parallel")
-    parser.add_argument("--epochs", type=int, default=1, help="passes over each rollout; the plain loop makes one")
+    parser.add_argument(
+        "--level", type=one_of(importlib.import_module(f"{RECIPES}.levels").LEVELS), default="level_1_basic"
+    )
+    parser.add_argument("--threads", type=at_least(1), default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--repeats", type=at_least(1), default=5, help="measured updates per architecture")
+    parser.add_argument("--streams", type=at_least(1), default=240, help="agents acting in parallel")
+    parser.add_argument(
+        "--epochs", type=at_least(1), default=1, help="passes over each rollout; the plain loop makes one"
+    )
     parser.add_argument("--profile", action="store_true", help="also print the operations that take the most time")
     parser.add_argument("--no-plain-loop", action="store_true", help="leave out the plain eager loop")
     options = parser.parse_args()
@@ -57,7 +57,7 @@ def main() -> None:
     unknown = [name for name in names if name not in registry]
     if unknown:
         parser.error(f"unknown architecture {unknown[0]!r}; known: {', '.join(registry)}")
-    from benchmarks.training_rate import matrix_rate, training_rate
+    from benchmarks.training_rate import in_own_process, matrix_rate, training_rate
 
     sim = importlib.import_module(f"{RECIPES}.{options.level}").LEVEL.make_env()
     results = []
@@ -94,12 +94,6 @@ def main() -> None:
 
 
 PLAIN = "fast_plain_loop"
-
-
-def in_own_process(work: Callable[..., T], *arguments: Any) -> T:
-    """What `work(*arguments)` returns in a fresh process."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(work, *arguments).result()
 
 
 def _trainer(options: argparse.Namespace) -> "TrainerConfig":

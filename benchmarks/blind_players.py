@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from metta.base.endings import report_errors
-from metta.base.flags import Parser
+from metta.base.flags import Parser, at_least
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -36,7 +36,7 @@ def main() -> None:
     """Search and print."""
     parser = Parser("blind_players.py", str(__doc__))
     parser.add_argument("--level", choices=LEVELS, help="one level instead of all")
-    parser.add_argument("--worlds", type=int, default=48, help="worlds per player, one full episode each")
+    parser.add_argument("--worlds", type=at_least(1), default=48, help="worlds per player, one full episode each")
     options = parser.parse_args()
     found, for_waits = {}, {}
     for level in LEVELS if options.level is None else (options.level,):

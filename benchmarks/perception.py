@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from metta.base.endings import report_errors
-from metta.base.flags import Parser
+from metta.base.flags import Parser, at_least, one_of
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -31,32 +31,34 @@ TYPES_WITH_OUTPUT = {2: 17, 5: 20, 8: 23, 15: 25, 16: 24}
 
 def main() -> None:
     """Measure and print."""
+    from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+
     parser = Parser("perception.py", str(__doc__))
-    parser.add_argument("--architecture", default="fast", help="key of ARCHITECTURES")
-    parser.add_argument("--observations", type=int, default=240_000, help="observations to learn from")
+    parser.add_argument("--architecture", type=one_of(ARCHITECTURES), default="fast", help="key of ARCHITECTURES")
+    parser.add_argument("--observations", type=at_least(1), default=240_000, help="observations to learn from")
     arguments = parser.parse_args()
 
     import torch
 
     torch.set_num_threads(1)
-    from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-    from metta.agent.spec import arena_spec
+    from experiments.recipes.benchmark_architectures.level_1_basic import make_env
+    from metta.rl.config import TrainerConfig
+    from metta.rl.specs import spec_of
 
-    plain = arena_spec()
-    spec = plain.model_copy(update={"front_view": True})
+    spec = spec_of(make_env(), TrainerConfig())
+    no_front_view = {"front_view": False}
     scales = list(spec.feature_scales)
     scales[0], scales[17:27] = 1.0, [100.0] * 10
     design = spec.model_copy(update={"feature_scales": tuple(scales)})
     config = ARCHITECTURES[arguments.architecture]
-    blind_design = design.model_copy(update={"front_view": False})
     settings: dict[str, tuple[Any, list[Change]]] = {
         "as it is": (spec, []),
-        "no front view": (plain, []),
+        "no front view": (spec.model_copy(update=no_front_view), []),
         "feature scales 1 and 100": (design, []),
         "feature embeddings of 0.02": (spec, [_faint_embeddings]),
         "LSTM input gain 1": (spec, [_low_gain]),
         "LSTM biases 1": (spec, [_biased]),
-        "all of these": (blind_design, [_faint_embeddings, _low_gain, _biased]),
+        "all of these": (design.model_copy(update=no_front_view), [_faint_embeddings, _low_gain, _biased]),
     }
     learn_from = _questions(seed=1, count=arguments.observations)
     held_out = _questions(seed=2, count=20_000)

@@ -2,7 +2,8 @@
 
 It has the same layers and sizes, dense convolution, `nn.LSTM` stepped in a Python loop with the state masked at episode
 starts, and torch's own threads. Source of the style: Huang et al. 2022, CleanRL, JMLR 23(274),
-https://github.com/vwxyzjn/cleanrl; differs in: observations are tokens, scattered into a box here.
+https://github.com/vwxyzjn/cleanrl; differs in: observations are tokens, scattered into a box here, seen
+in the views that the trainer chose.
 """
 
 import time
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from metta.agent.front import with_tensor_operations
+from metta.agent import egocentric, front
 from metta.agent.spec import EnvironmentSpec
 from metta.base.seeding import derive_seed
 from metta.rl.config import TrainerConfig
@@ -61,7 +62,8 @@ class PlainFast(nn.Module):
         """tokens uint8 [T, B, M, 3], dones float [T, B], state of the LSTM -> logits, values, state."""
         steps, batch = dones.shape
         flat = tokens.flatten(0, 1)
-        seen = with_tensor_operations(flat, self.spec) if self.spec.front_view else flat
+        seen = front.with_tensor_operations(flat, self.spec) if self.spec.front_view else flat
+        seen = egocentric.with_tensor_operations(seen, self.spec) if self.spec.egocentric_view else seen
         hidden = self.network(self.box(seen)).view(steps, batch, -1)
         outputs = []
         for t in range(steps):
@@ -69,7 +71,10 @@ class PlainFast(nn.Module):
             output, state = self.lstm(hidden[t : t + 1], (keep * state[0], keep * state[1]))
             outputs.append(output)
         memory = torch.cat(outputs)
-        return self.actor(memory), self.critic(memory).squeeze(-1), state
+        logits = self.actor(memory)
+        if self.spec.egocentric_view:
+            logits = egocentric.turn_back(logits, tokens, self.spec)
+        return logits, self.critic(memory).squeeze(-1), state
 
 
 class PlainLoop:

@@ -18,7 +18,7 @@ import numpy as np
 
 from metta.base.addresses import PLAYERS
 from metta.base.endings import report_errors
-from metta.base.flags import Parser
+from metta.base.flags import Parser, at_least
 from metta.base.seeding import derive_seed
 from metta.rl.config import EvaluationConfig
 from metta.rl.players import REFERENCE_PLAYERS
@@ -38,7 +38,7 @@ def main() -> None:
     parser = Parser("players.py", str(__doc__).splitlines()[0])
     parser.add_argument("--level", choices=LEVELS, help="one level instead of all")
     parser.add_argument(
-        "--worlds", type=int, default=EvaluationConfig().worlds, help="held-out worlds, one episode each"
+        "--worlds", type=at_least(1), default=EvaluationConfig().worlds, help="held-out worlds, one episode each"
     )
     options = parser.parse_args()
     heads = (*PLAYERS, "limit", "share", "map limit", "share", "limited by", "seconds")

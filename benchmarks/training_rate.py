@@ -3,12 +3,14 @@
 N streams, T steps of a rollout.
 """
 
-import resource
+import re
 import statistics
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch.profiler import ProfilerActivity
@@ -32,6 +34,13 @@ from metta.sim.vector_env import VectorEnv
 WARM_UP = 2
 """Updates before the first that counts: they compile and fill caches."""
 PROFILE_ROWS = 25
+T = TypeVar("T")
+
+
+def in_own_process(work: Callable[..., T], *arguments: Any) -> T:
+    """What `work(*arguments)` returns in a fresh process."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(work, *arguments).result()
 
 
 def training_rate(
@@ -115,8 +124,15 @@ def measured(one_update: Callable[[], tuple[float, float, float]], steps: int, r
         "simulation_share": shares[0],
         "acting_share": shares[1],
         "update_share": shares[2],
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_memory_mb": _peak_memory_mb(),
     }
+
+
+def _peak_memory_mb() -> float:
+    """Most memory that this program has held; `getrusage` counts what its parent held at the start, too."""
+    found = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
 
 
 def matrix_rate(threads: int) -> float:

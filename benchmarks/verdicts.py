@@ -24,7 +24,7 @@ from metta.analysis.summary import aligned_table
 from metta.analysis.verdicts import FALSE_CALLS, POWER, critical, judge, pair_errors, smallest_by_seeds
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
-from metta.base.flags import Parser
+from metta.base.flags import Parser, at_least
 from metta.base.markers import between_markers, read_between
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "statistics.md"
@@ -48,7 +48,7 @@ class Tables(NamedTuple):
 def main() -> int:
     """Simulate and write; returns the exit status."""
     parser = Parser("verdicts.py", str(__doc__))
-    parser.add_argument("--tables", type=int, default=20_000, help="simulated tables per entry")
+    parser.add_argument("--tables", type=at_least(20), default=20_000, help="simulated tables per entry")
     parser.add_argument("--check", action="store_true", help="only compare with docs/statistics.md")
     options = parser.parse_args()
     parts = {

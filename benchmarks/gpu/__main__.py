@@ -23,7 +23,7 @@ from benchmarks.gpu.extent import FULL, MINIATURE, SHARES
 from metta.base.addresses import local_path
 from metta.base.endings import report_errors
 from metta.base.errors import InputError
-from metta.base.flags import Parser
+from metta.base.flags import Parser, at_least
 from metta.base.provenance import REPOSITORY, code_version, cores
 from metta.base.stopping import interruptible
 from metta.sim.devices import check_cuda
@@ -113,7 +113,7 @@ def _go_on(given: argparse.Namespace, parts: list[str], output: Path, minutes: f
 def _parse(arguments: Sequence[str] | None, names: list[str]) -> argparse.Namespace:
     description, _, more = (__doc__ or "").partition("\n")
     parser = Parser("python -m benchmarks.gpu", description, more)
-    parser.add_argument("--minutes", type=float, default=8.0, help="time for everything (default: 8)")
+    parser.add_argument("--minutes", type=at_least(0, float), default=8.0, help="time for everything (default: 8)")
     parser.add_argument("--parts", default=",".join(names), help=f"of {', '.join(names)} (default: all)")
     parser.add_argument(
         "--output", type=local_path, help="the file to write (default: a dated one in benchmarks/results)"
@@ -123,9 +123,9 @@ def _parse(arguments: Sequence[str] | None, names: list[str]) -> argparse.Namesp
         "--plan", type=local_path, help="runs to do, as batch.py takes them (default: every architecture)"
     )
     parser.add_argument("--beside", type=local_path, help="archive of other runs, whose hearts are shown beside")
-    parser.add_argument("--at-once", type=int, default=4, help="real runs side by side on the GPU (default: 4)")
+    parser.add_argument("--at-once", type=at_least(1), default=4, help="real runs side by side on the GPU (default: 4)")
     parser.add_argument(
-        "--cpu-jobs", type=int, default=max(1, cores() - 4), help="real runs on cores (default: all but 4)"
+        "--cpu-jobs", type=at_least(0), default=max(1, cores() - 4), help="real runs on cores (default: all but 4)"
     )
     given = parser.parse_args(arguments)
     given.parts = given.parts.split(",")

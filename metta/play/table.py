@@ -10,11 +10,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from metta.base.errors import InputError
 from metta.replay.page import header
-from metta.replay.recording import converter_row, in_255ths
+from metta.replay.recording import agent_rows, converter_row, in_255ths
 from metta.rl.config import EvaluationConfig
 from metta.rl.evaluate import one_episode
 from metta.rl.metrics import episode_result
@@ -102,6 +101,7 @@ class Table:
                 raise InputError(f"agent {agent} is not one of 0..{self._env.num_agents - 1}.")
             if not 0 <= action < NUM_ACTIONS:
                 raise InputError(f"action {action} is not one of 0..{NUM_ACTIONS - 1}.")
+        for agent, action in steered.items():
             self._actions[agent] = action
         self._env.step(self._actions)
         row = self.rows[-1]
@@ -129,12 +129,11 @@ class Table:
             if decision.values is not None:
                 for agent in own:
                     values[agent] = float(decision.values[agent])
-        known: NDArray[np.int16] = env.agent_state(0)
         self.rows.append(
             {
                 "agents": [
                     [*state, int(action), NOT_DONE_YET]
-                    for state, action in zip(known.tolist(), self._actions, strict=True)
+                    for state, action in zip(agent_rows(env, 0).tolist(), self._actions, strict=True)
                 ],
                 "inventories": env.inventory(0).tolist(),
                 "converters": converter_row(env, 0).tolist(),

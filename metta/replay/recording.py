@@ -32,7 +32,7 @@ class Recording:
     legend: dict[str, str]
     """Character -> empty, agent or an object's name."""
     agents: NDArray[np.uint8]
-    """[T, A, 6] row, column, orientation, actions still frozen, action, whether it succeeded."""
+    """[T, A, 6] row, column, orientation, actions still frozen (255: so many or more), action, whether it succeeded."""
     inventories: NDArray[np.uint8]
     """[T, A, R]."""
     converters: NDArray[np.uint8]
@@ -79,7 +79,7 @@ def record(
     start_rows = env.start_rows(world)
     state = actor.initial_state(env.num_worlds)
     for step in range(T):
-        agents[step, :, :4] = env.agent_state(world)
+        agents[step, :, :4] = agent_rows(env, world)
         inventories[step] = env.inventory(world)
         converters[step] = converter_row(env, world)
         decision = actor.act(env, 0, env.num_worlds, state, numbers[step])
@@ -109,6 +109,11 @@ def record(
 def in_255ths(probabilities: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Probabilities as whole numbers from 0 to 255, which is as exact as a page shows them."""
     return np.rint(255 * probabilities).astype(np.uint8)
+
+
+def agent_rows(env: VectorEnv, world: int) -> NDArray[np.uint8]:
+    """[A, 4] row, column, orientation and actions still frozen of a world's agents; a rung may freeze them for 256."""
+    return np.minimum(env.agent_state(world), 255).astype(np.uint8)
 
 
 def converter_row(env: VectorEnv, world: int) -> NDArray[np.uint8]:

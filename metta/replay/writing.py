@@ -104,7 +104,7 @@ def _write(config: ReplayConfig, chosen: ResolvedPlayer) -> Written:
     else:
         page = replay_page(recording, chosen.name, facts, title, sim, _report(output, config.level))
     write_atomically(output, page)
-    return Written(output, title, mean, len(recording.agents), recording.result["map_hash"], len(page))
+    return Written(output, title, mean, len(recording.agents), recording.result["map_hash"], len(page.encode()))
 
 
 def _report(output: Path, level: str) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from experiments.recipes.benchmark_architectures.level_3_medium import LEVEL
+from experiments.recipes.benchmark_architectures.memory_1 import LEVEL as RUNG
 from metta.analysis.gather import gather
 from metta.analysis.replays import MEDIAN, choices, file_of
 from metta.analysis.report import main
@@ -396,6 +397,33 @@ def test_the_replay_shows_what_was_recorded(browser: Any, replay: tuple[Path, Re
         assert f"{ACTION_NAMES[action]}{'' if done else ' (failed)'}" in about
         assert f"{recording.rewards[: step + 1, agent].sum():.3f}" in about
         assert page.locator("#probabilities tr").count() == len(ACTION_NAMES)
+
+
+RINGS = """() => {
+  let rings = 0;
+  for (const id of ["map", "view"]) {
+    const canvas = document.getElementById(id);
+    const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    for (let i = 0; i < data.length; i += 4) rings += data[i] === 0xd6 && data[i + 1] === 0x33 && data[i + 2] === 0x6c;
+  }
+  return rings;
+}"""
+"""Pixels of the red rings around agents that attack or are hit."""
+
+
+def test_a_wait_is_no_hit(browser: Any, tmp_path: Path) -> None:
+    sim = RUNG.make_env().model_copy(update={"max_steps": 60})
+    recording = record("scripted", sim, EvaluationConfig(worlds=1), SystemConfig(threads=1), 0)
+    frozen = recording.agents[:, :, 3].astype(int)
+    step = int((frozen[1:] > frozen[:-1]).any(1).argmax())  # somebody answers and waits again
+    assert (frozen[step + 1] > frozen[step]).any()
+    file = tmp_path / "replay.html"
+    file.write_text(replay_page(recording, "scripted", [], "A replay", sim))
+    page, faults = opened(browser, file, "light", f"#step={step}&agent=0")
+    page.wait_for_function("document.getElementById('message').hidden")
+    assert page.inner_text("#clock") == f"{step} of 59"
+    assert page.evaluate(RINGS) == 0
+    assert faults == []
 
 
 def test_a_click_on_an_agent_chooses_it(browser: Any, replay: tuple[Path, Recording]) -> None:

@@ -87,10 +87,13 @@ def test_a_steered_agent_does_what_it_is_told() -> None:
 
 def test_wrong_orders_change_nothing() -> None:
     table = table_of("random")
-    for steered, sentence in (({99: 0}, "agent 99 is not one of"), ({0: 99}, "action 99 is not one of")):
+    other = table.rows[0]["agents"][0][4] ^ 1
+    for steered, sentence in (({0: other, 99: 0}, "agent 99 is not one of"), ({0: 99}, "action 99 is not one of")):
         with pytest.raises(InputError, match=sentence):
             table.step(steered)
     assert len(table.rows) == 1
+    table.step({})
+    assert table.rows[0]["agents"][0][4] == other ^ 1
     with pytest.raises(InputError, match="episode=5 is not one of the 2"):
         table.restart(5)
     table.restart(1)

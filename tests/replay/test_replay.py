@@ -15,6 +15,7 @@ import torch
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES, LEVEL
 from experiments.recipes.benchmark_architectures.level_3_medium import LEVEL as LEVEL_3
+from experiments.recipes.benchmark_architectures.memory_3 import LEVEL as LONGEST_WAIT
 from metta.agent.checkpoint import policy_record, policy_tensors
 from metta.agent.policies.fast import FastConfig
 from metta.base.addresses import PLAYERS
@@ -25,6 +26,7 @@ from metta.replay.page import replay_page
 from metta.replay.recording import Recording, record
 from metta.replay.thumbnail import STEPS as THUMBNAIL_STEPS
 from metta.replay.thumbnail import thumbnail
+from metta.replay.writing import write_replay
 from metta.rl.checkpoint import write_checkpoint
 from metta.rl.config import EvaluationConfig, SystemConfig
 from metta.rl.evaluate import evaluate
@@ -94,6 +96,11 @@ def test_attacks_are_recorded() -> None:
     hits = sum(recording.result["counters"]["attacks_hit"])
     grown = (recording.agents[1:, :, 3].astype(int) > recording.agents[:-1, :, 3]).sum()
     assert grown <= hits
+
+
+def test_a_wait_longer_than_a_byte_is_not_shown_as_none() -> None:
+    recording = record("random", LONGEST_WAIT.make_env().model_copy(update={"max_steps": 3}), EVALUATION, SYSTEM, 0)
+    assert recording.agents[:, 0, 3].tolist() == [255, 255, 254]
 
 
 def test_a_decision_says_what_the_policy_thought() -> None:
@@ -238,6 +245,14 @@ def test_an_animated_picture_shows_the_recorded_steps(tmp_path: Path) -> None:
     for agent, move in enumerate(moves):
         places = [place.split() for place in str(move.get("values")).split(";")]
         assert [[float(y) / CELL - 0.5, float(x) / CELL - 0.5] for x, y in places] == shown[:, agent, :2].tolist()
+
+
+def test_its_size_is_told_in_bytes(tmp_path: Path) -> None:
+    config = LEVEL.replay("random").config.model_copy(
+        update={"evaluation_environments": {"basic": BASIC}, "output": str(tmp_path / "hearts.svg")}
+    )
+    written = write_replay(config)
+    assert written.bytes == written.file.stat().st_size
 
 
 def test_an_animated_picture_from_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -100,7 +100,7 @@ function watch(head, arrays, live) {
       if (frozen) ring(head.colours[agent], 2, 0.4);
       pen.fillStyle = frozen ? colour("--ink") : "#fff";
       write(String(agent), x, y + 1, cell * 0.46, "bold");
-      const hit = step + 1 < known() && agentAt(agent, FROZEN, step + 1) > frozen;
+      const hit = head.combat && step + 1 < known() && agentAt(agent, FROZEN, step + 1) > frozen;
       if (hit || agentAt(agent, ACTION) >= FIRST_ATTACK && agentAt(agent, SUCCESS) === 1) ring("#d6336c", 3, 0.5);
       if (agent === chosen) ring(colour("--s1"), 3, 0.62);
       pen.fillStyle = colour("--ink");
