@@ -8,7 +8,7 @@ over what those commands wrote, each in the place of what was there; `--check` o
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -91,6 +91,7 @@ def page(text: str, results: Mapping[str, Any]) -> str:
 def _ladder_summary(file: Path) -> dict[str, Any]:
     """What the page keeps of a benchmark on rungs: hearts of every seed, and of the reference players."""
     results = read_results(file)
+    merged = results.provenance.get("merged", {str(file): results.provenance})
     hearts: dict[str, dict[str, list[float]]] = {}
     for run in results.runs:
         for result in run.evaluation.results.values():
@@ -104,7 +105,7 @@ def _ladder_summary(file: Path) -> dict[str, Any]:
             level: {name: result.hearts_per_agent for name, played in players.items() for result in played.values()}
             for level, players in results.references.items()
         },
-        "commit": results.provenance.get("code", {}).get("commit"),
+        "commits": [own.get("code", {}).get("commit") for own in merged.values()],
     }
 
 
@@ -122,7 +123,7 @@ def _ladder_table(results: Mapping[str, Any]) -> list[str]:
             rows.append([f"*{player}*", *("-" if value is None else f"{value:.2f}" for value in own)])
         settings = "".join(f", {word}" for word in found["settings"])
         about = f"{found['max_timesteps']:,} agent-steps{settings}, mean over seeds and each of them"
-        lines += [*([""] if lines else []), f"{about} ({_commits([found])}).", ""]
+        lines += [*([""] if lines else []), f"{about} ({_commits(found['commits'])}).", ""]
         lines += aligned_table(["hearts per agent", *levels], rows)
     return lines
 
@@ -163,7 +164,7 @@ def _probes_table(results: Mapping[str, Any]) -> list[str]:
     about = (
         f"{first['level']} {first['environment']}, {first['episodes']} episodes, 95 % intervals over paired episodes"
     )
-    return [f"{about} ({_commits(results['probes'])}).", "", *aligned_table(head, rows)]
+    return [f"{about} ({_commits(probe['commit'] for probe in results['probes'])}).", "", *aligned_table(head, rows)]
 
 
 def _share(interval: Interval | None) -> str:
@@ -221,7 +222,7 @@ def _crossplay_table(results: Mapping[str, Any]) -> list[str]:
     apart = sum(one["low"] > other["high"] or other["low"] > one["high"] for one, other in pairs)
     about = f"{found['level']} {found['environment']}, {found['worlds']} worlds of seed {found['seed']}"
     return [
-        f"{about} ({_commits([found])}).",
+        f"{about} ({_commits([found['commit']])}).",
         "",
         *aligned_table(head, rows),
         "",
@@ -268,7 +269,7 @@ def _imitation_table(results: Mapping[str, Any]) -> list[str]:
     head = ["architecture", "seeds", "hearts", "nats, own states", "nats, teacher's", "agreement", "hearts with PPO"]
     about = f"{found['level']} {found['environment']}, {found['samples']:,} samples, 95 % intervals over seeds"
     lines = [
-        f"{about} ({_commits([{'commit': commit} for commit in found['commits']])}).",
+        f"{about} ({_commits(found['commits'])}).",
         "",
         *aligned_table(head, rows),
     ]
@@ -313,9 +314,9 @@ def _with_ends(interval: Interval, digits: int) -> str:
     return f"{text} [{interval['low']:.{digits}f}, {interval['high']:.{digits}f}]"
 
 
-def _commits(records: Sequence[Mapping[str, Any]]) -> str:
+def _commits(commits: Iterable[str | None]) -> str:
     """At which commits results were made."""
-    return "at " + ", ".join(sorted({str(record["commit"] or "an unknown commit")[:7] for record in records}))
+    return "at " + ", ".join(sorted({"an unknown commit" if name is None else name[:7] for name in commits}))
 
 
 TABLES: dict[str, Callable[[Mapping[str, Any]], list[str]]] = {

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from metta.base.errors import InputError
+from metta.lab.merge import main as merge
 from metta.probes.crossplay import crossplay, entrants
 from metta.probes.imitation import record_of
 from metta.probes.memory import ProbeConfig, probe_record
@@ -44,9 +45,11 @@ def test_tables_are_made_of_what_the_commands_write(tmp_path: Path, monkeypatch:
     crossplay(players, "test", "basic", SIM, evaluation, CPU, tmp_path / "games.json", lambda said: None)
     record_of(small_run(updates=1), "basic", tmp_path / "imitation")
     write_benchmark(tmp_path, ("fast", "trxl"), ("level_1_basic",), seeds=3)
+    assert merge([str(tmp_path), "--into", str(tmp_path / "merged")]) == 0
     words = [
         "--ladder",
         "benchmark_results.json",
+        "merged/benchmark_results.json",
         "--probes",
         "probe.json",
         "--crossplay",
@@ -57,7 +60,9 @@ def test_tables_are_made_of_what_the_commands_write(tmp_path: Path, monkeypatch:
     assert module.main([word if word.startswith("-") else str(tmp_path / word) for word in words]) == 0
 
     page = module.PAGE.read_text()
-    assert page.count("| fast ") == 5
+    assert page.count("| fast ") == 6
+    ladders = page[: page.index("<!-- end of ladder -->")].split("agent-steps, ")
+    assert ladders[1].splitlines()[0] == ladders[2].splitlines()[0]  # merged results name the same commit
     assert "test basic, 2 episodes" in page
     assert module.NOTHING not in page
     assert page.count("Of ") == page.count("End.") == 4
