@@ -106,22 +106,6 @@ def crossplay(
         InputError: a checkpoint is damaged or does not fit, or `output` holds games in other worlds.
         InUseError: another process writes to `output`.
     """
-    make_folder(output.parent)
-    with locked(output.with_name(f".{output.name}.lock"), str(output)):
-        return _crossplay(players, level, environment, sim, evaluation, system, output, say, clock)
-
-
-def _crossplay(
-    players: Sequence[Entrant],
-    level: str,
-    environment: str,
-    sim: SimConfig,
-    evaluation: EvaluationConfig,
-    system: SystemConfig,
-    output: Path,
-    say: Callable[[str], None],
-    clock: Callable[[], float],
-) -> dict[str, Any]:
     from metta.rl.checkpoint import load_policy
     from metta.rl.crossplay import play_game
     from metta.rl.devices import choose_device, choose_threads
@@ -136,45 +120,47 @@ def _crossplay(
         "sim": sim.model_dump(mode="json"),
         "evaluation": evaluation.model_dump(mode="json"),
     }
-    known: dict[str, Any] = read_json(output) if output.exists() else {"settings": settings, "games": []}
-    if known.get("settings") != settings:
-        raise InputError(f"{output} holds games in other worlds; give another --output.")
-    played: dict[tuple[str, str], dict[str, Any]] = {
-        (record["first"], record["second"]): record for record in known["games"]
-    }
-    games = {(one.identity, other.identity): (one, other) for one, other in games_of(players)}
-    wanted = [game for key, game in games.items() if key not in played]
-    device = choose_device(system)
-    threads = choose_threads(system) if device.type == "cpu" else 1
-    actors = {
-        entrant.identity: load_policy(entrant.player, spec_of(sim))
-        if isinstance(entrant.player, Path)
-        else REFERENCE_PLAYERS[entrant.player](sim)
-        for entrant in players
-    }
+    make_folder(output.parent)
+    with locked(output.with_name(f".{output.name}.lock"), str(output)):
+        known: dict[str, Any] = read_json(output) if output.exists() else {"settings": settings, "games": []}
+        if known.get("settings") != settings:
+            raise InputError(f"{output} holds games in other worlds; give another --output.")
+        played: dict[tuple[str, str], dict[str, Any]] = {
+            (record["first"], record["second"]): record for record in known["games"]
+        }
+        games = {(one.identity, other.identity): (one, other) for one, other in games_of(players)}
+        wanted = [game for key, game in games.items() if key not in played]
+        device = choose_device(system)
+        threads = choose_threads(system) if device.type == "cpu" else 1
+        actors = {
+            entrant.identity: load_policy(entrant.player, spec_of(sim))
+            if isinstance(entrant.player, Path)
+            else REFERENCE_PLAYERS[entrant.player](sim)
+            for entrant in players
+        }
 
-    def play(game: tuple[Entrant, Entrant]) -> dict[str, Any]:
-        one, other = (entrant.identity for entrant in game)
-        sides = play_game(actors[one], actors[other], sim, held_out(evaluation), device)
-        return {"first": one, "second": other, "sides": sides}
+        def play(game: tuple[Entrant, Entrant]) -> dict[str, Any]:
+            one, other = (entrant.identity for entrant in game)
+            sides = play_game(actors[one], actors[other], sim, held_out(evaluation), device)
+            return {"first": one, "second": other, "sides": sides}
 
-    shards = Shards(threads)
-    started = clock()
-    try:
-        for begin in range(0, len(wanted), threads):
-            now_playing = wanted[begin : begin + threads]
-            for record in shards.map(play, now_playing):
-                played[record["first"], record["second"]] = record
-            write_json(output, _record(settings, players, list(played.values())))
-            done = begin + len(now_playing)
-            left = (clock() - started) / done * (len(wanted) - done)
-            names = ", ".join(f"{one.name} - {other.name}" for one, other in now_playing)
-            say(f"[{done}/{len(wanted)}] {names}; {left / 60:.1f} min left")
-    finally:
-        shards.close()
-    whole = _record(settings, players, list(played.values()))
-    write_json(output, whole)
-    return whole
+        shards = Shards(threads)
+        started = clock()
+        try:
+            for begin in range(0, len(wanted), threads):
+                now_playing = wanted[begin : begin + threads]
+                for record in shards.map(play, now_playing):
+                    played[record["first"], record["second"]] = record
+                write_json(output, _record(settings, players, list(played.values())))
+                done = begin + len(now_playing)
+                left = (clock() - started) / done * (len(wanted) - done)
+                names = ", ".join(f"{one.name} - {other.name}" for one, other in now_playing)
+                say(f"[{done}/{len(wanted)}] {names}; {left / 60:.1f} min left")
+        finally:
+            shards.close()
+        whole = _record(settings, players, list(played.values()))
+        write_json(output, whole)
+        return whole
 
 
 def _record(settings: Mapping[str, Any], players: Sequence[Entrant], games: list[dict[str, Any]]) -> dict[str, Any]:
