@@ -76,7 +76,7 @@ def _measure(given: argparse.Namespace, output: Path, work: Path) -> int:
             with report.part(name, SHARES[name]) as part:
                 PARTS[name](session, part)
             if not _gpu_answers() and given.parts[number:]:
-                report.say("the GPU takes no more work from this process; another one does the other parts")
+                report.wrong(part, "the GPU takes no more work from this process; another one does the other parts")
                 _go_on(given, given.parts[number:], output, (report.deadline - report.clock()) / 60)
                 break
     finally:

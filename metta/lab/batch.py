@@ -147,6 +147,7 @@ class Batch:
                 if run.state not in ("finished", "failed"):
                     run.state = "not started" if run.state == "waiting" else "stopped"
             self._write()
+            self._say(f"written to {self._archive}")
             unfinished = [f"{run.name} ({run.state})" for run in self.runs if run.state != "finished"]
             if unfinished:
                 more = f", and {len(unfinished) - NAMED} more" if len(unfinished) > NAMED else ""

@@ -200,9 +200,13 @@ def forecast(runs: Sequence[PlannedRun], slots: int, speeds: Speeds, rate: float
     rough: dict[str, None] = {}
     disk = 0.0
     for run in runs:
-        if run.folder.is_finished():
-            continue
-        name, config, status = run.spec.architecture, run.job.config, run.folder.status()
+        try:
+            if run.folder.is_finished():
+                continue
+            status = run.folder.status()
+        except InputError:
+            status = None  # its job will name what is damaged
+        name, config = run.spec.architecture, run.job.config
         keys = ((name, run.spec.level), (name, ANY), (ANY, ANY))
         speed = next(speeds[key] for key in keys if key in speeds)
         if rate is not None:

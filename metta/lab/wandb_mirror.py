@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Literal
 
 from metta.base.addresses import local_path, path_text
@@ -97,8 +98,8 @@ class Mirror:
 
         self._folder, self._mode = folder, mode
         self._note = folder.path / "wandb.json"
-        self._before = read_json(self._note) if self._note.exists() else {}
-        self._sent = int(self._before.get(mode, 0))
+        self._before = _sent_before(self._note)
+        self._sent = self._before.get(mode, 0)
         self._run: Any = wandb.init(
             project=os.environ.get("WANDB_PROJECT", PROJECT),
             id=str(configuration["run"]),
@@ -134,6 +135,13 @@ class Mirror:
                     self._run.summary[f"evaluation/{environment}/{name}"] = result[name]
         self._run.finish()
         write_json(self._note, {**self._before, self._mode: self._sent})
+
+
+def _sent_before(note: Path) -> dict[str, int]:
+    """The newest update sent by mode; none if the note is missing or damaged: the tracker ignores what it has."""
+    with suppress(InputError):
+        return {mode: sent for mode, sent in read_json(note).items() if isinstance(sent, int)}
+    return {}
 
 
 @command

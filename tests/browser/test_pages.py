@@ -617,6 +617,34 @@ def test_tabs_follow_each_other_and_the_end_of_the_server_is_told(browser: Any, 
         sync_api.expect(page.locator("#message")).to_contain_text("the command that serves this world has ended")
 
 
+HELD_BACK = """() => {
+  const real = window.fetch;
+  window.fetch = async (what, options) => {
+    const answer = await real(what, options);
+    if (String(what).startsWith("since/")) {
+      document.body.dataset.asked = "yes";
+      await new Promise((resolve) => { window.release ??= resolve; });
+    }
+    return answer;
+  };
+}"""
+"""The first answer about other tabs waits for `release`, the next ones for ever."""
+
+
+def test_an_answer_that_a_step_has_overtaken_is_not_shown(browser: Any, live: PlayServer) -> None:
+    page, again = browser.new_page(), browser.new_page()
+    page.goto(live.url)
+    page.evaluate(HELD_BACK)
+    page.wait_for_selector("body[data-asked]", timeout=MILLISECONDS)
+    page.click("#step")
+    sync_api.expect(page.locator("#clock")).to_have_text(f"1 of {STEPS - 1}")
+    page.evaluate("window.release()")
+    again.goto(live.url)
+    sync_api.expect(again.locator("#clock")).to_have_text(f"1 of {STEPS - 1}")
+    drawn = "document.querySelector('#map').toDataURL()"
+    assert page.evaluate(drawn) == again.evaluate(drawn)
+
+
 def test_a_wrong_address_is_told_in_words(browser: Any, live: PlayServer) -> None:
     page = browser.new_page()
     page.goto(live.url.replace(live.token, "old"))

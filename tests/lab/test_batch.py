@@ -12,7 +12,7 @@ import pytest
 
 from experiments.recipes.benchmark_architectures.batch import main, read_plan
 from metta.base.endings import IN_USE, INPUT_ERROR, STOPPED
-from metta.base.errors import InputError
+from metta.base.errors import InputError, RunError
 from metta.base.files import locked
 from metta.base.provenance import REPOSITORY
 from metta.lab.archive import CURVE_POINTS, read_archive, write_archive
@@ -81,6 +81,22 @@ def test_without_time_nothing_starts_and_the_archive_says_so(tmp_path: Path) -> 
     assert command(tmp_path, PLAN, "--minutes", "0", "--at-once", "1") == 0
     states = [record["state"] for record in read_archive(tmp_path / "runs.tar.gz").values()]
     assert states == ["not started"] * 3
+
+
+def test_an_archive_that_cannot_be_written_is_not_said_to_be(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert command(tmp_path, "fast level_1_basic 3", "--minutes", "0") == 0
+    assert "written to" in capsys.readouterr().out
+
+    def full(path: Path, records: object) -> None:
+        raise RunError(f"cannot write {path}: no space left on device.")
+
+    monkeypatch.setattr("metta.lab.batch.write_archive", full)
+    assert command(tmp_path, "fast level_1_basic 3", "--minutes", "0") == 1
+    said = capsys.readouterr()
+    assert "written to" not in said.out
+    assert "runs.tar.gz: no space left on device." in said.err
 
 
 def test_a_reader_of_the_output_that_goes_away_stops_it_and_the_archive_is_written(

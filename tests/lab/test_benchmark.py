@@ -506,3 +506,5 @@ def test_the_time_left_counts_what_is_left_of_every_run(here: Here) -> None:
     one_after_another, side_by_side = (seconds_left(study.runs, slots) for slots in (1, 2))
     assert 40 <= one_after_another <= 52  # twice 200 steps at 10 per second, and 5 s to start
     assert side_by_side == pytest.approx(one_after_another / 2)
+    file.write_text("{")
+    assert 60 <= seconds_left(study.runs, slots=1) <= 72  # damaged: all of its 300 steps, and its job says why

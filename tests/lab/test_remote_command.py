@@ -54,6 +54,15 @@ def test_a_damaged_status_is_one_sentence(folder: Path, content: str) -> None:
         exit_status(folder / JOB)
 
 
+def test_a_signal_before_the_command_has_started_puts_it_back_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submitit = SimpleNamespace(helpers=SimpleNamespace(DelayedSubmission=lambda again: again))
+    monkeypatch.setitem(sys.modules, "submitit", submitit)
+    ran = command(folder, folder / "log.txt")
+    assert ran.checkpoint() == ran
+
+
 class TimeIsUp(BaseException):
     """Ends the wait, as submitit does after it has put the job back into the queue."""
 

@@ -132,6 +132,15 @@ def test_online_lacks_what_was_shown_offline_only(stand_in: Path) -> None:
     assert [number for number, _ in notes(stand_in, "log")] == [1, 2, 1, 2]
 
 
+@pytest.mark.parametrize("note", ["", "[1]", '{"online": "2"}', '{"online": null}'])
+def test_after_a_damaged_note_everything_is_shown_again(stand_in: Path, note: str) -> None:
+    train()
+    write_metrics(1, 2)
+    (FOLDER / "wandb.json").write_text(note)
+    assert main([str(FOLDER), "online"]) == 0
+    assert [number for number, _ in notes(stand_in, "log")] == [1, 2]
+
+
 @pytest.mark.parametrize(("doing", "seconds"), [("hang", 0.5), ("broken", 120.0)])
 def test_a_tracker_that_hangs_or_fails_costs_one_warning(
     stand_in: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], doing: str, seconds: float

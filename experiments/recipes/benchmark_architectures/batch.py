@@ -109,11 +109,8 @@ def main(words: list[str]) -> int:
     lock = given.archive.with_name(f".{given.archive.name}.lock")
     with locked(lock, f"the archive {given.archive}"):
         batch = Batch(runs, given.archive, deadline, given.at_once, given.cpu_jobs, say)
-        try:
-            with continued_when_repeated(), interruptible():
-                batch.execute()
-        finally:
-            print(f"Written to {given.archive}")
+        with continued_when_repeated(), interruptible():
+            batch.execute()
     return 1 if any(run.state == "failed" for run in runs) else 0
 
 

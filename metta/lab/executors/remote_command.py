@@ -2,9 +2,10 @@
 
 import os
 import signal
+import subprocess
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ class RemoteCommand:
     threads: int
     jobs_folder: Path
     """Holds a folder per Slurm job, where `exit_status` finds how the command ended."""
+    _process: "subprocess.Popen[bytes] | None" = field(default=None, init=False, repr=False, compare=False)
 
     def __call__(self) -> int:
         """Run the command to its end; it stops by itself when this process is killed."""
@@ -55,7 +57,8 @@ class RemoteCommand:
         """Called by submitit when the job is about to be preempted or its time is up: stop, and be started again."""
         import submitit
 
-        _end(self._process.pid)
+        if self._process is not None:  # None: the signal came before the command was started
+            _end(self._process.pid)
         return submitit.helpers.DelayedSubmission(
             RemoteCommand(self.words, self.log_file, self.threads, self.jobs_folder)
         )

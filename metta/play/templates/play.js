@@ -52,6 +52,7 @@
       location.reload();
       return true;
     }
+    if (count !== before) return false; // a step was made meanwhile, and brought its own row
     count--; // the last row may have been done
     news.rows.forEach(add);
     ended = news.ended;
