@@ -2,6 +2,7 @@
 
 `uv run python -m metta.agent.check NAME|all` prints them; tests/laws runs them over the whole registry. A law also
 fails when it was not exercised: when memory that should matter changed nothing, or an episode boundary had no effect.
+A broken law says what to do about it, and so does one that ends in an exception of the architecture's own code.
 
 Every law builds its own policy from the configuration, with synthetic observations, and moves the weights away from
 their initial values first: zero biases and a nearly constant actor would hide faults.
@@ -10,6 +11,7 @@ Axes: B batch rows, T time.
 """
 
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -21,6 +23,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from metta.agent.checkpoint import load_policy, save_policy
+from metta.agent.memory.config import SlidingConfig
 from metta.agent.policies.config import PolicyConfig
 from metta.agent.policy import AuxiliaryTargets, Policy, PolicyOutput
 from metta.agent.spec import EnvironmentSpec
@@ -47,7 +50,7 @@ class LawResult(NamedTuple):
     """Largest relative difference measured; 0 is exact."""
     tolerance: float
     note: str
-    """What failed, or what was exercised."""
+    """What failed and what to do about it, or what deviated most."""
 
 
 class Sequences(NamedTuple):
@@ -62,6 +65,9 @@ class Sequences(NamedTuple):
 def stepping_equals_one_pass(config: PolicyConfig, spec: EnvironmentSpec) -> LawResult:
     """1. One observation at a time gives what one pass over the sequence gives, and so do chunks of any size."""
     policy = moved_policy(config, spec)
+    broken = broken_form(policy, config)
+    if broken:
+        return LawResult(1, "stepping equals one pass", False, float("inf"), TOLERANCE, broken)
     inputs = sequences(spec)
     state = policy.initial_state(BATCH)
     with torch.no_grad():
@@ -74,11 +80,21 @@ def stepping_equals_one_pass(config: PolicyConfig, spec: EnvironmentSpec) -> Law
         fresh = policy(*_part(inputs, BOUNDARY, STEPS), state)
         carried = policy(*_part(inputs, BOUNDARY, STEPS), inner)
     unused = bool(list(leaves(inner))) and difference(fresh, carried) < EXERCISED
-    return _result(1, "stepping equals one pass", deviations, TOLERANCE, "state does not change outputs" * unused)
+    problem = "state does not change outputs: use it, or have none" * unused
+    if not (_finite(whole.logits) and _finite(whole.values)):
+        problem = "outputs are not finite"
+    remedy = (
+        "what a step needs of earlier ones goes through the state, nothing comes from later ones, from chance or time"
+    )
+    return _result(1, "stepping equals one pass", deviations, TOLERANCE, problem, remedy)
 
 
 def resets_start_afresh(config: PolicyConfig, spec: EnvironmentSpec) -> LawResult:
-    """2. From a reset on, outputs are those of a fresh start and no gradient crosses it; plain LSTMs carry over."""
+    """2. From a reset on, outputs are those of a fresh start and no gradient crosses it; plain LSTMs carry over.
+
+    A fresh start is `initial_state`, whether its first step is flagged or not, unless memory reads the flag itself:
+    probes put `initial_state` in the middle of an episode.
+    """
     policy = moved_policy(config, spec)
     inputs = sequences(spec, with_resets=False)
     at_B = [BOUNDARY - 1, BOUNDARY, BOUNDARY + 6]
@@ -90,7 +106,7 @@ def resets_start_afresh(config: PolicyConfig, spec: EnvironmentSpec) -> LawResul
         used = policy(*sequences(spec, seed=7, with_resets=False), used).state
         with_reset = policy(inputs.observations, marked, used)
         without = policy(*inputs, used)
-        deviations = {}
+        deviations: dict[str, float] = {}
         for row, at in enumerate(at_B):
             tail = _part(Sequences(inputs.observations[row : row + 1], marked[row : row + 1]), at, STEPS)
             expected = policy(*tail, policy.initial_state(1))
@@ -99,22 +115,43 @@ def resets_start_afresh(config: PolicyConfig, spec: EnvironmentSpec) -> LawResul
             if config.memory.carries_over_resets:
                 deviations["resets change nothing"] = difference(with_reset, without)
             else:
-                deviations[f"fresh start at step {at}"] = difference(found, expected._replace(state=()))
+                deviation = difference(found, expected._replace(state=()))
+                deviations["fresh start"] = max(deviations.get("fresh start", 0.0), deviation)
+        first, begin = inputs.observations[:, :8], torch.zeros(BATCH, 8, dtype=torch.bool)
+        unmarked = policy(first, begin, policy.initial_state(BATCH))
+        begin[:, 0] = True
+        flagged = policy(first, begin, policy.initial_state(BATCH))
     stateful = bool(list(leaves(used)))
     if config.memory.carries_over_resets:
         with torch.no_grad():
             fresh = policy(inputs.observations, marked, policy.initial_state(BATCH))
         lost = difference(fresh, with_reset) < EXERCISED
-        problem = "memory does not carry over episode ends, though it is said to" * lost
-        return _result(2, "memory carries over resets, as stated", deviations, TOLERANCE, problem)
+        problem = "memory does not carry over episode ends, though `carries_over_resets` says so" * lost
+        remedy = "`carries_over_resets` promises that resets are ignored"
+        return _result(2, "memory carries over resets, as stated", deviations, TOLERANCE, problem, remedy)
     crossing, inside = _gradients_over_boundary(policy, inputs, marked, used, at_B)
     deviations["gradient across the reset"] = crossing
     problem = ""
     if stateful and difference(with_reset, without) < EXERCISED:
-        problem = "the reset had no effect"
+        problem = (
+            "the reset had no effect: in front of a step whose reset is set, put initial_state in the state's place"
+        )
     elif stateful and inside == 0.0:
-        problem = "no gradient reaches back even inside an episode"
-    return _result(2, "a reset starts afresh", deviations, TOLERANCE, problem)
+        problem = "no gradient reaches back even inside an episode: inputs or state are detached"
+    remedy = "in front of a step whose reset is set, that row's state becomes exactly initial_state"
+    if not reads_resets(config):
+        deviations["initial_state without a reset"] = difference(
+            unmarked._replace(state=()), flagged._replace(state=())
+        )
+    return _result(2, "a reset starts afresh", deviations, TOLERANCE, problem, remedy)
+
+
+def reads_resets(config: PolicyConfig) -> bool:
+    """Whether a memory's output depends on the flag itself, beside the state that the flag empties.
+
+    A memory of one's own says so by a property `reads_resets` of its configuration that is true.
+    """
+    return isinstance(config.memory, SlidingConfig) or bool(getattr(config.memory, "reads_resets", False))
 
 
 def rows_are_independent(config: PolicyConfig, spec: EnvironmentSpec) -> LawResult:
@@ -148,18 +185,35 @@ def rows_are_independent(config: PolicyConfig, spec: EnvironmentSpec) -> LawResu
         )
     deviations = {"each row alone": difference(joined, whole), "another order": difference(restored, whole)}
     rows_differ = difference(whole.logits[0], whole.logits[2]) > EXERCISED
-    return _result(3, "rows are independent", deviations, TOLERANCE, "" if rows_differ else "all rows are equal")
+    problem = "" if rows_differ else "all rows are equal: outputs do not depend on the observations"
+    remedy = "no row may see another one or its place in the batch: no means, norms or counts over the batch"
+    return _result(3, "rows are independent", deviations, TOLERANCE, problem, remedy)
 
 
 def every_parameter_learns(config: PolicyConfig, spec: EnvironmentSpec) -> LawResult:
-    """4. The loss gives every parameter a gradient, from the initial weights, that is finite and not zero."""
+    """4. The loss gives every parameter a gradient, from the initial weights, that is finite and not zero.
+
+    It gives one to nothing else: what learns is registered. As in training, no gradient goes into the first state.
+    """
     policy = config.build(spec, seed=1)
-    output = policy(*sequences(spec), policy.initial_state(BATCH))
+    output = policy(*sequences(spec), detach(policy.initial_state(BATCH)))
     loss = training_loss(policy, output, sequences(spec).resets)
+    own = {id(parameter) for parameter in policy.parameters()}
+    strangers = [list(tensor.shape) for tensor in _learning(loss) if id(tensor) not in own]
     loss.backward()
     without = [name for name, parameter in policy.named_parameters() if _largest(parameter.grad) == 0.0]
     unsound = [name for name, parameter in policy.named_parameters() if not _finite(parameter.grad)]
-    problem = f"no gradient: {', '.join(without)}" if without else f"not finite: {', '.join(unsound)}" * bool(unsound)
+    problem = (
+        f"no gradient: {_named(without)}: use them, detach nothing on their way to the loss, or delete them"
+        if without
+        else ""
+    )
+    problem = f"gradients are not finite: {_named(unsound)}" if unsound else problem
+    if strangers:
+        problem = (
+            f"a tensor of shape {strangers[0]} learns but is no parameter of the policy: make it an nn.Parameter of "
+            "its module, and put modules into an attribute or an nn.ModuleList"
+        )
     share = len(without + unsound) / len(list(policy.parameters()))
     return _result(4, "every parameter learns", {"share of parameters without a gradient": share}, 0.0, problem)
 
@@ -201,35 +255,123 @@ def state_and_precision_survive(config: PolicyConfig, spec: EnvironmentSpec) -> 
     finite = all(_finite(tensor) for tensor in (output.logits, output.values, *leaves(output.state)))
     kept = output.logits.dtype == torch.bfloat16
     problem = "not finite in bfloat16" if not finite else "bfloat16 is not kept" * (not kept)
-    return _result(6, "state survives, bfloat16 is finite", deviations, TOLERANCE, problem)
+    remedy = "all that outputs depend on is in the arguments, the parameters and the state's tensors"
+    return _result(6, "state survives, bfloat16 is finite", deviations, TOLERANCE, problem, remedy)
 
 
 def rebuilt_from_checkpoint(config: PolicyConfig, spec: EnvironmentSpec) -> LawResult:
-    """7. A policy rebuilt from its two files alone gives the same outputs, to the last bit."""
-    policy = moved_policy(config, spec)
+    """7. A policy rebuilt from its two files alone gives the same outputs, to the last bit; seeds decide first weights.
+
+    The same seed gives the same first weights, and a part does not seed torch's generator itself.
+    """
+    law, policy = "rebuilt from a checkpoint", moved_policy(config, spec)
+    problem = _shared_names(policy) or _not_of_the_seed(config, spec)
+    if problem:
+        return LawResult(7, law, False, float("inf"), 0.0, problem)
     inputs = sequences(spec)
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         save_policy(Path(folder), policy, config, "checked")
         again = load_policy(Path(folder)).policy
         deviation = difference(again(*inputs, again.initial_state(BATCH)), policy(*inputs, policy.initial_state(BATCH)))
-    return _result(7, "rebuilt from a checkpoint", {"outputs": deviation}, 0.0, "")
+    remedy = "all that outputs depend on is a parameter, a buffer or a field of the configuration"
+    return _result(7, law, {"outputs": deviation}, 0.0, "", remedy)
 
 
 def check(
     name: str, config: PolicyConfig, others: Mapping[str, PolicyConfig], spec: EnvironmentSpec
 ) -> Iterator[LawResult]:
-    """All seven laws on one architecture; `others` are those it must differ from."""
-    laws: Sequence[Callable[[], LawResult]] = (
-        lambda: stepping_equals_one_pass(config, spec),
-        lambda: resets_start_afresh(config, spec),
-        lambda: rows_are_independent(config, spec),
-        lambda: every_parameter_learns(config, spec),
-        lambda: computes_its_own(name, config, others, spec),
-        lambda: state_and_precision_survive(config, spec),
-        lambda: rebuilt_from_checkpoint(config, spec),
+    """All seven laws on one architecture; `others` are those it must differ from.
+
+    A law in which the architecture raises an exception is broken, and the others are still tried.
+    """
+    laws: Sequence[tuple[str, Callable[[], LawResult]]] = (
+        ("stepping equals one pass", lambda: stepping_equals_one_pass(config, spec)),
+        ("a reset starts afresh", lambda: resets_start_afresh(config, spec)),
+        ("rows are independent", lambda: rows_are_independent(config, spec)),
+        ("every parameter learns", lambda: every_parameter_learns(config, spec)),
+        ("computes what no other does", lambda: computes_its_own(name, config, others, spec)),
+        ("state survives, bfloat16 is finite", lambda: state_and_precision_survive(config, spec)),
+        ("rebuilt from a checkpoint", lambda: rebuilt_from_checkpoint(config, spec)),
     )
-    for law in laws:
-        yield law()
+    for number, (title, law) in enumerate(laws, 1):
+        try:
+            yield law()
+        except Exception as error:  # of code that is not ours: whatever it raises is what there is to report
+            yield LawResult(number, title, False, float("inf"), 0.0, _raised(error))
+
+
+def broken_form(policy: Policy, config: PolicyConfig) -> str:
+    """The first thing in which perception, memory or state differ from their contract, as a sentence; else empty.
+
+    Shapes, dtypes and devices, and that nothing which a memory is given is changed in place.
+    """
+    broken = _broken_initial_state(policy)
+    if broken:
+        return broken
+    inputs = _part(sequences(policy.spec), BOUNDARY, BOUNDARY + 4)  # whose first step is a reset in one row
+    fresh, width, memory_width = policy.initial_state(BATCH), config.encoder.output_width, config.memory_width
+    with torch.no_grad():
+        seen = policy.encoder(inputs.observations.clone())
+        if _form(seen) != _form(torch.empty(BATCH, 4, width)):
+            return f"the perception returns {_form(seen)} for 4 steps of {BATCH} rows; its output_width is {width}"
+        x = torch.cat([seen, seen.new_ones(BATCH, 4, getattr(policy.memory, "extra_inputs", 0))], 2)
+        state = fresh
+        for steps, resets in ((4, torch.zeros_like(inputs.resets)), (1, inputs.resets[:, :1].clone())):
+            given = {"the observations": inputs.observations.clone(), "x": x[:, :steps].clone(), "resets": resets}
+            given |= {f"tensor {i} of the state": leaf for i, leaf in enumerate(leaves(state))}
+            given |= {f"the buffer {name}": buffer for name, buffer in policy.named_buffers()}
+            before = {name: tensor.clone() for name, tensor in given.items()}
+            policy.encoder(given["the observations"])
+            returned = policy.memory(given["x"], resets, state)
+            if not (isinstance(returned, tuple) and len(returned) == 2):
+                return f"the memory returns {_form(returned)}, not a pair of y and state"
+            y, state = returned
+            if _form(y) != _form(torch.empty(BATCH, steps, memory_width)):
+                asked = f"x {list(before['x'].shape)}; its output_width is {memory_width}"
+                return f"the memory returns y as {_form(y)} for {asked}"
+            if _form(state) != _form(fresh):
+                return f"the memory returns the state {_form(state)}, but initial_state returns {_form(fresh)}"
+            if not all(map(_finite, (y, *leaves(state)))):
+                return "the memory's outputs are not finite"
+            changed = [name for name, tensor in given.items() if not torch.equal(tensor, before[name])]
+            if changed:
+                return f"a forward pass changes {changed[0]} in place: return what is new, leave what is given as it is"
+        predictions = {} if policy.auxiliary is None else policy.auxiliary(seen, y.expand(-1, 4, -1))
+    for name, prediction in predictions.items():
+        if prediction.shape[:2] != (BATCH, 4):
+            return f"the auxiliary prediction {name} is {_form(prediction)}; [B, T, ...] must be [{BATCH}, 4, ...] here"
+    return ""
+
+
+def _broken_initial_state(policy: Policy) -> str:
+    """What is wrong with what `initial_state` returns, as a sentence; else empty."""
+    state = policy.initial_state(BATCH)
+    if not _is_state(state):
+        return f"initial_state returns {_form(state)}, not a tensor or a tuple of tensors and tuples"
+    for leaf in leaves(state):
+        if leaf.shape[:1] != (BATCH,):
+            return f"initial_state({BATCH}) returns a tensor of shape {list(leaf.shape)}: the batch must come first"
+    if difference(policy.initial_state(BATCH), state):
+        return "initial_state does not return the same numbers every time"
+    for leaf in leaves(policy.initial_state(BATCH, device="meta", dtype=torch.bfloat16)):
+        if leaf.is_floating_point() and leaf.dtype != torch.bfloat16:
+            return "initial_state ignores the dtype that it is given"
+        if leaf.device.type != "meta":
+            return "initial_state ignores the device that it is given"
+    return ""
+
+
+def _is_state(value: object) -> bool:
+    return all(map(_is_state, value)) if isinstance(value, tuple) else isinstance(value, Tensor)
+
+
+def _form(value: object) -> str:
+    """Structure, dtypes and shapes: `(float32 [3, 64], int64 [3])`."""
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_form, value))})"
+    return f"a {type(value).__name__}"
 
 
 def moved_policy(config: PolicyConfig, spec: EnvironmentSpec) -> Policy:
@@ -237,7 +379,7 @@ def moved_policy(config: PolicyConfig, spec: EnvironmentSpec) -> Policy:
     policy = config.build(spec, seed=1)
     random = torch.Generator().manual_seed(2)
     with torch.no_grad():
-        for parameter in policy.parameters():
+        for parameter in filter(Tensor.is_floating_point, policy.parameters()):
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=random))
     return policy
 
@@ -266,8 +408,14 @@ def training_loss(policy: Policy, output: PolicyOutput, resets: Tensor) -> Tenso
     loss = (log_probabilities * weights).mean() + (log_probabilities.exp() * log_probabilities).mean()
     loss = loss + (output.values - targets).square().mean()
     if policy.auxiliary is not None:
-        losses = policy.auxiliary.losses(output.auxiliary, AuxiliaryTargets(targets, -targets, resets))
-        loss = loss + torch.stack(list(losses.values())).sum()
+        given = AuxiliaryTargets(targets, -targets, resets)
+        known = AuxiliaryTargets(*map(torch.clone, given))
+        losses = policy.auxiliary.losses(output.auxiliary, known)
+        if not isinstance(losses, Mapping) or any(_form(each) != "float32 []" for each in losses.values()):
+            raise ValueError("the auxiliary losses are not a dictionary of scalar tensors by name")
+        if not all(map(torch.equal, given, known)):
+            raise ValueError("the auxiliary losses change their targets in place")
+        loss = loss + sum(losses.values())
     return loss
 
 
@@ -316,10 +464,75 @@ def _operations() -> Iterator[list[str]]:
         yield record
 
 
-def _result(number: int, law: str, deviations: Mapping[str, float], tolerance: float, problem: str) -> LawResult:
+def _result(
+    number: int, law: str, deviations: Mapping[str, float], tolerance: float, problem: str, remedy: str = ""
+) -> LawResult:
+    """`problem`: what is wrong in spite of the deviations. `remedy`: what to do where they are too large."""
     worst = max(deviations, key=lambda name: deviations[name])
-    passed = deviations[worst] <= tolerance and not problem
-    return LawResult(number, law, passed, deviations[worst], tolerance, problem or f"largest: {worst}")
+    beyond = [name for name, deviation in deviations.items() if deviation > tolerance]
+    note = problem or (f"{', '.join(beyond)}: {remedy}" if beyond and remedy else f"largest: {worst}")
+    return LawResult(number, law, not (problem or beyond), deviations[worst], tolerance, note)
+
+
+def _raised(error: Exception) -> str:
+    """An exception in one line, with the last line of code outside torch that it came through."""
+    torchs = str(Path(torch.__file__).parent)
+    frames = list(traceback.extract_tb(error.__traceback__))
+    frames = [each for each in frames if each.filename != __file__ and not each.filename.startswith(torchs)] or frames
+    said = " ".join(str(error).split())
+    return f"raises {type(error).__name__}: {said[:200]} ({frames[-1].filename}, line {frames[-1].lineno})"
+
+
+def _named(names: Sequence[str]) -> str:
+    """A few of the names."""
+    return ", ".join(names[:5]) + f" and {len(names) - 5} more" * (len(names) > 5)
+
+
+def _learning(loss: Tensor) -> Iterator[Tensor]:
+    """Every tensor that a backward pass from `loss` gives a gradient."""
+    nodes, met = [loss.grad_fn], set()
+    while nodes:
+        node = nodes.pop()
+        if node is None or node in met:
+            continue
+        met.add(node)
+        if hasattr(node, "variable"):
+            yield node.variable
+        nodes.extend(before for before, _ in node.next_functions)
+
+
+def _shared_names(policy: Policy) -> str:
+    """A complaint about two names of one tensor, which safetensors does not store; else empty."""
+    names: dict[int, str] = {}
+    for name, tensor in policy.state_dict().items():
+        other = names.setdefault(tensor.untyped_storage().data_ptr(), name)
+        if other != name and tensor.numel():
+            return f"{other} and {name} share memory, which a checkpoint cannot hold: register the tensor once"
+    return ""
+
+
+def _not_of_the_seed(config: PolicyConfig, spec: EnvironmentSpec) -> str:
+    """A complaint about first weights that depend on something else than the seed, or not on it; else empty."""
+    first, again = (config.build(spec, seed=1).state_dict() for _ in range(2))
+    for name, tensor in first.items():
+        if not torch.equal(tensor, again[name]):
+            return f"{name} differs between two builds with one seed: draw from torch's generator alone"
+    width = config.encoder.output_width
+    parts: dict[str, Callable[[], object]] = {
+        "perception": lambda: config.encoder.build(spec.perceived()),
+        "memory": lambda: config.memory.build(width),
+        "auxiliary": lambda: config.auxiliary and config.auxiliary.build(width, config.memory_width),
+    }
+    with torch.random.fork_rng(devices=[]):
+        for part, build in parts.items():
+            ends = []
+            for seed in (1, 2):
+                torch.default_generator.manual_seed(seed)
+                build()
+                ends.append(torch.get_rng_state())
+            if torch.equal(*ends):
+                return f"building the {part} seeds torch's generator, so every seed has the same first weights"
+    return ""
 
 
 def _part(inputs: Sequences, start: int, end: int) -> Sequences:
@@ -366,7 +579,7 @@ def _gradients_over_boundary(
         y_BTD, _ = policy.memory(x_BTD, resets, tracked)
         after = torch.stack([y_BTD[row, at:].square().sum() for row, at in enumerate(at_B)]).sum()
         gradients = torch.autograd.grad(after, [x_BTD, *leaves_], allow_unused=True)
-        before = [gradients[0][row, :at] for row, at in enumerate(at_B)]
+        before = [] if gradients[0] is None else [gradients[0][row, :at] for row, at in enumerate(at_B)]
         largest.append(max(_largest(gradient) for gradient in (*before, *gradients[1:])))
     return largest[0], largest[1]
 

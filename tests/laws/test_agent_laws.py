@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -9,9 +10,10 @@ from torch import nn
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from metta.agent import laws
 from metta.agent.memory.config import LSTMConfig, NoMemoryConfig
-from metta.agent.parts import MemoryConfig
+from metta.agent.parts import AuxiliaryConfig, MemoryConfig
 from metta.agent.policies.config import PolicyConfig
 from metta.agent.policies.fast import FastConfig
+from metta.agent.policy import Auxiliary
 from metta.agent.spec import arena_spec
 
 SPEC = arena_spec()
@@ -48,12 +50,45 @@ class Faulty(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
         self.unused = nn.Parameter(torch.ones(1))
         self.hidden = None
+        self.calls = 0
+        self.register_buffer("mean", torch.zeros(width))
+        if fault == "weights in a list":
+            self.layers = [nn.Linear(width, width)]
+        elif fault == "two names":
+            self.same = self.weight
+        elif fault == "weights from numpy":
+            self.weight.data = torch.from_numpy(np.random.default_rng().random(width, np.float32))
 
     def initial_state(self, batch, device=None, dtype=None):
-        return (torch.zeros(batch, self.width, device=device, dtype=dtype),)
+        if self.fault == "dtype ignored":
+            dtype = None
+        elif self.fault == "device ignored":
+            device = None
+        size = (self.width, batch) if self.fault == "batch last" else (batch, self.width)
+        zeros = torch.zeros(size, device=device, dtype=dtype)
+        if self.fault == "no tuple":
+            return {"total": zeros}
+        if self.fault == "random start":
+            return (torch.randn_like(zeros),)
+        return (zeros + 1 if self.fault == "another start than after a reset" else zeros,)
 
     def forward(self, x, resets, state):
         (total,) = state
+        given = total
+        if self.fault == "in place":
+            total *= 0.5
+        elif self.fault == "running mean":
+            self.mean.mul_(0.9).add_(x.detach().mean((0, 1)), alpha=0.1)
+        elif self.fault == "noise":
+            x = x + 0.01 * torch.randn_like(x)
+        elif self.fault == "looks ahead":
+            x = x + 0.1 * x.roll(-1, 1)
+        elif self.fault == "place in the batch":
+            x = x + 0.1 * torch.arange(len(x)).view(-1, 1, 1)
+        elif self.fault == "not finite":
+            x = x / 0.0
+        elif self.fault == "raises":
+            raise KeyError("no such thing")
         if self.fault == "hidden state" and self.hidden is not None:
             total = self.hidden[: len(total)].expand(len(total), -1)
         outputs = []
@@ -64,6 +99,8 @@ class Faulty(nn.Module):
             elif self.fault == "resets a step late" and t:
                 keep = (~resets[:, t - 1]).to(x.dtype).unsqueeze(-1)
             total = total * keep * 0.9 + (0.0 if self.fault == "forgets" else x[:, t])
+            if self.fault == "loses what begins an episode":
+                total = total * keep
             if self.fault == "gradient leaks":
                 total = total + (x[:, max(t - 1, 0)] - x[:, max(t - 1, 0)].detach())
             mixed = total.mean(0, keepdim=True) if self.fault == "mixes rows" else 0.0
@@ -75,7 +112,14 @@ class Faulty(nn.Module):
             outputs[0] = outputs[0] / 0.0
         elif self.fault == "loses precision":
             total = total * 1.01
-        return torch.stack(outputs, 1), (total,)
+        y = torch.stack(outputs, 1)
+        if self.fault == "weights in a list":
+            y = y + self.layers[0](y)
+        elif self.fault == "two widths":
+            y = torch.cat([y, y], 2)
+        elif self.fault == "another state":
+            return y, (total, given)
+        return y, (total,)
 
 
 class FaultyConfig(MemoryConfig):
@@ -88,6 +132,8 @@ class FaultyConfig(MemoryConfig):
         return input_width
 
     def build(self, input_width):
+        if self.fault == "seeds":
+            torch.manual_seed(0)
         return Faulty(self.fault, input_width)
 
 
@@ -101,8 +147,56 @@ class FaultyCarryConfig(FaultyConfig):
         return True
 
 
+class FlagReadingConfig(FaultyConfig):
+    """The same, said to read the flag."""
+
+    kind: Literal["faulty_flag"] = "faulty_flag"
+
+    @property
+    def reads_resets(self):
+        return True
+
+
+class FaultyPredictions(Auxiliary):
+    """Two predictions with one fault of choice."""
+
+    def __init__(self, fault, width):
+        super().__init__()
+        self.fault = fault
+        self.reward, self.value = nn.Linear(width, 1), nn.Linear(width, 1)
+
+    def forward(self, perception, memory):
+        reward = self.reward(memory).squeeze(-1)
+        value = self.value(memory).squeeze(-1)
+        return {"reward": reward.mean() if self.fault == "one for all" else reward, "value": value}
+
+    def losses(self, predictions, targets):
+        if self.fault == "changes targets":
+            targets.returns.mul_(0.1)
+        reward = (predictions["reward"] - targets.rewards).square()
+        value = (predictions["value"] - targets.returns).square().mean()
+        if self.fault == "forgotten":
+            return {"value": value}
+        return {"reward": reward if self.fault == "no mean" else reward.mean(), "value": value}
+
+
+class FaultyPredictionsConfig(AuxiliaryConfig):
+    """Configuration of the faulty predictions."""
+
+    kind: Literal["faulty_predictions"] = "faulty_predictions"
+    fault: str = "none"
+
+    def build(self, perception_width, memory_width):
+        return FaultyPredictions(self.fault, memory_width)
+
+
 def faulty(fault):
     return FastConfig(memory=FaultyConfig(fault=fault))
+
+
+def broken(config):
+    """Law -> what it says, of the laws that are broken."""
+    return {found.number: found.note for found in laws.check("one", config, {}, SPEC) if not found.passed}
 
 
 @pytest.mark.parametrize(
@@ -123,6 +217,66 @@ def faulty(fault):
 )
 def test_each_law_catches_what_breaks_it(law, fault):
     assert not law(faulty(fault), SPEC).passed
+
+
+@pytest.mark.parametrize(
+    ("fault", "law", "sentence"),
+    [
+        ("no tuple", 1, "initial_state returns a dict, not a tensor or a tuple"),
+        ("batch last", 1, "the batch must come first"),
+        ("random start", 1, "initial_state does not return the same numbers every time"),
+        ("dtype ignored", 1, "initial_state ignores the dtype"),
+        ("device ignored", 1, "initial_state ignores the device"),
+        ("another state", 1, "returns the state (float32 [3, 128], float32 [3, 128]), but initial_state returns"),
+        ("two widths", 1, "returns y as float32 [3, 4, 256] for x [3, 4, 128]; its output_width is 128"),
+        ("in place", 1, "changes tensor 0 of the state in place"),
+        ("running mean", 1, "changes the buffer memory.mean in place"),
+        ("not finite", 1, "not finite"),
+        ("noise", 1, "the same pass again"),
+        ("looks ahead", 1, "nothing comes from later ones"),
+        ("ignores resets", 2, "put initial_state in the state's place"),
+        ("loses what begins an episode", 2, "initial_state without a reset"),
+        ("another start than after a reset", 2, "becomes exactly initial_state"),
+        ("place in the batch", 3, "its place in the batch"),
+        ("weights in a list", 4, "a tensor of shape [128, 128] learns but is no parameter"),
+        ("weights in a list", 7, "all that outputs depend on is a parameter"),
+        ("two names", 7, "memory.weight and memory.same share memory"),
+        ("weights from numpy", 7, "memory.weight differs between two builds with one seed"),
+        ("seeds", 7, "building the memory seeds torch's generator"),
+        ("raises", 3, "raises KeyError: 'no such thing' ("),
+    ],
+)
+def test_a_broken_law_says_what_to_do(fault, law, sentence):
+    assert sentence in broken(faulty(fault))[law]
+
+
+@pytest.mark.parametrize(
+    ("fault", "law", "sentence"),
+    [
+        ("one for all", 1, "the auxiliary prediction reward is float32 []"),
+        ("forgotten", 4, "no gradient: auxiliary.reward.weight, auxiliary.reward.bias"),
+        ("no mean", 4, "not a dictionary of scalar tensors"),
+        ("changes targets", 4, "change their targets in place"),
+    ],
+)
+def test_predictions_keep_the_laws_too(fault, law, sentence):
+    assert sentence in broken(FastConfig(auxiliary=FaultyPredictionsConfig(fault=fault)))[law]
+
+
+def test_predictions_without_a_fault_break_no_law():
+    assert not broken(FastConfig(auxiliary=FaultyPredictionsConfig()))
+
+
+def test_a_memory_that_reads_the_flag_may_say_so():
+    told = FastConfig(memory=FlagReadingConfig(fault="loses what begins an episode"))
+    assert laws.resets_start_afresh(told, SPEC).passed
+
+
+def test_building_leaves_global_randomness_alone():
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    assert not laws.rebuilt_from_checkpoint(faulty("seeds"), SPEC).passed
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize(
