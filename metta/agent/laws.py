@@ -308,13 +308,16 @@ def broken_form(policy: Policy, config: PolicyConfig) -> str:
     broken = _broken_initial_state(policy)
     if broken:
         return broken
+    extra = getattr(policy.memory, "extra_inputs", None)
+    if not isinstance(extra, int):
+        return "the memory has no extra_inputs, which probes read: write `extra_inputs = 0` into its class"
     inputs = _part(sequences(policy.spec), BOUNDARY, BOUNDARY + 4)  # whose first step is a reset in one row
     fresh, width, memory_width = policy.initial_state(BATCH), config.encoder.output_width, config.memory_width
     with torch.no_grad():
         seen = policy.encoder(inputs.observations.clone())
         if _form(seen) != _form(torch.empty(BATCH, 4, width)):
             return f"the perception returns {_form(seen)} for 4 steps of {BATCH} rows; its output_width is {width}"
-        x = torch.cat([seen, seen.new_ones(BATCH, 4, getattr(policy.memory, "extra_inputs", 0))], 2)
+        x = torch.cat([seen, seen.new_ones(BATCH, 4, extra)], 2)
         state = fresh
         for steps, resets in ((4, torch.zeros_like(inputs.resets)), (1, inputs.resets[:, :1].clone())):
             given = {"the observations": inputs.observations.clone(), "x": x[:, :steps].clone(), "resets": resets}
@@ -478,9 +481,11 @@ def _raised(error: Exception) -> str:
     """An exception in one line, with the last line of code outside torch that it came through."""
     torchs = str(Path(torch.__file__).parent)
     frames = list(traceback.extract_tb(error.__traceback__))
-    frames = [each for each in frames if each.filename != __file__ and not each.filename.startswith(torchs)] or frames
+    others = (__file__, torchs, "<frozen ")
+    frames = [each for each in frames if not each.filename.startswith(others)] or frames
     said = " ".join(str(error).split())
-    return f"raises {type(error).__name__}: {said[:200]} ({frames[-1].filename}, line {frames[-1].lineno})"
+    at = f"{frames[-1].filename}, line {frames[-1].lineno}, in {frames[-1].name}"
+    return f"raises {type(error).__name__}{f': {said[:200]}' * bool(said)} ({at})"
 
 
 def _named(names: Sequence[str]) -> str:

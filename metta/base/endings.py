@@ -3,6 +3,7 @@
 import contextlib
 import io
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Protocol
@@ -36,6 +37,9 @@ def report_errors(command: Callable[[], int | None]) -> int:
     except RunError as error:
         _tell(f"error: {error}")
         return RUN_ERROR
+    except ModuleNotFoundError as error:
+        _tell(f"error: {_missing_module(error)}")
+        return INPUT_ERROR
     except KeyboardInterrupt as request:
         _tell(f"stopped{f'; {request}' * bool(request.args)}.")
         return STOPPED
@@ -59,6 +63,15 @@ def command(run: Callable[[list[str]], int | None]) -> Main:
         return report_errors(lambda: run(list(sys.argv[1:] if words is None else words)))
 
     return main
+
+
+def _missing_module(error: ModuleNotFoundError) -> str:
+    """Who wants what: usually an architecture of one's own, in a folder where this Python does not look."""
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith("<frozen ")]
+    return (
+        f"{frames[-1].filename}, line {frames[-1].lineno}, imports {error.name}, which this Python does not find; "
+        "install it here, or put the folder that it lies in on PYTHONPATH."
+    )
 
 
 def _tell(sentence: str) -> None:

@@ -156,9 +156,13 @@ class RunFolder:
         difference = difference_of_settings(existing, configuration)
         if difference is not None:
             key, there, here = difference
+            exists = f"run {self.path.name!r} exists in {self.path.parent}"
+            if there == ABSENT:
+                raise InputError(f"{exists} without {key}, which the code has by now ({here!r}); give {otherwise}.")
+            if here == ABSENT:
+                raise InputError(f"{exists} with {key}={there!r}, which is no setting any more; give {otherwise}.")
             raise InputError(
-                f"run {self.path.name!r} exists in {self.path.parent} with {key}={there!r}, not {here!r}; "
-                f"give the same settings to continue it, or {otherwise}."
+                f"{exists} with {key}={there!r}, not {here!r}; give the same settings to continue it, or {otherwise}."
             )
 
     def record_start(self, configuration: dict[str, Any]) -> None:

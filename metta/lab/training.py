@@ -162,7 +162,7 @@ def _guarded(work: Callable[[], None], heartbeat: Heartbeat, log: RunLog, ending
         log.keep(f"Failed: {error}")
         raise
     except Exception as error:
-        sentence = f"{type(error).__name__}: {error}"
+        sentence = f"{type(error).__name__}: {' '.join(str(error).split())}"
         heartbeat.update(state="failed", error=sentence)
         log.keep(traceback.format_exc())
         raise RunError(f"the run failed with {sentence} (details in {log.path}).") from error

@@ -27,6 +27,8 @@ class SumConfig(MemoryConfig):
         from torch import nn
 
         class Sum(nn.Module):
+            extra_inputs = 0
+
             def initial_state(self, batch, device=None, dtype=None):
                 return (torch.zeros(batch, input_width, device=device, dtype=dtype),)
 

@@ -55,6 +55,10 @@ def change_weights(folder, change):
         (lambda record: record["policy"]["memory"].update(kind="unheard"), "unknown memory kind 'unheard'"),
         (lambda record: record["policy"].update(colour=3), "unknown key 'colour'"),
         (lambda record: record["policy"]["memory"].update(width=48), "do not fit their configuration"),
+        (
+            lambda record: record["policy"]["memory"].update(size=48),
+            "policy.memory.size'.*Allowed here: .*input_gain",
+        ),
         (lambda record: record["spec"].update(action_names=[]), "action_names"),
     ],
 )

@@ -1,5 +1,6 @@
 """The command line of tools/run.py: help, list, dry run, typed values, and one sentence for every wrong input."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from experiments.recipes.benchmark_architectures.rungs import KNOWN_LEVELS
+from metta.base.endings import report_errors
 from metta.base.provenance import REPOSITORY
 from metta.cli.main import USAGE, main, resolve
 from metta.cli.values import OTHER_NAMES, known_keys
@@ -222,6 +224,19 @@ def test_a_python_without_the_packages_is_sent_to_uv() -> None:
     assert done.returncode == 1
     assert "uv run tools/run.py" in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_module_that_is_not_found_is_one_sentence_that_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when an architecture's own package, imported for the registry, is not on the path."""
+    (tmp_path / "a_registry.py").write_text("from lost_package.config import Config\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert report_errors(lambda: importlib.import_module("a_registry").nothing) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "a_registry.py, line 1, imports lost_package, which this Python does not find" in error
+    assert "PYTHONPATH" in error
 
 
 def test_output_never_ends_a_command(tmp_path: Path) -> None:

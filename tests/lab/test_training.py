@@ -7,7 +7,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,27 @@ def test_another_configuration_is_refused_by_naming_the_key(bench: Bench, word: 
     with pytest.raises(InputError, match=key):
         job(word).execute()
     assert {path: path.stat().st_mtime_ns for path in FOLDER.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda memory: memory.pop("width"),
+            "without policy.memory.width, which the code has by now .32.; give",
+        ),
+        (lambda memory: memory.update(size=3), "with policy.memory.size=3, which is no setting any more; give"),
+    ],
+)
+def test_a_run_of_other_code_is_refused_by_what_came_or_went(
+    bench: Bench, change: Callable[[dict[str, Any]], Any], words: str
+) -> None:
+    job("evaluate=false").execute()
+    record = json.loads((FOLDER / "config.json").read_text())
+    change(record["configuration"]["policy"]["memory"])
+    (FOLDER / "config.json").write_text(json.dumps(record))
+    with pytest.raises(InputError, match=words):
+        job().execute()
 
 
 def test_a_damaged_last_checkpoint_is_trained_again_before_the_evaluation(bench: Bench) -> None:

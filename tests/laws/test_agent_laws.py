@@ -52,7 +52,9 @@ class Faulty(nn.Module):
         self.hidden = None
         self.calls = 0
         self.register_buffer("mean", torch.zeros(width))
-        if fault == "weights in a list":
+        if fault == "no extra inputs":
+            self.extra_inputs = None
+        elif fault == "weights in a list":
             self.layers = [nn.Linear(width, width)]
         elif fault == "two names":
             self.same = self.weight
@@ -222,6 +224,7 @@ def test_each_law_catches_what_breaks_it(law, fault):
 @pytest.mark.parametrize(
     ("fault", "law", "sentence"),
     [
+        ("no extra inputs", 1, "write `extra_inputs = 0` into its class"),
         ("no tuple", 1, "initial_state returns a dict, not a tensor or a tuple"),
         ("batch last", 1, "the batch must come first"),
         ("random start", 1, "initial_state does not return the same numbers every time"),
