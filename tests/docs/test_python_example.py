@@ -32,7 +32,7 @@ def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     shutil.copytree(trained / "checkpoints", run / "checkpoints")
     page = (REPOSITORY / "docs" / "python.md").read_text(encoding="utf-8")
     examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len(examples) == 5
+    assert len(examples) == 6
     assert all(example.count("\n") < 15 for example in examples)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
