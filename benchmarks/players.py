@@ -6,16 +6,13 @@ Prints hearts per agent of every reference player in the held-out worlds of the 
 maps (metta/sim/limits.py), and the shares of them that the scripted player reaches; the last line is the same as JSON.
 """
 
-import importlib
 import json
 import sys
 import time
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
+from experiments.recipes.benchmark_architectures.levels import LEVELS
 from metta.base.addresses import PLAYERS
 from metta.base.endings import report_errors
 from metta.base.flags import Parser, at_least
@@ -28,9 +25,6 @@ from metta.sim.constants import HEART
 from metta.sim.episodes import EpisodeRecord
 from metta.sim.limits import arena_limit, map_limit
 from metta.sim.vector_env import VectorEnv
-
-RECIPES = "experiments.recipes.benchmark_architectures"
-LEVELS = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "level_5_expert")
 
 
 def main() -> None:
@@ -45,7 +39,7 @@ def main() -> None:
     print(f"{'level':<16}{'environment':<13}" + "".join(f"{head:>11}" for head in heads), flush=True)
     results = []
     for name in LEVELS if options.level is None else (options.level,):
-        for environment, config in importlib.import_module(f"{RECIPES}.{name}").make_evals().items():
+        for environment, config in LEVELS[name].make_evals().items():
             result = {"level": name, "environment": environment, **measure(config, options.worlds)}
             print_row(result)
             results.append(result)

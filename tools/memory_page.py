@@ -16,7 +16,7 @@ from typing import Any
 from metta.analysis.results import read_results
 from metta.analysis.summary import aligned_table
 from metta.base.addresses import PLAYERS, local_path
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
 from metta.base.files import read_json, write_atomically, write_json
 from metta.base.flags import Parser
@@ -29,11 +29,6 @@ PAGE = REPOSITORY / "docs" / "memory.md"
 RESULTS = REPOSITORY / "docs" / "memory.json"
 NOTHING = "No results yet."
 Interval = Mapping[str, float | None]
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Take over results and write the page, or compare it; returns the exit status."""
-    return report_errors(lambda: _main(_parser().parse_args(arguments)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,7 +46,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _main(given: argparse.Namespace) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Take over results and write the page, or compare it; returns the exit status."""
+    given = _parser().parse_args(words)
     results = read_json(RESULTS) if RESULTS.exists() else {}
     if given.ladder:
         results["ladder"] = [_ladder_summary(file) for file in given.ladder]

@@ -17,11 +17,10 @@ from benchmarks.bench_memory import measure as measure_memory
 from benchmarks.gpu.brief import Brief, SideBySide, brief_run, loss_deviation, weight_deviation
 from benchmarks.gpu.extent import CHECK_AFTER, SHORT, SMALL, WARM_UP, Extent
 from benchmarks.gpu.report import Part, Report
-from benchmarks.gpu.simulator import level_config
 from benchmarks.gpu.simulator import measure as measure_simulator
 from experiments.recipes.benchmark_architectures.batch import read_plan
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from experiments.recipes.benchmark_architectures.levels import PACKAGE
+from experiments.recipes.benchmark_architectures.levels import LEVELS, PACKAGE
 from metta.base.provenance import REPOSITORY, cores, machine, provenance
 from metta.cli.main import resolve
 from metta.lab.archive import read_archive
@@ -229,7 +228,9 @@ def simulator(session: Session, part: Part) -> None:
             if not session.report.fits(part, f"level {level} with {worlds} worlds", seconds=2.0):
                 continue
             with session.report.faults(part, f"level {level} with {worlds} worlds"):
-                row = measure_simulator(level_config(level), worlds, session.extent.simulator_steps, 3)
+                row = measure_simulator(
+                    list(LEVELS.values())[level - 1].make_env(), worlds, session.extent.simulator_steps, 3
+                )
                 part.rows.append({"level": level, **row})
                 session.report.say(
                     f"level {level} {worlds:6} worlds {row['agent_steps_per_second']:>14,.0f} agent-steps/s "
