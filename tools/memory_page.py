@@ -13,6 +13,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from metta.analysis.intervals import interval_text
 from metta.analysis.results import read_results
 from metta.analysis.summary import aligned_table
 from metta.base.addresses import PLAYERS, local_path
@@ -21,14 +22,13 @@ from metta.base.errors import InputError
 from metta.base.files import read_json, write_atomically, write_json
 from metta.base.flags import Parser
 from metta.base.provenance import REPOSITORY
-from metta.probes.crossplay import PUT, TAKEN, rating_text
+from metta.probes.crossplay import best_first, standings_table
 from metta.probes.imitation import imitation_rows
 from metta.probes.memory import state_text
 
 PAGE = REPOSITORY / "docs" / "memory.md"
 RESULTS = REPOSITORY / "docs" / "memory.json"
 NOTHING = "No results yet."
-Interval = Mapping[str, float | None]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -165,12 +165,8 @@ def _probes_table(results: Mapping[str, Any]) -> list[str]:
     return [f"{about} ({_commits(probe['commit'] for probe in results['probes'])}).", "", *aligned_table(head, rows)]
 
 
-def _share(interval: Interval | None) -> str:
-    if interval is None:
-        return "-"
-    if interval["low"] is None:
-        return f"{interval['mean']:.0%}"
-    return f"{interval['mean']:.0%} [{interval['low']:.0%}, {interval['high']:.0%}]"
+def _share(interval: Mapping[str, float | None] | None) -> str:
+    return "-" if interval is None else interval_text(interval, "{:.0%}")
 
 
 def _horizon(steps: Mapping[str, int | None] | None) -> str:
@@ -196,21 +192,8 @@ def _crossplay_summary(record: Mapping[str, Any], file: Path) -> dict[str, Any]:
 
 def _crossplay_table(results: Mapping[str, Any]) -> list[str]:
     found = results["crossplay"]
-    order = sorted(range(len(found["players"])), key=lambda place: -found["players"][place]["rating"]["mean"])
+    order = best_first(found)
     players = [found["players"][place] for place in order]
-    head = ["", "player", "rating", "hearts", "own kind", "put", "taken"]
-    rows = [
-        [
-            str(rank),
-            player["name"],
-            rating_text(player["rating"]),
-            f"{player['hearts']:.2f}",
-            f"{player['own_kind']:.2f}",
-            f"{sum(player['counters'][name] for name in PUT):.1f}",
-            f"{sum(player['counters'][name] for name in TAKEN):.1f}",
-        ]
-        for rank, player in enumerate(players, 1)
-    ]
     matrix = [
         [str(rank), players[rank - 1]["name"], *(f"{found['hearts'][place][other]:.1f}" for other in order)]
         for rank, place in enumerate(order, 1)
@@ -222,7 +205,7 @@ def _crossplay_table(results: Mapping[str, Any]) -> list[str]:
     return [
         f"{about} ({_commits([found['commit']])}).",
         "",
-        *aligned_table(head, rows),
+        *standings_table(found),
         "",
         f"Ratings of {apart} of {len(pairs)} pairs have intervals apart (reference players left out).",
         "",
@@ -256,9 +239,9 @@ def _imitation_table(results: Mapping[str, Any]) -> list[str]:
         [
             row["architecture"],
             str(row["seeds"]),
-            _with_ends(row["hearts_per_agent"], 2),
-            _with_ends(row["own_states"], 3),
-            _with_ends(row["teacher_states"], 3),
+            interval_text(row["hearts_per_agent"], "{:.2f}"),
+            interval_text(row["own_states"], "{:.3f}"),
+            interval_text(row["teacher_states"], "{:.3f}"),
             f"{row['agreement']['mean']:.0%}",
             f"{ppo[row['architecture']]:.2f}" if row["architecture"] in ppo else "-",
         ]
@@ -303,13 +286,6 @@ def _benchmark_summary(file: Path) -> dict[str, Any]:
             for level, environments in hearts.items()
         },
     }
-
-
-def _with_ends(interval: Interval, digits: int) -> str:
-    text = f"{interval['mean']:.{digits}f}"
-    if interval["low"] is None:
-        return text
-    return f"{text} [{interval['low']:.{digits}f}, {interval['high']:.{digits}f}]"
 
 
 def _commits(commits: Iterable[str | None]) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from metta.analysis.intervals import interval_text
 from metta.analysis.summary import aligned_table
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder, read_json, write_json
@@ -230,30 +231,38 @@ def standings(
     }
 
 
+def best_first(found: Mapping[str, Any]) -> list[int]:
+    """Places of the players of `standings`, by their ratings."""
+    players = found["players"]
+    return sorted(range(len(players)), key=lambda place: -players[place]["rating"]["mean"])
+
+
+def standings_table(found: Mapping[str, Any]) -> list[str]:
+    """Lines of a table of `standings`, the best player first."""
+    rows = [
+        [
+            str(rank),
+            player["name"],
+            interval_text(player["rating"], "{:+.0f}"),
+            f"{player['hearts']:.2f}",
+            f"{player['own_kind']:.2f}",
+            f"{sum(player['counters'][name] for name in PUT):.1f}",
+            f"{sum(player['counters'][name] for name in TAKEN):.1f}",
+        ]
+        for rank, player in enumerate((found["players"][place] for place in best_first(found)), 1)
+    ]
+    return aligned_table(["", "player", "rating", "hearts", "own kind", "put", "taken"], rows)
+
+
 def crossplay_text(record: Mapping[str, Any]) -> str:
     """The standings for people, at most 80 columns wide for names of up to 16 characters."""
     found, settings = record["standings"], record["settings"]
-    order = sorted(range(len(found["players"])), key=lambda place: -found["players"][place]["rating"]["mean"])
-    rows = []
-    for rank, place in enumerate(order, 1):
-        player = found["players"][place]
-        counters = player["counters"]
-        rows.append(
-            [
-                str(rank),
-                player["name"],
-                rating_text(player["rating"]),
-                f"{player['hearts']:.2f}",
-                f"{player['own_kind']:.2f}",
-                f"{sum(counters[name] for name in PUT):.1f}",
-                f"{sum(counters[name] for name in TAKEN):.1f}",
-            ]
-        )
+    order = best_first(found)
     lines = [
         f"{settings['level']} {settings['environment']}, {found['worlds']} worlds, every pair with mirrored seats;",
         "per agent and episode, ratings with 95 % intervals over worlds",
         "",
-        *aligned_table(["", "player", "rating", "hearts", "own kind", "put", "taken"], rows),
+        *standings_table(found),
         "",
         "hearts, own kind: among the others, and among itself. put, taken: ore and",
         "batteries put into machines, batteries and hearts taken out, among the others.",
@@ -267,10 +276,3 @@ def crossplay_text(record: Mapping[str, Any]) -> str:
             cells = "".join(f"{found['hearts'][place][order[column]]:>5.1f}" for column in columns)
             lines.append(f"{rank:>2} {found['players'][place]['name'][:12]:<13}{cells}")
     return "\n".join(lines)
-
-
-def rating_text(rating: Mapping[str, float | None]) -> str:
-    """`+120 [+80, +160]`, or the mean alone."""
-    if rating["low"] is None:
-        return f"{rating['mean']:+.0f}"
-    return f"{rating['mean']:+.0f} [{rating['low']:+.0f}, {rating['high']:+.0f}]"
