@@ -19,8 +19,9 @@ from metta.analysis.summary import aligned_table
 from metta.base.addresses import PLAYERS, local_path
 from metta.base.endings import command
 from metta.base.errors import InputError
-from metta.base.files import read_json, write_atomically, write_json
+from metta.base.files import read_json, write_json
 from metta.base.flags import Parser
+from metta.base.markers import between_markers, read_between
 from metta.base.provenance import REPOSITORY
 from metta.probes.crossplay import best_first, standings_table
 from metta.probes.imitation import imitation_rows
@@ -61,29 +62,17 @@ def main(words: list[str]) -> int:
         results["imitation"] = _imitation_summary([read_json(file) for file in given.imitation])
     if given.benchmark:
         results["benchmark"] = _benchmark_summary(given.benchmark)
-    text = PAGE.read_text(encoding="utf-8")
-    filled = page(text, results)
+    tables = {name: "\n".join(table(results) if results.get(name) else [NOTHING]) for name, table in TABLES.items()}
     if given.check:
-        if filled != text:
+        if any(read_between(PAGE, name) != table for name, table in tables.items()):
             raise InputError(f"{PAGE} is out of date; run `python3 tasks.py docs`.")
         return 0
     if results:
         write_json(RESULTS, results)
-    write_atomically(PAGE, filled)
+    for name, table in tables.items():
+        between_markers(PAGE, name, table)
     print(f"Written: {PAGE}")
     return 0
-
-
-def page(text: str, results: Mapping[str, Any]) -> str:
-    """The page with every table filled from results; prose is left as it is. Raises `InputError` for a lost place."""
-    for name, table in TABLES.items():
-        before, begin, rest = text.partition(f"<!-- {name} -->\n")
-        _, end, after = rest.partition(f"\n<!-- end of {name} -->")
-        if not begin or not end:
-            raise InputError(f"{PAGE} has no place for the table of {name}.")
-        lines = table(results) if results.get(name) else [NOTHING]
-        text = before + begin + "\n".join(lines) + end + after
-    return text
 
 
 def _ladder_summary(file: Path) -> dict[str, Any]:
