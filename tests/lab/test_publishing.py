@@ -17,7 +17,7 @@ from metta.base.provenance import code_version
 from metta.lab.archive import write_archive
 from metta.lab.core import core_mark
 from metta.lab.publishing import Published
-from tests.lab.stand_ins import environment_result as evaluated
+from tests.analysis.records import evaluated
 
 LEVEL, STEPS = "level_1_basic", 1000
 HEARTS = {"random": 2.0, "blind": 6.0, "reflex": 30.0, "scripted": 32.0}
@@ -27,7 +27,7 @@ def play(level: str) -> dict[str, dict[str, EnvironmentResult]]:
     """The reference players."""
     _, rules = expected("fast", level, STEPS)
     return {
-        player: {name: environment_result(evaluated(HEARTS[player], 2), mark) for name, mark in rules.items()}
+        player: {name: environment_result(evaluated([HEARTS[player]] * 2), mark) for name, mark in rules.items()}
         for player in PLAYERS
     }
 
@@ -56,7 +56,7 @@ def record(architecture: str = "fast", seed: int = 0, hearts: float = 9.0, **cha
             "duration_seconds": 2.0,
             "rules": dict(rules),
             "provenance": {"code": code},
-            "results": {name: evaluated(hearts, 2) for name in rules},
+            "results": {name: evaluated([hearts] * 2) for name in rules},
             "acting_latency": {"busy": False, "median_milliseconds": 0.5},
         },
     }
