@@ -241,11 +241,3 @@ def test_further_seeds_go_to_neighbours_until_they_are_decided(
     assert main(words) == 0
     assert here.done == []
     assert Counter(run.training.architecture for run in read_results(RESULTS).runs) == seeds
-
-
-def test_a_damaged_status_is_a_failed_run_and_the_others_go_on(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    (OUTPUT / VIT).mkdir(parents=True)
-    (OUTPUT / VIT / "status.json").write_text("{")
-    assert main(LOCAL) == 1
-    assert f"failed: {VIT}: {OUTPUT / VIT / 'status.json'} is damaged" in capsys.readouterr().err
-    assert here.done.count(FAST) == 1
