@@ -44,7 +44,6 @@ def main() -> None:
     parser.add_argument(
         "--epochs", type=at_least(1), default=1, help="passes over each rollout; the plain loop makes one"
     )
-    parser.add_argument("--profile", action="store_true", help="also print the operations that take the most time")
     parser.add_argument("--no-plain-loop", action="store_true", help="leave out the plain eager loop")
     options = parser.parse_args()
 
@@ -61,21 +60,12 @@ def main() -> None:
     )
     for name in options.architectures:
         rate = in_own_process(
-            training_rate,
-            ARCHITECTURES[name],
-            sim,
-            _trainer(options),
-            options.threads,
-            options.repeats,
-            options.profile,
+            training_rate, ARCHITECTURES[name], sim, _trainer(options), options.threads, options.repeats
         )
-        table = rate.pop("profile", None)
         result = _named(name, options.threads, rate)
         result["limit_share"] = result["agent_steps_per_second"] * result["flops_per_step"] / flops_per_second
         results.append(result)
         _print_row(result)
-        if table is not None:
-            print(table, flush=True)
         if name == "fast" and not options.no_plain_loop:
             result = _named(PLAIN, options.threads, in_own_process(measure_plain_loop, options))
             results.append(result)

@@ -60,9 +60,7 @@ def _measure(given: argparse.Namespace, output: Path, work: Path) -> int:
         report=report,
         work=work,
         extent=MINIATURE if given.rehearse else FULL,
-        plan=given.plan,
         archive=output.with_suffix(".runs.tar.gz"),
-        beside=given.beside,
         at_once=given.at_once,
         cpu_jobs=given.cpu_jobs,
     )
@@ -98,9 +96,8 @@ def _gpu_answers() -> bool:
 
 def _go_on(given: argparse.Namespace, parts: list[str], output: Path, minutes: float) -> None:
     """Do parts in another process, which writes a file beside."""
-    flags = {"plan": given.plan, "beside": given.beside, "at-once": given.at_once, "cpu-jobs": given.cpu_jobs}
-    words = [word for name, value in flags.items() if value is not None for word in (f"--{name}", str(value))]
     output = output.with_stem(f"{output.stem}_continued")
+    words = ["--at-once", str(given.at_once), "--cpu-jobs", str(given.cpu_jobs)]
     words += ["--parts", ",".join(parts), "--minutes", str(minutes), "--output", str(output)]
     subprocess.run([sys.executable, "-m", "benchmarks.gpu", *words], cwd=REPOSITORY, check=False)
 
@@ -114,10 +111,6 @@ def _parse(words: list[str]) -> argparse.Namespace:
         "--output", type=local_path, help="the file to write (default: a dated one in benchmarks/results)"
     )
     parser.add_argument("--rehearse", action="store_true", help="every part in miniature, on the processor")
-    parser.add_argument(
-        "--plan", type=local_path, help="runs to do, as batch.py takes them (default: every architecture)"
-    )
-    parser.add_argument("--beside", type=local_path, help="archive of other runs, whose hearts are shown beside")
     parser.add_argument("--at-once", type=at_least(1), default=4, help="real runs side by side on the GPU (default: 4)")
     parser.add_argument(
         "--cpu-jobs", type=at_least(0), default=max(1, cores() - 4), help="real runs on cores (default: all but 4)"
