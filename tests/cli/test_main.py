@@ -140,7 +140,6 @@ def test_values_are_typed_by_the_field_they_go_to(
         ([TRAIN, f"policy.actor.hidden={'[' * 5000}"], "policy.actor.hidden: input should be a valid tuple"),
         ([TRAIN, "level=level_2_easy"], "level cannot be set: the level is chosen by the path"),
         ([TRAIN, "architecture=fast"], "architecture cannot be set"),
-        ([TRAIN, "sim.num_agents=900"], "no room"),
         ([TRAIN, "fast"], "cannot read 'fast': expected key=value"),
         ([TRAIN, "--fast"], "unknown option '--fast'"),
         ([TRAIN, "--arch-type=fast"], "A setting is written without dashes: arch_type=fast"),
