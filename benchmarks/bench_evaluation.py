@@ -8,45 +8,34 @@ are the median over `--repeats` after one evaluation of a single world that comp
 `cpu_seconds / threads` says what an idle one would need at least.
 """
 
-import importlib
 import json
 import os
 import statistics
 import sys
 import time
-from pathlib import Path
 
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from experiments.recipes.benchmark_architectures.levels import LEVELS
 from metta.base.endings import report_errors
-from metta.base.flags import Parser, at_least
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-RECIPES = "experiments.recipes.benchmark_architectures"
-LEVELS = "level_1_basic,level_2_easy,level_3_medium,level_4_hard,level_5_expert"
+from metta.base.flags import Parser, at_least, some_of
 
 
 def main() -> None:
     """Parse, measure, print."""
     parser = Parser("bench_evaluation.py", str(__doc__).splitlines()[0])
-    parser.add_argument("--architectures", default="fast", help="comma-separated keys, or all")
-    parser.add_argument("--levels", default=LEVELS, help="comma-separated level modules")
+    parser.add_argument(
+        "--architectures", type=some_of(ARCHITECTURES), default="fast", help="comma-separated keys, or all"
+    )
+    parser.add_argument(
+        "--levels", type=some_of(LEVELS), default=",".join(LEVELS), help="comma-separated level modules"
+    )
     parser.add_argument("--threads", type=at_least(1), default=len(os.sched_getaffinity(0)))
     parser.add_argument("--repeats", type=at_least(1), default=3)
     options = parser.parse_args()
-    registry = importlib.import_module(f"{RECIPES}.level_1_basic").ARCHITECTURES
-    names = list(registry) if options.architectures == "all" else options.architectures.split(",")
-    for kind, known, chosen in (
-        ("architecture", list(registry), names),
-        ("level", LEVELS.split(","), options.levels.split(",")),
-    ):
-        unknown = [name for name in chosen if name not in known]
-        if unknown:
-            parser.error(f"unknown {kind} {unknown[0]!r}; known: {', '.join(known)}")
-
     results = []
     print(f"{'architecture':<18}{'level':<17}{'environment':<13}{'seconds':>9}{'CPU s':>8}{'steps/s':>10}", flush=True)
-    for name in names:
-        for level in options.levels.split(","):
+    for name in options.architectures:
+        for level in options.levels:
             for result in measure(name, level, options.threads, options.repeats):
                 results.append(result)
                 print(
@@ -67,12 +56,11 @@ def measure(name: str, level: str, threads: int, repeats: int) -> list[dict[str,
     from metta.rl.shards import Shards
     from metta.rl.specs import spec_of
 
-    registry = importlib.import_module(f"{RECIPES}.level_1_basic").ARCHITECTURES
     device = choose_device(SystemConfig())
     shards = Shards(threads if device.type == "cpu" else 1)
     results: list[dict[str, object]] = []
-    for environment, sim in importlib.import_module(f"{RECIPES}.{level}").LEVEL.make_evals().items():
-        policy = registry[name].build(spec_of(sim, TrainerConfig()), derive_seed(0, "weights"))
+    for environment, sim in LEVELS[level].make_evals().items():
+        policy = ARCHITECTURES[name].build(spec_of(sim, TrainerConfig()), derive_seed(0, "weights"))
         player = PolicyPlayer(policy, sim, device)
         evaluation = EvaluationConfig()
         evaluate_player(player, sim, held_out(evaluation.model_copy(update={"worlds": 1})), shards)

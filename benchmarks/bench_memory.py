@@ -28,7 +28,7 @@ from metta.agent.parts import MemoryConfig
 from metta.agent.state import leaves
 from metta.base.allocator import keep_freed_memory
 from metta.base.endings import report_errors
-from metta.base.flags import Parser, at_least
+from metta.base.flags import Parser, at_least, one_of
 
 MEMORIES: dict[str, tuple[int, MemoryConfig]] = {
     "plain_lstm_32": (64, LSTMConfig(width=32, honour_resets=False)),
@@ -105,13 +105,12 @@ def measure(name: str, device: torch.device, acting_batch: int, training_batch: 
 def main() -> None:
     """Measure and print."""
     parser = Parser("bench_memory.py", str(__doc__).splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(MEMORIES)}; default all")
+    parser.add_argument(
+        "names", nargs="*", type=one_of(MEMORIES), metavar="NAME", help=f"any of {', '.join(MEMORIES)}; default all"
+    )
     parser.add_argument("--acting-batch", type=at_least(1), default=256, help="agents acting at once")
     parser.add_argument("--training-batch", type=at_least(1), default=64, help="streams in a minibatch")
     options = parser.parse_args()
-    for name in options.names:
-        if name not in MEMORIES:
-            parser.error(f"unknown memory {name!r}; known: {', '.join(MEMORIES)}")
     torch.set_num_threads(1)
     keep_freed_memory()
     device = torch.device("cpu")

@@ -9,18 +9,15 @@ remain if nothing but those had to be done.
 """
 
 import argparse
-import importlib
 import json
 import sys
 import time
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES, LEVEL
 from metta.base.endings import report_errors
-from metta.base.flags import Parser, at_least
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from metta.base.flags import Parser, at_least, some_of
 
 WARM_UP = 2
 """Updates before the first that counts: they compile and fill caches."""
@@ -29,19 +26,15 @@ WARM_UP = 2
 def main() -> None:
     """Parse, measure, print."""
     parser = Parser("bench_parts.py", str(__doc__).splitlines()[0])
-    parser.add_argument("--architectures", default="gtrxl,vit", help="comma-separated keys, or all")
+    parser.add_argument(
+        "--architectures", type=some_of(ARCHITECTURES), default="gtrxl,vit", help="comma-separated keys, or all"
+    )
     parser.add_argument("--repeats", type=at_least(1), default=3, help="measured updates")
     parser.add_argument("--epochs", type=at_least(1), default=2, help="passes over each rollout")
     options = parser.parse_args()
-    level = importlib.import_module("experiments.recipes.benchmark_architectures.level_1_basic")
-    registry = level.ARCHITECTURES
-    names = list(registry) if options.architectures == "all" else options.architectures.split(",")
-    unknown = [name for name in names if name not in registry]
-    if unknown:
-        parser.error(f"unknown architecture {unknown[0]!r}; known: {', '.join(registry)}")
     results = []
-    for name in names:
-        parts = measure(registry[name], level.LEVEL.make_env(), options)
+    for name in options.architectures:
+        parts = measure(ARCHITECTURES[name], LEVEL.make_env(), options)
         results.append({"architecture": name, "microseconds": parts})
         total = parts["act"] + parts["learn"]
         print(f"{name}: {1e6 / total:,.0f} agent-steps per second of one processor")

@@ -15,7 +15,7 @@ from typing import Any
 
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
 from metta.base.endings import report_errors
-from metta.base.flags import Parser, at_least
+from metta.base.flags import Parser, at_least, some_of
 from metta.lab.training import TrainJob
 from metta.rl.metrics import Progress
 
@@ -30,7 +30,9 @@ class Enough(Exception):
 def main() -> None:
     """Parse, measure, print."""
     parser = Parser("bench_result.py", str(__doc__).splitlines()[0])
-    parser.add_argument("--architectures", default="all", metavar="A,B", help="keys of ARCHITECTURES (default: all)")
+    parser.add_argument(
+        "--architectures", type=some_of(ARCHITECTURES), default="all", metavar="A,B", help="keys of ARCHITECTURES"
+    )
     parser.add_argument(
         "--threads",
         type=lambda text: [int(at_least(1)(part)) for part in text.split(",")],
@@ -46,13 +48,9 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=at_least(0), default=0, help="of every run (default: 0)")
     given = parser.parse_args()
-    names = list(ARCHITECTURES) if given.architectures == "all" else given.architectures.split(",")
-    unknown = [name for name in names if name not in ARCHITECTURES]
-    if unknown:
-        parser.error(f"there is no architecture {unknown[0]!r}; there are {', '.join(ARCHITECTURES)}")
     results = []
     print(f"{'architecture':<16}{'threads':>8}{'seconds':>9}{'agent-steps':>13}{'hearts':>8}", flush=True)
-    for name in names:
+    for name in given.architectures:
         for threads in given.threads:
             found = first_point(name, threads, given.hearts, given.timesteps, given.seed)
             results.append({"architecture": name, "threads": threads, **found})

@@ -25,8 +25,6 @@ from typing import Any
 from metta.base.endings import report_errors
 from metta.base.flags import Parser, at_least, some_of
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 STREAMS, ROLLOUT_STEPS, MINIBATCHES = 240, 64, 4
 CORES = len(os.sched_getaffinity(0))
 SHARES = {"simulation_share": 10, "acting_share": 6, "update_share": 8}

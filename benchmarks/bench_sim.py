@@ -11,32 +11,25 @@ import json
 import statistics
 import sys
 import time
-from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from experiments.recipes.benchmark_architectures.levels import LEVELS
 from metta.base.endings import report_errors
 from metta.base.flags import Parser, at_least, some_of
 from metta.sim.config import SimConfig
 from metta.sim.constants import NUM_ACTIONS
 from metta.sim.vector_env import VectorEnv
 
-LEVELS = {1: "level_1_basic", 2: "level_2_easy", 3: "level_3_medium", 4: "level_4_hard", 5: "level_5_expert"}
+NUMBERED = dict(enumerate(LEVELS.values(), start=1))
 STREAMS = 1536
 """N, about: enough that the call from Python does not count, few enough that observations stay near the core."""
 DRAWN_STEPS = 128
 STEPS_PER_REPEAT = 600
 SEED = 0
-
-
-def level_config(level: int) -> SimConfig:
-    """The configuration of a level's training environment."""
-    module = import_module(f"experiments.recipes.benchmark_architectures.{LEVELS[level]}")
-    config: SimConfig = module.LEVEL.make_env()
-    return config
 
 
 def draw_actions(num_streams: int) -> NDArray[np.int32]:
@@ -108,7 +101,7 @@ def copy_rate(config: SimConfig, repeats: int) -> float:
 def main() -> None:
     """Measure, print the table, and print the line of JSON."""
     parser = Parser("bench_sim.py", "Agent-steps per second of the simulator, levels 1 to 5.")
-    parser.add_argument("--levels", type=some_of(map(str, LEVELS)), default="1,2,3,4,5", help="comma-separated")
+    parser.add_argument("--levels", type=some_of(map(str, NUMBERED)), default="1,2,3,4,5", help="comma-separated")
     parser.add_argument(
         "--threads",
         type=lambda text: [int(at_least(1)(part)) for part in text.split(",")],
@@ -123,7 +116,7 @@ def main() -> None:
     )
     results = []
     for level in map(int, arguments.levels):
-        config = level_config(level)
+        config = NUMBERED[level].make_env()
         rates = measure(config, arguments.threads, arguments.repeats)
         for threads, (wall_rate, cpu_rate) in zip(arguments.threads, rates, strict=True):
             share = reset_share(config, cpu_rate, arguments.repeats) if threads == 1 else None

@@ -17,49 +17,39 @@ Each architecture is measured in a process of its own, as it trains, so that pea
 """
 
 import argparse
-import importlib
 import json
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
+from experiments.recipes.benchmark_architectures.levels import LEVELS
 from metta.base.endings import report_errors
-from metta.base.flags import Parser, at_least, one_of
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from metta.base.flags import Parser, at_least, one_of, some_of
 
 if TYPE_CHECKING:
     from metta.rl.config import TrainerConfig
-
-RECIPES = "experiments.recipes.benchmark_architectures"
 
 
 def main() -> None:
     """Parse, measure, print."""
     parser = Parser("bench_training.py", str(__doc__).splitlines()[0])
-    parser.add_argument("--architectures", default="fast,vit", help="comma-separated keys, or all")
     parser.add_argument(
-        "--level", type=one_of(importlib.import_module(f"{RECIPES}.levels").LEVELS), default="level_1_basic"
+        "--architectures", type=some_of(ARCHITECTURES), default="fast,vit", help="comma-separated keys, or all"
     )
+    parser.add_argument("--level", type=one_of(LEVELS), default="level_1_basic")
     parser.add_argument("--threads", type=at_least(1), default=len(os.sched_getaffinity(0)))
     parser.add_argument("--repeats", type=at_least(1), default=5, help="measured updates per architecture")
     parser.add_argument("--streams", type=at_least(1), default=240, help="agents acting in parallel")
     parser.add_argument(
         "--epochs", type=at_least(1), default=1, help="passes over each rollout; the plain loop makes one"
     )
-    parser.add_argument("--profile", action="store_true", help="also print the operations that take the most time")
     parser.add_argument("--no-plain-loop", action="store_true", help="leave out the plain eager loop")
     options = parser.parse_args()
 
-    registry = importlib.import_module(f"{RECIPES}.level_1_basic").ARCHITECTURES
-    names = list(registry) if options.architectures == "all" else options.architectures.split(",")
-    unknown = [name for name in names if name not in registry]
-    if unknown:
-        parser.error(f"unknown architecture {unknown[0]!r}; known: {', '.join(registry)}")
     from benchmarks.training_rate import in_own_process, matrix_rate, training_rate
 
-    sim = importlib.import_module(f"{RECIPES}.{options.level}").LEVEL.make_env()
+    sim = LEVELS[options.level].make_env()
     results = []
     flops_per_second = in_own_process(matrix_rate, options.threads)
     print(f"Matrix products, float32, {options.threads} threads: {flops_per_second / 1e9:.0f} GFLOP/s")
@@ -68,17 +58,14 @@ def main() -> None:
         f"{'MFLOP':>8}{'of limit':>10}",
         flush=True,
     )
-    for name in names:
+    for name in options.architectures:
         rate = in_own_process(
-            training_rate, registry[name], sim, _trainer(options), options.threads, options.repeats, options.profile
+            training_rate, ARCHITECTURES[name], sim, _trainer(options), options.threads, options.repeats
         )
-        table = rate.pop("profile", None)
         result = _named(name, options.threads, rate)
         result["limit_share"] = result["agent_steps_per_second"] * result["flops_per_step"] / flops_per_second
         results.append(result)
         _print_row(result)
-        if table is not None:
-            print(table, flush=True)
         if name == "fast" and not options.no_plain_loop:
             result = _named(PLAIN, options.threads, in_own_process(measure_plain_loop, options))
             results.append(result)
@@ -121,7 +108,7 @@ def measure_plain_loop(options: argparse.Namespace) -> dict[str, Any]:
     from benchmarks.plain_loop import PlainLoop
     from benchmarks.training_rate import measured
 
-    sim = importlib.import_module(f"{RECIPES}.{options.level}").LEVEL.make_env()
+    sim = LEVELS[options.level].make_env()
     loop = PlainLoop(sim, options.threads, _trainer(options))
 
     def one_update() -> tuple[float, float, float]:

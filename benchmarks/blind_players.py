@@ -8,17 +8,13 @@ are to hold. Levels that differ in rewards alone are one. How often a player put
 else it does.
 """
 
-import importlib
 import sys
-from pathlib import Path
-
-from metta.base.endings import report_errors
-from metta.base.flags import Parser, at_least
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
+from experiments.recipes.benchmark_architectures.rungs import KNOWN_LEVELS
+from metta.base.endings import report_errors
+from metta.base.flags import Parser, at_least
 from metta.base.seeding import derive_seed
 from metta.sim.config import SimConfig
 from metta.sim.constants import HEART, NUM_ACTIONS
@@ -26,7 +22,6 @@ from metta.sim.scripted.blind import spread_over_actions
 from metta.sim.scripted.chain import make_chain
 from metta.sim.vector_env import VectorEnv
 
-RECIPES = "experiments.recipes.benchmark_architectures"
 LEVELS = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "memory_1", "memory_2", "memory_3")
 PUT, GET = (0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32), (0.04, 0.08, 0.16, 0.32, 0.64)
 TUNING_SEED = 5
@@ -40,7 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     found, for_waits = {}, {}
     for level in LEVELS if options.level is None else (options.level,):
-        sim = importlib.import_module(f"{RECIPES}.{level}").make_env()
+        sim = KNOWN_LEVELS[level].make_env()
         (put, get), hearts = search(level, sim, options.worlds)
         if sim.rounds is None:
             found[make_chain(sim).battery_per_heart, sim.num_agents] = (put, get)

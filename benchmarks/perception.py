@@ -15,13 +15,10 @@ input matrices have gain 1; with all LSTM biases 1; and all but the first withou
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from metta.base.endings import report_errors
 from metta.base.flags import Parser, at_least, one_of
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 MINIBATCH, LEARNING_RATE, STEPS, EVERY = 480, 1e-3, 1000, 10
 Change = Callable[[Any, Any], int]

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch.profiler import ProfilerActivity
-from torch.profiler import profile as torch_profile
 
 import metta  # noqa: F401  sets the OpenMP wait policy before torch is imported
 from metta.agent.ledger import forward_flops
@@ -33,7 +31,6 @@ from metta.sim.vector_env import VectorEnv
 
 WARM_UP = 2
 """Updates before the first that counts: they compile and fill caches."""
-PROFILE_ROWS = 25
 T = TypeVar("T")
 
 
@@ -44,12 +41,12 @@ def in_own_process(work: Callable[..., T], *arguments: Any) -> T:
 
 
 def training_rate(
-    policy: PolicyConfig, sim: SimConfig, trainer: TrainerConfig, threads: int, repeats: int, profile: bool = False
+    policy: PolicyConfig, sim: SimConfig, trainer: TrainerConfig, threads: int, repeats: int
 ) -> dict[str, Any]:
     """Agent-steps per second of rollout and update together (median), shares of the time, operations per agent-step.
 
     The collector and the update are the trainer's own, on the device that it would choose. The share of the simulation
-    is the longest of the threads'. With `profile` also the table of one more update's operations.
+    is the longest of the threads'.
     """
     system = SystemConfig(threads=threads)
     device = choose_device(system)
@@ -77,24 +74,11 @@ def training_rate(
 
     try:
         result = measured(one_update, env.num_streams * trainer.rollout_steps, repeats)
-        if profile:
-            result["profile"] = profile_of(one_update, device)
     finally:
         acting_shards.close()
         shards.close()
     # Once forward to act, and thrice per pass to learn: forward, and twice as much backward.
     return result | {"flops_per_step": forward_flops(policy, spec, compiled=True) * (1 + 3 * trainer.epochs)}
-
-
-def profile_of(work: Callable[[], Any], device: torch.device) -> str:
-    """torch's table of the operations that take the most time in `work`."""
-    on_gpu = device.type == "cuda"
-    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if on_gpu else [])
-    with torch_profile(activities=activities) as recorded:
-        work()
-    key = "self_device_time_total" if on_gpu else "self_cpu_time_total"
-    table: str = recorded.key_averages().table(sort_by=key, row_limit=PROFILE_ROWS, max_name_column_width=50)
-    return table
 
 
 def _time_steps(env: VectorEnv) -> dict[int, float]:

@@ -9,10 +9,7 @@ import math
 import sys
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import NamedTuple
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,8 +23,9 @@ from metta.base.endings import report_errors
 from metta.base.errors import InputError
 from metta.base.flags import Parser, at_least
 from metta.base.markers import between_markers, read_between
+from metta.base.provenance import REPOSITORY
 
-PAGE = Path(__file__).resolve().parents[1] / "docs" / "statistics.md"
+PAGE = REPOSITORY / "docs" / "statistics.md"
 SEEDS = (3, 5, 10, 20)
 COUNTS = (2, 3, len(ARCHITECTURES))
 RATIO = 4.0

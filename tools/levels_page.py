@@ -52,8 +52,8 @@ learned to look; a score up to that of `reflex` can be reached without memory.""
 LADDER = """## The memory ladder
 
 On the five levels memory makes little difference. The memory ladder has three further levels, its rungs, on which
-nothing else does. No benchmark includes them unless they are named (`--levels memory_1`). How to read their results is
-in [memory.md](memory.md)."""
+nothing else does. No benchmark includes them unless they are named (`--levels memory_1`). How to read their results,
+and which rung was learned with which budget, is in [memory.md](memory.md)."""
 RULES = """\
 A rung is a room with altars and nothing else; a heart pays 1. Every agent plays rounds of its own. A round begins with
 a cue, `put_items` or `get_items`, drawn by the toss of a coin and shown to this agent alone in a single observation

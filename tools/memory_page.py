@@ -13,27 +13,23 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from metta.analysis.intervals import interval_text
 from metta.analysis.results import read_results
 from metta.analysis.summary import aligned_table
 from metta.base.addresses import PLAYERS, local_path
-from metta.base.endings import report_errors
+from metta.base.endings import command
 from metta.base.errors import InputError
-from metta.base.files import read_json, write_atomically, write_json
+from metta.base.files import read_json, write_json
 from metta.base.flags import Parser
+from metta.base.markers import between_markers, read_between
 from metta.base.provenance import REPOSITORY
-from metta.probes.crossplay import PUT, TAKEN, rating_text
+from metta.probes.crossplay import best_first, standings_table
 from metta.probes.imitation import imitation_rows
 from metta.probes.memory import state_text
 
 PAGE = REPOSITORY / "docs" / "memory.md"
 RESULTS = REPOSITORY / "docs" / "memory.json"
 NOTHING = "No results yet."
-Interval = Mapping[str, float | None]
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Take over results and write the page, or compare it; returns the exit status."""
-    return report_errors(lambda: _main(_parser().parse_args(arguments)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,7 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _main(given: argparse.Namespace) -> int:
+@command
+def main(words: list[str]) -> int:
+    """Take over results and write the page, or compare it; returns the exit status."""
+    given = _parser().parse_args(words)
     results = read_json(RESULTS) if RESULTS.exists() else {}
     if given.ladder:
         results["ladder"] = [_ladder_summary(file) for file in given.ladder]
@@ -63,29 +62,17 @@ def _main(given: argparse.Namespace) -> int:
         results["imitation"] = _imitation_summary([read_json(file) for file in given.imitation])
     if given.benchmark:
         results["benchmark"] = _benchmark_summary(given.benchmark)
-    text = PAGE.read_text(encoding="utf-8")
-    filled = page(text, results)
+    tables = {name: "\n".join(table(results) if results.get(name) else [NOTHING]) for name, table in TABLES.items()}
     if given.check:
-        if filled != text:
+        if any(read_between(PAGE, name) != table for name, table in tables.items()):
             raise InputError(f"{PAGE} is out of date; run `python3 tasks.py docs`.")
         return 0
     if results:
         write_json(RESULTS, results)
-    write_atomically(PAGE, filled)
+    for name, table in tables.items():
+        between_markers(PAGE, name, table)
     print(f"Written: {PAGE}")
     return 0
-
-
-def page(text: str, results: Mapping[str, Any]) -> str:
-    """The page with every table filled from results; prose is left as it is. Raises `InputError` for a lost place."""
-    for name, table in TABLES.items():
-        before, begin, rest = text.partition(f"<!-- {name} -->\n")
-        _, end, after = rest.partition(f"\n<!-- end of {name} -->")
-        if not begin or not end:
-            raise InputError(f"{PAGE} has no place for the table of {name}.")
-        lines = table(results) if results.get(name) else [NOTHING]
-        text = before + begin + "\n".join(lines) + end + after
-    return text
 
 
 def _ladder_summary(file: Path) -> dict[str, Any]:
@@ -167,12 +154,8 @@ def _probes_table(results: Mapping[str, Any]) -> list[str]:
     return [f"{about} ({_commits(probe['commit'] for probe in results['probes'])}).", "", *aligned_table(head, rows)]
 
 
-def _share(interval: Interval | None) -> str:
-    if interval is None:
-        return "-"
-    if interval["low"] is None:
-        return f"{interval['mean']:.0%}"
-    return f"{interval['mean']:.0%} [{interval['low']:.0%}, {interval['high']:.0%}]"
+def _share(interval: Mapping[str, float | None] | None) -> str:
+    return "-" if interval is None else interval_text(interval, "{:.0%}")
 
 
 def _horizon(steps: Mapping[str, int | None] | None) -> str:
@@ -198,21 +181,8 @@ def _crossplay_summary(record: Mapping[str, Any], file: Path) -> dict[str, Any]:
 
 def _crossplay_table(results: Mapping[str, Any]) -> list[str]:
     found = results["crossplay"]
-    order = sorted(range(len(found["players"])), key=lambda place: -found["players"][place]["rating"]["mean"])
+    order = best_first(found)
     players = [found["players"][place] for place in order]
-    head = ["", "player", "rating", "hearts", "own kind", "put", "taken"]
-    rows = [
-        [
-            str(rank),
-            player["name"],
-            rating_text(player["rating"]),
-            f"{player['hearts']:.2f}",
-            f"{player['own_kind']:.2f}",
-            f"{sum(player['counters'][name] for name in PUT):.1f}",
-            f"{sum(player['counters'][name] for name in TAKEN):.1f}",
-        ]
-        for rank, player in enumerate(players, 1)
-    ]
     matrix = [
         [str(rank), players[rank - 1]["name"], *(f"{found['hearts'][place][other]:.1f}" for other in order)]
         for rank, place in enumerate(order, 1)
@@ -224,7 +194,7 @@ def _crossplay_table(results: Mapping[str, Any]) -> list[str]:
     return [
         f"{about} ({_commits([found['commit']])}).",
         "",
-        *aligned_table(head, rows),
+        *standings_table(found),
         "",
         f"Ratings of {apart} of {len(pairs)} pairs have intervals apart (reference players left out).",
         "",
@@ -258,9 +228,9 @@ def _imitation_table(results: Mapping[str, Any]) -> list[str]:
         [
             row["architecture"],
             str(row["seeds"]),
-            _with_ends(row["hearts_per_agent"], 2),
-            _with_ends(row["own_states"], 3),
-            _with_ends(row["teacher_states"], 3),
+            interval_text(row["hearts_per_agent"], "{:.2f}"),
+            interval_text(row["own_states"], "{:.3f}"),
+            interval_text(row["teacher_states"], "{:.3f}"),
             f"{row['agreement']['mean']:.0%}",
             f"{ppo[row['architecture']]:.2f}" if row["architecture"] in ppo else "-",
         ]
@@ -305,13 +275,6 @@ def _benchmark_summary(file: Path) -> dict[str, Any]:
             for level, environments in hearts.items()
         },
     }
-
-
-def _with_ends(interval: Interval, digits: int) -> str:
-    text = f"{interval['mean']:.{digits}f}"
-    if interval["low"] is None:
-        return text
-    return f"{text} [{interval['low']:.{digits}f}, {interval['high']:.{digits}f}]"
 
 
 def _commits(commits: Iterable[str | None]) -> str:

@@ -14,16 +14,14 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.gpu.extent import FULL, MINIATURE, SHARES
 from metta.base.addresses import local_path
-from metta.base.endings import report_errors
-from metta.base.errors import InputError
-from metta.base.flags import Parser, at_least
+from metta.base.endings import command
+from metta.base.flags import Parser, at_least, some_of
 from metta.base.provenance import REPOSITORY, code_version, cores
 from metta.base.stopping import interruptible
 from metta.sim.devices import check_cuda
@@ -37,13 +35,10 @@ TARGETS = {"fast": 300_000, "others": 100_000, "together": 1_000_000, "trxl_nvid
 and how many times as fast as `trxl` `trxl_nvidia` is. Wanted on an H100; others are told how far they are."""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+@command
+def main(words: list[str]) -> int:
     """Do the parts; returns 1 if one failed or found a wrong number."""
-    return report_errors(lambda: _command(arguments))
-
-
-def _command(arguments: Sequence[str] | None) -> int:
-    given = _parse(arguments, list(SHARES))
+    given = _parse(words)
     if given.rehearse:
         os.environ["NUMBA_ENABLE_CUDASIM"] = "1"  # read when numba is imported
         warnings.filterwarnings("ignore", "overflow encountered", RuntimeWarning)  # simulated threads are Python's
@@ -65,9 +60,7 @@ def _measure(given: argparse.Namespace, output: Path, work: Path) -> int:
         report=report,
         work=work,
         extent=MINIATURE if given.rehearse else FULL,
-        plan=given.plan,
         archive=output.with_suffix(".runs.tar.gz"),
-        beside=given.beside,
         at_once=given.at_once,
         cpu_jobs=given.cpu_jobs,
     )
@@ -103,36 +96,26 @@ def _gpu_answers() -> bool:
 
 def _go_on(given: argparse.Namespace, parts: list[str], output: Path, minutes: float) -> None:
     """Do parts in another process, which writes a file beside."""
-    flags = {"plan": given.plan, "beside": given.beside, "at-once": given.at_once, "cpu-jobs": given.cpu_jobs}
-    words = [word for name, value in flags.items() if value is not None for word in (f"--{name}", str(value))]
     output = output.with_stem(f"{output.stem}_continued")
+    words = ["--at-once", str(given.at_once), "--cpu-jobs", str(given.cpu_jobs)]
     words += ["--parts", ",".join(parts), "--minutes", str(minutes), "--output", str(output)]
     subprocess.run([sys.executable, "-m", "benchmarks.gpu", *words], cwd=REPOSITORY, check=False)
 
 
-def _parse(arguments: Sequence[str] | None, names: list[str]) -> argparse.Namespace:
+def _parse(words: list[str]) -> argparse.Namespace:
     description, _, more = (__doc__ or "").partition("\n")
     parser = Parser("python -m benchmarks.gpu", description, more)
     parser.add_argument("--minutes", type=at_least(0, float), default=8.0, help="time for everything (default: 8)")
-    parser.add_argument("--parts", default=",".join(names), help=f"of {', '.join(names)} (default: all)")
+    parser.add_argument("--parts", type=some_of(SHARES), default="all", help=f"of {', '.join(SHARES)} (default: all)")
     parser.add_argument(
         "--output", type=local_path, help="the file to write (default: a dated one in benchmarks/results)"
     )
     parser.add_argument("--rehearse", action="store_true", help="every part in miniature, on the processor")
-    parser.add_argument(
-        "--plan", type=local_path, help="runs to do, as batch.py takes them (default: every architecture)"
-    )
-    parser.add_argument("--beside", type=local_path, help="archive of other runs, whose hearts are shown beside")
     parser.add_argument("--at-once", type=at_least(1), default=4, help="real runs side by side on the GPU (default: 4)")
     parser.add_argument(
         "--cpu-jobs", type=at_least(0), default=max(1, cores() - 4), help="real runs on cores (default: all but 4)"
     )
-    given = parser.parse_args(arguments)
-    given.parts = given.parts.split(",")
-    for name in given.parts:
-        if name not in names:
-            raise InputError(f"--parts: unknown part {name!r}; there are {', '.join(names)}.")
-    return given
+    return parser.parse_args(words)
 
 
 def _say_targets(report: "Report", session: "Session") -> None:

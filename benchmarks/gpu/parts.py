@@ -17,14 +17,12 @@ from benchmarks.bench_memory import measure as measure_memory
 from benchmarks.gpu.brief import Brief, SideBySide, brief_run, loss_deviation, weight_deviation
 from benchmarks.gpu.extent import CHECK_AFTER, SHORT, SMALL, WARM_UP, Extent
 from benchmarks.gpu.report import Part, Report
-from benchmarks.gpu.simulator import level_config
 from benchmarks.gpu.simulator import measure as measure_simulator
 from experiments.recipes.benchmark_architectures.batch import read_plan
 from experiments.recipes.benchmark_architectures.level_1_basic import ARCHITECTURES
-from experiments.recipes.benchmark_architectures.levels import PACKAGE
+from experiments.recipes.benchmark_architectures.levels import LEVELS, PACKAGE
 from metta.base.provenance import REPOSITORY, cores, machine, provenance
 from metta.cli.main import resolve
-from metta.lab.archive import read_archive
 from metta.lab.batch import Batch, Place
 from metta.lab.executors.contract import Command
 from metta.lab.executors.local import LocalExecutor
@@ -44,11 +42,7 @@ class Session:
 
     report: Report
     extent: Extent
-    plan: Path | None
-    """Plan of the real runs; none: every architecture once, and those of STREAMS_OF on a core beside."""
     archive: Path
-    beside: Path | None
-    """Archive of other runs, whose hearts are shown beside."""
     work: Path
     """Folder for run folders, removed in the end."""
     at_once: int
@@ -229,7 +223,9 @@ def simulator(session: Session, part: Part) -> None:
             if not session.report.fits(part, f"level {level} with {worlds} worlds", seconds=2.0):
                 continue
             with session.report.faults(part, f"level {level} with {worlds} worlds"):
-                row = measure_simulator(level_config(level), worlds, session.extent.simulator_steps, 3)
+                row = measure_simulator(
+                    list(LEVELS.values())[level - 1].make_env(), worlds, session.extent.simulator_steps, 3
+                )
                 part.rows.append({"level": level, **row})
                 session.report.say(
                     f"level {level} {worlds:6} worlds {row['agent_steps_per_second']:>14,.0f} agent-steps/s "
@@ -312,20 +308,18 @@ def _profiled(config: RunConfig, on_cpu: bool) -> tuple[Counter[str], dict[str, 
 def runs(session: Session, part: Part) -> None:
     """Real runs of the benchmark, as many as the time allows, evaluated on the cores."""
     extent, report = session.extent, session.report
-    text = session.plan.read_text(encoding="utf-8") if session.plan else default_plan(extent)
     # Side by side each run has at least its share of the device.
     rates: dict[tuple[Place, str], float] = {
         ("gpu", name): brief.rate / session.at_once
         for (name, variant), brief in session.briefs.items()
         if variant == "recorded"
     }
-    planned = read_plan(text.splitlines(), session.work / "runs", extent.run_settings, gpu=True)
+    planned = read_plan(plan_of(extent), session.work / "runs", extent.run_settings, gpu=True)
     batch = Batch(
         planned, session.archive, part.deadline, session.at_once, session.cpu_jobs, report.say, rates, report.clock
     )
     batch.execute()
     records = batch.records()
-    beside = read_archive(session.beside) if session.beside else {}
     for run in planned:
         if run.state == "failed":
             report.wrong(part, f"{run.name}: {run.error}")
@@ -336,18 +330,16 @@ def runs(session: Session, part: Part) -> None:
                 "run": run.name,
                 "place": run.place,
                 "hearts_per_agent": _hearts(records[run.name]),
-                "beside": _hearts(beside[run.name]) if run.name in beside else None,
                 "training_seconds": (records[run.name].get("status") or {}).get("training_seconds"),
             }
             part.rows.append(row)
             report.say(
                 f"{run.name:40} {row['hearts_per_agent']} hearts per agent, trained in {row['training_seconds']} s"
-                + (f"; beside: {row['beside']}" if row["beside"] else "")
             )
     _print_places(session, part)
 
 
-def default_plan(extent: Extent) -> str:
+def plan_of(extent: Extent) -> list[str]:
     """Every architecture once on the GPU, and, beside it, the fastest of them with the same seeds on cores."""
     names = ["fast", "memory_free"] if extent.rehearsal else list(ARCHITECTURES)
     lines = [f"{name} {LEVEL} 0" for name in names]
@@ -355,7 +347,7 @@ def default_plan(extent: Extent) -> str:
     seeds = [0] if extent.rehearsal else [0, 1, 2]
     lines += [f"{name} {LEVEL} {seed} on=cpu" for seed in seeds for name in cpu]
     lines += [f"{name} {LEVEL} {seed}" for seed in seeds[1:] for name in cpu]
-    return "\n".join(lines)
+    return lines
 
 
 def _hearts(record: dict[str, Any]) -> dict[str, float] | None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from experiments.recipes.benchmark_architectures.levels import LEVELS
 from metta.sim.config import SimConfig
 from metta.sim.constants import NUM_ACTIONS
 
@@ -20,12 +19,6 @@ if TYPE_CHECKING:
 
 DRAWN_STEPS = 16
 SEED = 0
-
-
-def level_config(level: int) -> SimConfig:
-    """The configuration of a level's training environment."""
-    config: SimConfig = list(LEVELS.values())[level - 1].make_env()
-    return config
 
 
 def run(env: "CudaVectorEnv", actions: torch.Tensor, steps: int) -> float:

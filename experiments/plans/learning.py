@@ -18,8 +18,7 @@ from experiments.recipes.benchmark_architectures.levels import LEVELS as LEVEL_R
 from experiments.recipes.benchmark_architectures.run_benchmark import QUICK
 from experiments.recipes.benchmark_architectures.seeds import TUNING_EVALUATION_SEED, TUNING_SEEDS
 from metta.base.endings import report_errors
-from metta.base.errors import InputError
-from metta.base.flags import Parser
+from metta.base.flags import Parser, one_of
 
 LEVELS = dict(enumerate(LEVEL_RECORDS, start=1))
 SEEDS = tuple(TUNING_SEEDS)[:3]
@@ -72,12 +71,10 @@ all architectures, the worth of level 5's curriculum, whether the pair of `run_b
 def main() -> None:
     """Print the parts asked for, or all."""
     parser = Parser("python -m experiments.plans.learning", str(__doc__))
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: all)")
-    chosen = parser.parse_args().parts or list(PARTS)
-    for part in chosen:
-        if part not in PARTS:
-            raise InputError(f"there is no part {part!r}; there are {', '.join(PARTS)}.")
-    for part in chosen:
+    parser.add_argument(
+        "parts", nargs="*", type=one_of(PARTS), metavar="PART", help=f"of {', '.join(PARTS)} (default: all)"
+    )
+    for part in parser.parse_args().parts or PARTS:
         architectures, levels, variants = PARTS[part]
         for seed in SEEDS:
             for name, settings in variants.items():

@@ -1,7 +1,7 @@
 """What a section of the report is made of: paragraphs, tables (which are CSV files, too), figures."""
 
 import math
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -108,7 +108,9 @@ class Table:
         """With full numbers; a mean with its interval takes three columns; empty where there is nothing."""
         wide = [any(isinstance(row[place], Estimate) for row in self.rows) for place in range(len(self.header))]
         columns = zip(self.columns, wide, strict=True)
-        header = [name for column, three in columns for name in _ends(column.title, three, (" low", " high"))]
+        header = [
+            f"{column.title}{end}" for column, three in columns for end in ("", " low", " high")[: 3 if three else 1]
+        ]
         return csv_text(
             [
                 header,
@@ -118,10 +120,6 @@ class Table:
                 ),
             ]
         )
-
-
-def _ends(title: str, three: bool, ends: Iterable[str]) -> list[str]:
-    return [title, *(title + end for end in ends)] if three else [title]
 
 
 def _parts(cell: Cell, three: bool) -> list[str | int | float | None]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from metta.analysis.intervals import CONFIDENCE, Estimate, estimate, mean_over_levels, t_quantile
+from metta.analysis.intervals import CONFIDENCE, Estimate, estimate, interval_text, mean_over_levels, t_quantile
 from metta.analysis.summary import aligned_table, wrapped
 from metta.analysis.verdicts import Verdict, judge, squared_deviations
 
@@ -102,7 +102,7 @@ def effects_text(title: str, factors: tuple[str, str], cells: Cells, width: int 
         apart = [verdict.words for verdict in verdicts if verdict.better is not None]
         said = f"{len(apart)} of {len(verdicts)} pairs are told apart{': ' if apart else ''}{'; '.join(apart)}."
         lines += wrapped([said], width)
-    table = [[name, *(_rest_text(rest.cells[row, name]) for row in rows)] for name in columns]
+    table = [[name, *(interval_text(rest.cells[row, name].plain, "{:+.2f}") for row in rows)] for name in columns]
     tested = "cannot be tested with these seeds" if rest.p is None else f"F test of all of it: p = {rest.p:.2g}"
     explained = f"Interaction, what is left of a cell's mean after its row's and its column's ({tested}):"
     return "\n".join([*lines, "", *wrapped([explained], width), "", *aligned_table([factors[1], *rows], table, width)])
@@ -110,11 +110,6 @@ def effects_text(title: str, factors: tuple[str, str], cells: Cells, width: int 
 
 def _cell_text(values: Sequence[float]) -> str:
     return estimate(values).text(2) if values else "no run"
-
-
-def _rest_text(rest: Estimate) -> str:
-    ends = "" if rest.low is None or rest.high is None else f" [{rest.low:+.2f}, {rest.high:+.2f}]"
-    return f"{rest.mean:+.2f}{ends}"
 
 
 def _p_of_all(

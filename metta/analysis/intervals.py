@@ -7,7 +7,7 @@ the truth for few seeds, several levels and skewed scores is simulated (docs/sta
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 CONFIDENCE = 0.95
@@ -35,6 +35,12 @@ class Estimate(NamedTuple):
             return f"{self.mean:z.{digits}f} [{self.low:z.{digits}f}, {self.high:z.{digits}f}]"
         seeds = ", ".join(f"{value:z.{digits}f}" for value in self.values)
         return f"{self.mean:z.{digits}f}" + (f" ({seeds})" if len(self.values) > 1 else "")
+
+
+def interval_text(plain: Mapping[str, float | None], form: str) -> str:
+    """`+120 [+80, +160]` of what `Estimate.plain` gives, numbers as `form` says (`{:+.0f}`); or the mean alone."""
+    mean, *ends = (form.format(plain[name]) for name in ("mean", "low", "high") if plain[name] is not None)
+    return f"{mean} [{', '.join(ends)}]" if ends else mean
 
 
 def estimate(values: Sequence[float], lowest: float = -math.inf, highest: float = math.inf) -> Estimate:

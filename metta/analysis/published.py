@@ -63,9 +63,14 @@ class PublishedRun(Config):
 
     @property
     def machine_words(self) -> str:
-        """What it ran on."""
-        gpus = None if self.configuration.get("system", {}).get("device") == "cpu" else self.machine.get("gpus")
-        return ", ".join(map(str, gpus or [self.machine.get("processor", "an unknown processor")]))
+        """What it ran on: GPUs, or a processor with so many threads, on which the order of additions depends."""
+        system = self.configuration.get("system", {})
+        gpus = None if system.get("device") == "cpu" else self.machine.get("gpus")
+        if gpus:
+            return ", ".join(map(str, gpus))
+        processor = self.machine.get("processor", "an unknown processor")
+        threads = system.get("threads") or self.machine.get("cores", "all")
+        return f"{processor}, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def read_published(file: Path) -> PublishedRun:

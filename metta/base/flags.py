@@ -82,11 +82,13 @@ def one_of(known: Iterable[str]) -> Callable[[str], str]:
 
 
 def some_of(known: Iterable[str]) -> Callable[[str], list[str]]:
-    """Some of these names, separated by commas, each once, as a flag's `type`; an empty text means all."""
+    """Some of these names, separated by commas, each once, as a flag's `type`; an empty text and `all` mean all."""
     known = list(known)
 
     def read(text: str) -> list[str]:
-        found = [one_of(known)(part.strip()) for part in text.split(",") if part.strip()] if text else known
+        if text in ("", "all"):
+            return known
+        found = [one_of(known)(part.strip()) for part in text.split(",") if part.strip()]
         if not found:
             raise argparse.ArgumentTypeError(f"names nothing; known: {', '.join(known)}")
         return list(dict.fromkeys(found))

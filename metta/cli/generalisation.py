@@ -21,16 +21,8 @@ from metta.rl.config import RunConfig
 from metta.rl.resolved_player import ResolvedPlayer, choose, with_players
 
 
-def compare_maps(address: str, output: Path | None = None) -> tuple[dict[str, Any], Path]:
-    """The record of one comparison, and the file it was written to.
-
-    Raises:
-        InputError: there is no such run or checkpoint, or the run has not trained.
-    """
-    return with_players(lambda: [choose(address)], lambda who: _compare(who[0], output))
-
-
-def _compare(chosen: ResolvedPlayer, output: Path | None) -> tuple[dict[str, Any], Path]:
+def compare_maps(chosen: ResolvedPlayer, output: Path | None) -> tuple[dict[str, Any], Path]:
+    """The record of one comparison, and the file it was written to. Raises `InputError` if the run has not trained."""
     from metta.rl.generalisation import generalisation
 
     checkpoint = chosen.player
@@ -77,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("run", help="folder of a run, or address of one of its checkpoints")
     parser.add_argument("--output", type=local_path, help="file for the results")
     given = parser.parse_args(arguments)
-    record, file = compare_maps(given.run, given.output)
+    record, file = with_players(lambda: [choose(given.run)], lambda who: compare_maps(who[0], given.output))
     print(f"{record['architecture']} on {record['level']}, {record['checkpoint']}: hearts per agent\n")
     print(table(record))
     print(f"\nWritten to {file}")

@@ -1,14 +1,13 @@
 """The command line of tools/run.py: a dotted path to a recipe function and `key=value` pairs."""
 
 import json
-import sys
 import textwrap
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from metta.base.config import Config
-from metta.base.endings import INPUT_ERROR, report_errors
+from metta.base.endings import INPUT_ERROR, command
 from metta.base.errors import InputError
 from metta.base.job import Job
 from metta.cli.recipes import Recipe, all_recipes, find_recipe, plain_data
@@ -26,13 +25,9 @@ USAGE = """usage: uv run ./tools/run.py PATH [key=value ...] [--dry-run]
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command line (default: this process's) and return the exit status."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    return report_errors(lambda: _command(given))
-
-
-def _command(arguments: list[str]) -> int:
+@command
+def main(arguments: list[str]) -> int:
+    """Run one command line."""
     flags = [word for word in arguments if word.startswith("-")]
     words = [word for word in arguments if not word.startswith("-")]
     known = {"--help", "-h", "--list", "--dry-run"}
@@ -44,7 +39,10 @@ def _command(arguments: list[str]) -> int:
                 f"dashes: {key.replace('-', '_')}={value if equals else '...'}"
             )
     if "--list" in flags:
-        return _list()
+        for recipe in all_recipes():
+            print(recipe.path)
+            print(_wrapped(recipe.summary, 4))
+        return 0
     if not words:
         print(USAGE, end="")
         return 0 if flags else INPUT_ERROR
@@ -52,14 +50,6 @@ def _command(arguments: list[str]) -> int:
     if "--help" in flags or "-h" in flags:
         return _help(recipe)
     return _run(recipe, words[1:], dry="--dry-run" in flags)
-
-
-def _list() -> int:
-    recipes = all_recipes()
-    for recipe in recipes:
-        print(recipe.path)
-        print(_wrapped(recipe.summary, 4))
-    return 0
 
 
 def _run(recipe: Recipe, words: list[str], dry: bool) -> int:

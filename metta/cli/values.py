@@ -70,22 +70,13 @@ def read_value(text: str, annotation: Any) -> Any:
         return _whole_number(text)
     if members <= {bool, float, type(None)}:
         return text
-    literal = read_literal(text)
-    return text if literal is _NOT_A_LITERAL else literal
-
-
-_NOT_A_LITERAL = object()
-
-
-def read_literal(text: str) -> Any:
-    """A JSON or Python literal, or `_NOT_A_LITERAL`."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         try:
             return ast.literal_eval(text)
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            return _NOT_A_LITERAL
+            return text
 
 
 def _whole_number(text: str) -> Any:
@@ -130,7 +121,7 @@ def change(config: Config, settings: Sequence[Setting], fixed: Mapping[str, str]
     for setting in ordered:
         if setting.key in fixed:
             raise InputError(f"{setting.key} cannot be set: {fixed[setting.key]}.")
-        if setting.key.endswith(".kind") or isinstance(_find(config, setting.key), Config):
+        if _is_part(config, setting.key):
             config = _set(config, [setting], fixed, other_keys)
     inner = [setting for setting in ordered if not _is_part(config, setting.key)]
     return _set(config, inner, fixed, other_keys) if inner else config

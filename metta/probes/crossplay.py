@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from metta.analysis.intervals import interval_text
 from metta.analysis.summary import aligned_table
 from metta.base.errors import InputError
 from metta.base.files import locked, make_folder, read_json, write_json
@@ -87,7 +88,6 @@ def crossplay(
     system: SystemConfig,
     output: Path,
     say: Callable[[str], None] = print,
-    clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
     """Play what is missing in `output` and return the whole record, which is written there.
 
@@ -100,7 +100,6 @@ def crossplay(
         system: device and threads; a thread plays one game at a time.
         output: the file; may hold games of these or other players in the same worlds.
         say: hears about progress.
-        clock: seconds.
 
     Raises:
         InputError: a checkpoint is damaged or does not fit, or `output` holds games in other worlds.
@@ -145,7 +144,7 @@ def crossplay(
             return {"first": one, "second": other, "sides": sides}
 
         shards = Shards(threads)
-        started = clock()
+        started = time.monotonic()
         try:
             for begin in range(0, len(wanted), threads):
                 now_playing = wanted[begin : begin + threads]
@@ -153,7 +152,7 @@ def crossplay(
                     played[record["first"], record["second"]] = record
                 write_json(output, _record(settings, players, list(played.values())))
                 done = begin + len(now_playing)
-                left = (clock() - started) / done * (len(wanted) - done)
+                left = (time.monotonic() - started) / done * (len(wanted) - done)
                 names = ", ".join(f"{one.name} - {other.name}" for one, other in now_playing)
                 say(f"[{done}/{len(wanted)}] {names}; {left / 60:.1f} min left")
         finally:
@@ -179,15 +178,12 @@ def _record(settings: Mapping[str, Any], players: Sequence[Entrant], games: list
     }
 
 
-def standings(
-    players: Sequence[Entrant], games: Mapping[tuple[str, str], Mapping[str, Any]], seed: int = 0
-) -> dict[str, Any]:
+def standings(players: Sequence[Entrant], games: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
     """Matrix of hearts, ratings, and who fills and who takes, per agent and episode.
 
     Args:
         players: P of them.
         games: by the identities of the first and the second side; all of these players.
-        seed: decides the bootstrap's draws.
 
     Returns:
         `hearts` [P][P]: of the row's agents among the column's; the diagonal: among their own kind. `players`: per
@@ -212,7 +208,7 @@ def standings(
                     steps = own["agents"] * worlds
                     counters[i].append({name: count / steps for name, count in own["counters"].items()})
     per_agent = hearts.mean(0) / agents
-    found = ratings(hearts, seed)
+    found = ratings(hearts, seed=0)
     against = [[per_agent[i, j] for j in range(len(players)) if j != i] for i in range(len(players))]
     return {
         "worlds": worlds,
@@ -230,30 +226,38 @@ def standings(
     }
 
 
+def best_first(found: Mapping[str, Any]) -> list[int]:
+    """Places of the players of `standings`, by their ratings."""
+    players = found["players"]
+    return sorted(range(len(players)), key=lambda place: -players[place]["rating"]["mean"])
+
+
+def standings_table(found: Mapping[str, Any]) -> list[str]:
+    """Lines of a table of `standings`, the best player first."""
+    rows = [
+        [
+            str(rank),
+            player["name"],
+            interval_text(player["rating"], "{:+.0f}"),
+            f"{player['hearts']:.2f}",
+            f"{player['own_kind']:.2f}",
+            f"{sum(player['counters'][name] for name in PUT):.1f}",
+            f"{sum(player['counters'][name] for name in TAKEN):.1f}",
+        ]
+        for rank, player in enumerate((found["players"][place] for place in best_first(found)), 1)
+    ]
+    return aligned_table(["", "player", "rating", "hearts", "own kind", "put", "taken"], rows)
+
+
 def crossplay_text(record: Mapping[str, Any]) -> str:
     """The standings for people, at most 80 columns wide for names of up to 16 characters."""
     found, settings = record["standings"], record["settings"]
-    order = sorted(range(len(found["players"])), key=lambda place: -found["players"][place]["rating"]["mean"])
-    rows = []
-    for rank, place in enumerate(order, 1):
-        player = found["players"][place]
-        counters = player["counters"]
-        rows.append(
-            [
-                str(rank),
-                player["name"],
-                rating_text(player["rating"]),
-                f"{player['hearts']:.2f}",
-                f"{player['own_kind']:.2f}",
-                f"{sum(counters[name] for name in PUT):.1f}",
-                f"{sum(counters[name] for name in TAKEN):.1f}",
-            ]
-        )
+    order = best_first(found)
     lines = [
         f"{settings['level']} {settings['environment']}, {found['worlds']} worlds, every pair with mirrored seats;",
         "per agent and episode, ratings with 95 % intervals over worlds",
         "",
-        *aligned_table(["", "player", "rating", "hearts", "own kind", "put", "taken"], rows),
+        *standings_table(found),
         "",
         "hearts, own kind: among the others, and among itself. put, taken: ore and",
         "batteries put into machines, batteries and hearts taken out, among the others.",
@@ -267,10 +271,3 @@ def crossplay_text(record: Mapping[str, Any]) -> str:
             cells = "".join(f"{found['hearts'][place][order[column]]:>5.1f}" for column in columns)
             lines.append(f"{rank:>2} {found['players'][place]['name'][:12]:<13}{cells}")
     return "\n".join(lines)
-
-
-def rating_text(rating: Mapping[str, float | None]) -> str:
-    """`+120 [+80, +160]`, or the mean alone."""
-    if rating["low"] is None:
-        return f"{rating['mean']:+.0f}"
-    return f"{rating['mean']:+.0f} [{rating['low']:+.0f}, {rating['high']:+.0f}]"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from metta.analysis.intervals import estimate
+from metta.analysis.intervals import estimate, interval_text
 from metta.analysis.summary import aligned_table
 from metta.base.errors import InputError
 from metta.base.files import make_folder, read_json, write_json
@@ -83,7 +83,7 @@ def imitation_text(records: Sequence[Mapping[str, Any]]) -> str:
         [
             row["architecture"],
             str(row["seeds"]),
-            _with_ends(row["hearts_per_agent"]),
+            interval_text(row["hearts_per_agent"], "{:.2f}"),
             f"{row['own_states']['mean']:.3f}",
             f"{row['teacher_states']['mean']:.3f}",
             f"{row['agreement']['mean']:.0%}",
@@ -102,9 +102,3 @@ def imitation_text(records: Sequence[Mapping[str, Any]]) -> str:
             "those in which the likeliest action is the reflex player's.",
         ]
     )
-
-
-def _with_ends(interval: Mapping[str, float | None]) -> str:
-    if interval["low"] is None:
-        return f"{interval['mean']:.2f}"
-    return f"{interval['mean']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]"

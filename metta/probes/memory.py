@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from metta.analysis.intervals import Estimate
+from metta.analysis.intervals import Estimate, interval_text
 from metta.analysis.summary import aligned_table
 from metta.base.addresses import PLAYERS, local_path
 from metta.base.errors import InputError
@@ -138,8 +138,8 @@ def probe_text(record: Mapping[str, Any]) -> str:
         [
             state_text(entry["state"], entry["steps"]),
             f"{entry['hearts_per_agent']:.2f}",
-            "" if entry["state"] == "left alone" else _with_ends(entry["difference"], "{:+.2f}"),
-            "" if entry["kept"] is None or entry["state"] == "left alone" else _with_ends(entry["kept"], "{:.0%}"),
+            "" if entry["state"] == "left alone" else interval_text(entry["difference"], "{:+.2f}"),
+            "" if entry["kept"] is None or entry["state"] == "left alone" else interval_text(entry["kept"], "{:.0%}"),
         ]
         for entry in record["interventions"]
     ]
@@ -154,7 +154,7 @@ def probe_text(record: Mapping[str, Any]) -> str:
     value, steps = record["value_of_memory"], record["memory_horizon"]
     if value is None or steps is None:
         return "\n".join([*lines, "No hearts with the state left alone, so memory has no value here."])
-    lines.append(f"Value of memory: {_with_ends(value, '{:.0%}')} of the hearts are lost without it.")
+    lines.append(f"Value of memory: {interval_text(value, '{:.0%}')} of the hearts are lost without it.")
     harmful = value["high"] is not None and value["high"] < 0
     if harmful:
         lines.append("Below 0: it collects more when it forgets.")
@@ -174,10 +174,3 @@ def probe_text(record: Mapping[str, Any]) -> str:
 def state_text(state: str, steps: int) -> str:
     """`emptied every 4`, `delayed by 1`, or the kind alone."""
     return state + {"emptied": f" every {steps}", "delayed": f" by {steps}"}.get(state, "")
-
-
-def _with_ends(interval: Mapping[str, float | None], form: str) -> str:
-    text = form.format(interval["mean"])
-    if interval["low"] is None:
-        return text
-    return f"{text} [{form.format(interval['low'])}, {form.format(interval['high'])}]"

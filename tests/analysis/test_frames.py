@@ -58,23 +58,14 @@ def test_curves_are_those_of_the_run_folders(folder: Path) -> None:
     frame = metta.load_curves(folder)
     assert set(frame.architecture) == {"fast", "vit"}
     one = frame[(frame.architecture == "fast") & (frame.level == "level_1_basic") & (frame.seed == 0)]
-    lines = [json.loads(line) for line in (folder / run_name(folder) / "metrics.jsonl").read_text().splitlines()]
-    metric = "episode/hearts_per_agent"
+    lines = [
+        json.loads(line) for line in (folder / "wide.fast.level_1_basic.s0" / "metrics.jsonl").read_text().splitlines()
+    ]
+    metric = "held_out/hearts_per_agent"
     expected = [(line["timesteps"], line[metric]) for line in lines if metric in line]
+    assert expected
     hearts = one[one.metric == metric]
     assert list(zip(hearts.timesteps, hearts.value, strict=True)) == expected
-
-
-def run_name(folder: Path) -> str:
-    """The folder of fast on level 1 with seed 0."""
-    record = json.loads((folder / "benchmark_results.json").read_text())
-    names = [
-        run["training"]["run_name"]
-        for run in record["runs"]
-        if (run["training"]["architecture"], run["training"]["level"], run["training"]["seed"])
-        == ("fast", "level_1_basic", 0)
-    ]
-    return str(names[0])
 
 
 def test_no_results_are_a_sentence(tmp_path: Path) -> None:

@@ -12,10 +12,8 @@ from metta.analysis.results import (
     FILE_NAME,
     BenchmarkResults,
     EnvironmentResult,
-    EvaluationRecord,
     Key,
     RunRecord,
-    TrainingRecord,
     environment_result,
     read_results,
     scored,
@@ -23,49 +21,17 @@ from metta.analysis.results import (
 )
 from metta.analysis.summary import summary_csv, summary_markdown, summary_rows, verdict
 from metta.base.errors import InputError
+from tests.analysis import records
 
 
-def evaluated(hearts: list[float], worlds_hash: str = "maps") -> EnvironmentResult:
+def evaluated(hearts: list[float], maps: str = "maps") -> EnvironmentResult:
     """Results with these hearts in the episodes."""
-    spread = {"standard_deviation": 0.0, "minimum": min(hearts), "maximum": max(hearts)}
-    mean = sum(hearts) / len(hearts)
-    return environment_result(
-        {
-            "reward": mean,
-            "hearts_per_agent": mean,
-            "episodes": len(hearts),
-            "spread": {"reward": spread, "hearts_per_agent": spread},
-            "worlds_hash": worlds_hash,
-            "per_episode": [{"hearts": [value, value]} for value in hearts],
-        },
-        "rules",
-    )
+    return environment_result(records.evaluated(hearts, maps), "rules")
 
 
 def run(architecture: str, seed: int, result: EnvironmentResult | None) -> RunRecord:
     """A run with this result, or a failed one."""
-    training = TrainingRecord(
-        architecture=architecture,
-        level="level_1_basic",
-        seed=seed,
-        run_name=f"x.{architecture}.level_1_basic.s{seed}",
-        command="uv run ...",
-        start_time="2026-01-01T00:00:00+00:00",
-        status="success" if result else "failed",
-        duration_seconds=10.0 + seed,
-        error=None if result else "the loss became NaN.",
-        timesteps=1000,
-        total_timesteps=1000,
-        run_folder="x",
-        settings="settings",
-    )
-    evaluation = EvaluationRecord(
-        status="success" if result else "skipped",
-        duration_seconds=1.0 if result else None,
-        results={"basic": result} if result else {},
-        error=None,
-    )
-    return RunRecord(run_number=seed + 1, total_runs=4, training=training, evaluation=evaluation)
+    return records.run_record(architecture, seed, {"basic": result} if result else None)
 
 
 RANDOM = evaluated([0.0, 0.1, 0.2, 0.1])
@@ -262,7 +228,7 @@ def test_below_blind() -> None:
 
 
 def test_episodes_on_other_maps_are_not_paired() -> None:
-    other = evaluated([2.0, 2.2, 2.1, 2.0], worlds_hash="other maps")
+    other = evaluated([2.0, 2.2, 2.1, 2.0], maps="other maps")
     assert verdict([other], RANDOM) == "not told apart from blind, 1 seed"
 
 

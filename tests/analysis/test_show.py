@@ -107,16 +107,6 @@ def test_everything_fits_a_terminal_of_80_columns(tmp_path: Path, architectures:
     assert numbers <= {cell.strip() for line in text.splitlines() for cell in line.strip("|").split("|")}
 
 
-def test_bad_input_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "benchmark_results.json").write_text("{")
-    assert main([str(tmp_path)]) == 2
-    error = capsys.readouterr().err
-    assert error.startswith("error: ")
-    assert "benchmark_results.json" in error
-    assert error.count("\n") == 1
-    assert main([str(tmp_path), "--nonsense"]) == 2
-
-
 def test_an_output_that_is_closed_from_the_start_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As with `>&-`."""
     file = write_benchmark(tmp_path / "b", ("vit",), LEVELS[:1], seeds=1)

@@ -13,37 +13,27 @@ from metta.analysis.results import (
     FILE_NAME,
     BenchmarkResults,
     EnvironmentResult,
-    EvaluationRecord,
     Key,
     RunRecord,
-    TrainingRecord,
     environment_result,
     scored,
     write_results,
 )
+from tests.analysis.records import evaluated, run_record
 
 LEVELS = ("level_1_basic", "level_2_easy", "level_3_medium", "level_4_hard", "level_5_expert")
 ARCHITECTURES = (
     *("vit", "vit_sliding", "vit_reset", "transformer", "fast", "fast_lstm_reset", "fast_dynamics", "memory_free"),
     *("agalite", "gtrxl", "trxl", "trxl_nvidia", "puffer"),
 )
+EPISODES = 8
 COUNTERS = ("gained_ore_red", "gained_battery_red", "gained_heart", "attacks_tried", "attacks_hit", "steps_frozen")
 
 
-def evaluated(hearts: float, generator: np.random.Generator, maps: str) -> EnvironmentResult:
+def evaluation(hearts: float, generator: np.random.Generator, maps: str) -> EnvironmentResult:
     """Eight episodes with about so many hearts per agent."""
-    values = np.maximum(0, generator.normal(hearts, 0.05, 8)).tolist()
-    spread = {"standard_deviation": float(np.std(values, ddof=1)), "minimum": min(values), "maximum": max(values)}
     return environment_result(
-        {
-            "reward": float(np.mean(values)),
-            "hearts_per_agent": float(np.mean(values)),
-            "episodes": len(values),
-            "spread": {"reward": spread, "hearts_per_agent": spread},
-            "worlds_hash": maps,
-            "per_episode": [{"hearts": [value]} for value in values],
-        },
-        "rules",
+        evaluated(np.maximum(0, generator.normal(hearts, 0.05, EPISODES)).tolist(), maps), "rules"
     )
 
 
@@ -76,7 +66,7 @@ def write_benchmark(
     folder.mkdir(parents=True, exist_ok=True)
     references = {
         level: {
-            player: {name: evaluated(hearts, generator, level + name) for name in environments(level)}
+            player: {name: evaluation(hearts, generator, level + name) for name in environments(level)}
             for player, hearts in (("random", 0.2), ("blind", 0.8), ("reflex", 7.6), ("scripted", 8.0))
         }
         for level in levels
@@ -124,36 +114,24 @@ def _run(
     architecture, level, seed = key
     name = f"wide.{architecture}.{level}.s{seed}"
     results = {
-        environment: scored(evaluated(hearts, generator, level + environment), environment, references)
+        environment: scored(evaluation(hearts, generator, level + environment), environment, references)
         for environment in environments(level)
     }
     _write_folder(folder / name, hearts, level, architecture)
-    training = TrainingRecord(
-        architecture=architecture,
+    return run_record(
+        architecture,
+        seed,
+        None if failed else results,
         level=level,
-        seed=seed,
         run_name=name,
-        command=f"uv run ./tools/run.py experiments.recipes.benchmark_architectures.{level}.train run={name}",
-        start_time="2026-01-01T00:00:00+00:00",
-        status="failed" if failed else "success",
+        run_folder=name,
         duration_seconds=100.0 + 10 * len(architecture),
-        error="the loss became NaN." if failed else None,
         timesteps=1_000_000,
         total_timesteps=1_000_000,
-        run_folder=name,
-        settings="settings",
     )
-    evaluation = EvaluationRecord(
-        status="skipped" if failed else "success",
-        duration_seconds=None if failed else 2.0,
-        results={} if failed else results,
-        error=None,
-    )
-    return RunRecord(run_number=1, total_runs=1, training=training, evaluation=evaluation)
 
 
 CHECKPOINT = "step_000001000000"
-EPISODES = 8
 
 
 def _write_folder(folder: Path, hearts: float, level: str, architecture: str) -> None:

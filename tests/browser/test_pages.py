@@ -268,25 +268,6 @@ def test_every_control_of_a_full_report_works(browser: Any, full_report: Path, v
     assert faults == []
 
 
-def test_a_full_report_shows_the_numbers_of_the_results(browser: Any, full_report: Path) -> None:
-    page, _ = drawn(browser, full_report)
-    runs = read_results(full_report.parent / FILE_NAME).runs
-    for name in ARCHITECTURES:
-        hearts = [
-            run.evaluation.results["basic"].hearts_per_agent
-            for run in runs
-            if (run.training.architecture, run.training.level) == (name, LEVELS[0])
-        ]
-        dots = page.locator(f"{figure(f'hearts_{LEVELS[0]}')} .mark-symbol path[aria-label*='who: {name};']")
-        shown = [float(str(label).split("seed:")[0].split("agent: ")[1].split(";")[0]) for label in labels(dots)]
-        assert sorted(shown) == pytest.approx(sorted(hearts), rel=1e-3)
-    for row in csv.DictReader((full_report.parent / "report" / "standings.csv").read_text().splitlines()):
-        cells = page.locator("#table-standings tbody tr", has_text=row["architecture"]).all()
-        (own,) = (cell for cell in cells if cell.locator("th").inner_text() == row["architecture"])
-        mean, low, high = (float(row[f"score, mean{end}"]) for end in ("", " low", " high"))
-        assert own.locator("td").first.inner_text() == f"{mean:.3f} [{low:.3f}, {high:.3f}]"
-
-
 @pytest.fixture(scope="module")
 def full_report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report of thirteen architectures on five levels with three seeds."""

@@ -64,7 +64,7 @@ def test_commands_import_nothing_heavy() -> None:
         "import sys; from metta.cli.main import main; main(['--list']); main([sys.argv[1], '--dry-run'])\n"
         "import experiments.recipes.benchmark_architectures.run_benchmark\n"
         "import experiments.recipes.benchmark_architectures.adaptive\n"
-        "heavy = {'torch', 'numba', 'numpy', 'gymnasium', 'pettingzoo'} & set(sys.modules)\n"
+        "heavy = {'torch', 'numba', 'numpy', 'gymnasium', 'pettingzoo', 'altair', 'pandas'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     subprocess.run([sys.executable, "-c", program, TRAIN], cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
@@ -135,17 +135,13 @@ def test_values_are_typed_by_the_field_they_go_to(
         ([TRAIN, "seed=-1"], "seed: input should be greater than or equal to 0"),
         ([TRAIN, "seed=1", "seed=2"], "seed is given twice"),
         ([TRAIN, "run=../x"], "run='../x' is not a run name"),
-        ([TRAIN, "run=/tmp/x"], "is not a run name"),
-        ([TRAIN, "run="], "is not a run name"),
         ([TRAIN, "policy_architecture=vitt"], "unknown architecture 'vitt'; did you mean 'vit'"),
         ([TRAIN, "policy_architecture=fast", "arch_type=puffer"], "name different architectures"),
-        ([TRAIN, "policy_architecture=vit", "arch_type=fast"], "name different architectures"),
         ([TRAIN, "evaluation_environments={}"], "evaluation_environments: dictionary should have at least 1 item"),
         ([TRAIN, "evaluation.worlds=1e12"], "evaluation.worlds: input should be less than or equal to 10000"),
         ([TRAIN, f"policy.actor.hidden={'[' * 5000}"], "policy.actor.hidden: input should be a valid tuple"),
         ([TRAIN, "level=level_2_easy"], "level cannot be set: the level is chosen by the path"),
         ([TRAIN, "architecture=fast"], "architecture cannot be set"),
-        ([TRAIN, "sim.num_agents=900"], "no room"),
         ([TRAIN, "fast"], "cannot read 'fast': expected key=value"),
         ([TRAIN, "--fast"], "unknown option '--fast'"),
         ([TRAIN, "--arch-type=fast"], "A setting is written without dashes: arch_type=fast"),

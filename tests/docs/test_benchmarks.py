@@ -53,7 +53,7 @@ WRONG = (
     *("bench_memory.py --acting-batch 0", "bench_memory.py --training-batch 0"),
     *("bench_parts.py --repeats 0", "bench_parts.py --epochs 0"),
     *("bench_result.py --threads 1,x", "bench_result.py --timesteps 0", "bench_result.py --hearts nan"),
-    *("blind_players.py --worlds 0", "players.py --worlds 0", "verdicts.py --tables 0"),
+    *("blind_players.py --worlds 0", "verdicts.py --tables 0"),
     *("perception.py --architecture fats", "perception.py --observations 0"),
     *("gpu/__main__.py --at-once 0", "gpu/__main__.py --minutes nan"),
 )

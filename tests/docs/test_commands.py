@@ -225,14 +225,6 @@ def test_a_replay_without_its_checkpoint_is_one_sentence(workplace: Workplace) -
     assert "does not exist" in done.stderr
 
 
-def test_a_finished_run_says_so(workplace: Workplace) -> None:
-    workplace.after(TRAIN)
-    command = next(command for command in documented_commands() if TRAIN in command)
-    done = run(workplace.folder, small_form(command))
-    assert done.returncode == 0
-    assert "already finished" in done.stdout
-
-
 def test_best_and_named_checkpoints(workplace: Workplace) -> None:
     path = "experiments.recipes.benchmark_architectures.level_1_basic.evaluate"
     checkpoints = Path("train_dir/quick_test/checkpoints")

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from metta.analysis.replays import Choice
-from metta.analysis.results import EvaluationRecord, RunRecord, TrainingRecord, read_results
+from metta.analysis.results import read_results
 from metta.base.errors import RunError
 from metta.cli.main import resolve
 from metta.lab.executors.contract import Command, Ended, Executor
 from metta.rl.metrics import Progress
+from tests.analysis.records import evaluated
 
 STEPS_PER_UPDATE = 100
 
@@ -60,49 +61,7 @@ class Bench:
     ) -> dict[str, Any]:
         """Hearts are 1 for any checkpoint and 0 for players that see nothing."""
         hearts = 0.0 if player in ("random", "blind") else 1.0
-        return {name: environment_result(hearts, evaluation.worlds) for name in environments}
-
-
-def environment_result(hearts: float, episodes: int) -> dict[str, Any]:
-    """What metta.rl.evaluate returns per environment, for two agents that hold `hearts` each."""
-    spread = {"standard_deviation": 0.0, "minimum": hearts, "maximum": hearts}
-    return {
-        "reward": 2 * hearts,
-        "hearts_per_agent": hearts,
-        "episodes": episodes,
-        "spread": {"reward": spread, "hearts_per_agent": spread},
-        "worlds_hash": "maps",
-        "per_episode": [
-            {"hearts": [hearts, hearts], "counters": {}, "length": 10, "map_hash": f"{number:x}"}
-            for number in range(episodes)
-        ],
-    }
-
-
-def run_record(architecture: str, seed: int = 0, **changes: Any) -> RunRecord:
-    """Of a run on level 1 that was trained and evaluated; `changes` are of its training, `results` its evaluation's."""
-    training = {
-        "architecture": architecture,
-        "level": "level_1_basic",
-        "seed": seed,
-        "run_name": f"x.{architecture}.level_1_basic.s{seed}",
-        "command": "uv run ...",
-        "start_time": "2026-01-01T00:00:00+00:00",
-        "status": "success",
-        "duration_seconds": 1.0,
-        "error": None,
-        "timesteps": 1000,
-        "total_timesteps": 1000,
-        "run_folder": "x",
-        "settings": "one",
-    }
-    evaluation = {"status": "success", "duration_seconds": None, "results": changes.pop("results", {}), "error": None}
-    return RunRecord(
-        run_number=1,
-        total_runs=1,
-        training=TrainingRecord.parse(training | changes),
-        evaluation=EvaluationRecord.parse(evaluation),
-    )
+        return {name: evaluated([hearts] * evaluation.worlds) for name in environments}
 
 
 def install(monkeypatch: pytest.MonkeyPatch) -> Bench:

@@ -22,7 +22,8 @@ from metta.lab import controller
 from metta.lab.executors import local
 from metta.lab.forecast import WORLDS_AT_ONCE
 from metta.rl import players
-from tests.lab.stand_ins import Bench, Here, environment_result
+from tests.analysis.records import evaluated
+from tests.lab.stand_ins import Bench, Here
 
 OUTPUT = Path("train_dir/x")
 RESULTS = OUTPUT / "benchmark_results.json"
@@ -224,7 +225,7 @@ def test_further_seeds_go_to_neighbours_until_they_are_decided(
         if hearts is None:
             seed = int(folder.split(".s")[1].split("/")[0])
             hearts = (20.0 if ".gtrxl." in folder else 8.0) + 0.1 * (seed * 7 % 5)
-        return {name: environment_result(hearts, evaluation.worlds) for name in environments}
+        return {name: evaluated([hearts] * evaluation.worlds) for name in environments}
 
     monkeypatch.setattr(sys.modules["metta.rl.evaluate"], "evaluate", hearts_of)
     words = ["--experiment-id", "x", "--architectures", "vit,fast,gtrxl", "--levels", "level_1_basic", "--timesteps"]
@@ -240,11 +241,3 @@ def test_further_seeds_go_to_neighbours_until_they_are_decided(
     assert main(words) == 0
     assert here.done == []
     assert Counter(run.training.architecture for run in read_results(RESULTS).runs) == seeds
-
-
-def test_a_damaged_status_is_a_failed_run_and_the_others_go_on(here: Here, capsys: pytest.CaptureFixture[str]) -> None:
-    (OUTPUT / VIT).mkdir(parents=True)
-    (OUTPUT / VIT / "status.json").write_text("{")
-    assert main(LOCAL) == 1
-    assert f"failed: {VIT}: {OUTPUT / VIT / 'status.json'} is damaged" in capsys.readouterr().err
-    assert here.done.count(FAST) == 1

@@ -25,12 +25,13 @@ from metta.lab import study as lab_study
 from metta.lab.executors.contract import Command
 from metta.lab.forecast import seconds_left
 from metta.lab.merge import main as merge
-from tests.lab.stand_ins import Bench, Here, environment_result
+from tests.analysis.records import evaluated
+from tests.lab.stand_ins import Bench, Here
 
 OUTPUT = Path("train_dir/benchmark")
 TRAIN = "experiments.recipes.benchmark_architectures.level_1_basic.train"
 RESULTS = OUTPUT / "benchmark_results.json"
-RESULT = environment_result(1.0, 16)
+RESULT = evaluated([1.0] * 16)
 SMALL = ("--architectures", "vit,fast", "--levels", "level_1_basic", "--max-timesteps", "300", "--seeds", "2")
 
 
@@ -166,7 +167,7 @@ def test_an_evaluation_that_was_overwritten_or_damaged_is_made_anew(here: Here, 
     before = read_results(RESULTS)
     file = OUTPUT / "benchmark.vit.level_1_basic.s0" / "evaluation.json"
     if isinstance(overwritten, dict):
-        record = {**json.loads(file.read_text()), **overwritten, "results": {"basic": environment_result(9.0, 1)}}
+        record = {**json.loads(file.read_text()), **overwritten, "results": {"basic": evaluated([9.0])}}
         overwritten = json.dumps(record).encode()
     file.write_bytes(overwritten)
     here.done.clear()

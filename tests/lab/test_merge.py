@@ -19,18 +19,14 @@ from metta.analysis.results import (
 from metta.base.errors import InputError
 from metta.lab import merge as lab_merge
 from metta.lab.merge import main, merge
+from tests.analysis.records import evaluated, run_record
 from tests.analysis.wide import LEVELS, write_benchmark
-from tests.lab.stand_ins import environment_result as evaluated
-from tests.lab.stand_ins import run_record
 
 
 def run(architecture: str, seed: int, hearts: float | None, rules: str = "some", **changes: Any) -> RunRecord:
     """A run with so many hearts, or one whose training failed."""
-    if hearts is None:
-        failed = run_record(architecture, seed, status="failed", error="killed.")
-        skipped = failed.evaluation.model_copy(update={"status": "skipped"})
-        return failed.model_copy(update={"evaluation": skipped})
-    return run_record(architecture, seed, results={"basic": environment_result(evaluated(hearts, 2), rules)}, **changes)
+    results = None if hearts is None else {"basic": environment_result(evaluated([hearts] * 2), rules)}
+    return run_record(architecture, seed, results, **changes)
 
 
 def results(*runs: RunRecord, **changes: Any) -> BenchmarkResults:
@@ -47,7 +43,7 @@ def results(*runs: RunRecord, **changes: Any) -> BenchmarkResults:
         "command": "uv run ...",
         "references": {
             "level_1_basic": {
-                name: {"basic": environment_result(evaluated(hearts, 2), "some")} for name, hearts in players.items()
+                name: {"basic": environment_result(evaluated([hearts] * 2), "some")} for name, hearts in players.items()
             }
         },
         "runs": list(runs),
@@ -90,7 +86,7 @@ def test_merging_again_changes_nothing() -> None:
         (
             results(
                 run("fast", 0, 1.0),
-                references={"level_1_basic": {"random": {"basic": environment_result(evaluated(0.5, 2), "some")}}},
+                references={"level_1_basic": {"random": {"basic": environment_result(evaluated([0.5] * 2), "some")}}},
             ),
             r"B: 'references\.level_1_basic\.random\.basic' differs from the result of this player in A",
         ),

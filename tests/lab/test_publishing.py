@@ -1,6 +1,7 @@
 """Publishing: complete runs of one core and the levels' own rules get in, once; pages follow from the files."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from metta.base.provenance import code_version
 from metta.lab.archive import write_archive
 from metta.lab.core import core_mark
 from metta.lab.publishing import Published
-from tests.lab.stand_ins import environment_result as evaluated
+from tests.analysis.records import evaluated
 
 LEVEL, STEPS = "level_1_basic", 1000
 HEARTS = {"random": 2.0, "blind": 6.0, "reflex": 30.0, "scripted": 32.0}
@@ -27,7 +28,7 @@ def play(level: str) -> dict[str, dict[str, EnvironmentResult]]:
     """The reference players."""
     _, rules = expected("fast", level, STEPS)
     return {
-        player: {name: environment_result(evaluated(HEARTS[player], 2), mark) for name, mark in rules.items()}
+        player: {name: environment_result(evaluated([HEARTS[player]] * 2), mark) for name, mark in rules.items()}
         for player in PLAYERS
     }
 
@@ -45,7 +46,7 @@ def record(architecture: str = "fast", seed: int = 0, hearts: float = 9.0, **cha
             "architecture": architecture,
             "level": LEVEL,
             "seed": seed,
-            "system": {"device": "cpu"},
+            "system": {"device": "cpu", "threads": 1},
             "trainer": {"total_timesteps": STEPS},
         },
         "starts": [{"time": "2026-01-01T00:00:00+00:00", "code": code, "machine": machine, "packages": {"torch": "9"}}],
@@ -56,7 +57,7 @@ def record(architecture: str = "fast", seed: int = 0, hearts: float = 9.0, **cha
             "duration_seconds": 2.0,
             "rules": dict(rules),
             "provenance": {"code": code},
-            "results": {name: evaluated(hearts, 2) for name in rules},
+            "results": {name: evaluated([hearts] * 2) for name in rules},
             "acting_latency": {"busy": False, "median_milliseconds": 0.5},
         },
     }
@@ -131,7 +132,7 @@ def test_nothing_changes_when_the_same_is_published_again_and_other_starts_are_r
     ]
     assert set(place.files()) - set(before) == {f"{STEPS}/repetitions/fast.{LEVEL}.s0.1.json"}
     page = read_between(place.pages.results, "results")
-    assert "| A       | B" in page
+    assert re.search(r"\| A, 1 thread +\| B, 1 thread +\| +9\.000 ", page)
     assert "+0.250" in page
     results = json.loads((place.pages.home / str(STEPS) / FILE_NAME).read_text())
     assert len(results["runs"]) == 2

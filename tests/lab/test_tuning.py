@@ -11,12 +11,13 @@ import pytest
 from experiments.recipes.benchmark_architectures import adaptive, run_benchmark
 from experiments.recipes.benchmark_architectures.seeds import TUNING_EVALUATION_SEED, TUNING_SEEDS
 from experiments.recipes.benchmark_architectures.tuning import grid, main
-from metta.analysis.results import environment_result as scored
+from metta.analysis.results import environment_result
 from metta.analysis.tuning import Trial, own_best, ranked, tuning_markdown
 from metta.base.errors import InputError
 from metta.base.seeding import derive_seed
 from metta.rl.config import EvaluationConfig
-from tests.lab.stand_ins import Bench, Here, environment_result, run_record
+from tests.analysis.records import evaluated, run_record
+from tests.lab.stand_ins import Bench, Here
 
 OUTPUT = Path("train_dir/tuning")
 RATES = (0.001, 0.002, 0.0005)
@@ -33,7 +34,7 @@ def jobs(here: Here, monkeypatch: pytest.MonkeyPatch) -> Here:
         if hearts is None:
             record = json.loads((Path(player).parents[1] / "config.json").read_text())
             hearts = 1000 * record["configuration"]["trainer"]["learning_rate"]
-        return {name: environment_result(hearts, evaluation.worlds) for name in environments}
+        return {name: evaluated([hearts] * evaluation.worlds) for name in environments}
 
     monkeypatch.setattr(sys.modules["metta.rl.evaluate"], "evaluate", evaluate)
     return here
@@ -162,10 +163,10 @@ def trial(number: int, scores: dict[str, list[float]], planned: int = 2) -> Tria
     runs = []
     for architecture, values in scores.items():
         results = {
-            str(place): scored(environment_result(10 * value, 1), "x").model_copy(update={"normalised_score": value})
+            str(place): environment_result(evaluated([10 * value]), "x").model_copy(update={"normalised_score": value})
             for place, value in enumerate(values)
         }
-        runs.append(run_record(architecture, 1000, results=results))
+        runs.append(run_record(architecture, 1000, results))
     return Trial(number, {"gamma": 0.9 + number / 100}, runs, planned)
 
 

@@ -1,4 +1,4 @@
-"""A run small enough for tests, and `python -m tests.rl.small_run FOLDER UPDATES [SAMPLER]`, which trains it."""
+"""A run small enough for tests, and `python -m tests.rl.small_run FOLDER UPDATES`, which trains it."""
 
 import contextlib
 import sys
@@ -53,9 +53,9 @@ def small_run(
     )
 
 
-def curriculum_run(updates: int, sampler: str = "learning_progress", threads: int = 1, seed: int = 0) -> RunConfig:
+def curriculum_run(updates: int, sampler: str = "learning_progress", seed: int = 0) -> RunConfig:
     """A small run of 64 tasks, four of them active at a time."""
-    config = small_run(updates=updates, threads=threads, seed=seed)
+    config = small_run(updates=updates, seed=seed)
     return config.model_copy(update={"curriculum": CurriculumConfig(sampler=sampler, active_tasks=4)})
 
 
@@ -81,5 +81,4 @@ if __name__ == "__main__":
 
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    updates = int(sys.argv[2])
-    train(curriculum_run(updates, sys.argv[3]) if len(sys.argv) > 3 else small_run(updates), folder)
+    train(small_run(int(sys.argv[2])), folder)

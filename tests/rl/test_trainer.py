@@ -147,13 +147,6 @@ def test_a_damaged_last_checkpoint_is_made_anew(tmp_path):
     assert metrics(whole) == metrics(repaired)
 
 
-def test_a_torn_line_among_the_metrics_costs_no_other(tmp_path):
-    file = tmp_path / "metrics.jsonl"
-    file.write_text('{"update": 1}\n{"upd\n{"update": 3}\n{"update": 4}\n')
-    MetricsFile(file, last_update=3)
-    assert file.read_text() == '{"update": 1}\n{"update": 3}\n'
-
-
 def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path, monkeypatch):
     file = tmp_path / "metrics.jsonl"
     metrics_file = MetricsFile(file, last_update=0)
@@ -166,27 +159,27 @@ def test_a_line_that_does_not_fit_on_the_disk_leaves_nothing(tmp_path, monkeypat
     assert file.read_bytes() == whole
 
 
-def started(folder, updates, *sampler):
-    """The process of a small run, with a curriculum if its sampler is given."""
-    words = [sys.executable, "-m", "tests.rl.small_run", str(folder), str(updates), *sampler]
+def started(folder, updates):
+    """The process of a small run."""
+    words = [sys.executable, "-m", "tests.rl.small_run", str(folder), str(updates)]
     return subprocess.Popen(words, env={**os.environ, "OMP_NUM_THREADS": "1"})
 
 
-def finish(folder, updates, *sampler):
+def finish(folder, updates):
     """Train a small run to its end in a process of its own, which is gone afterwards."""
-    process = started(folder, updates, *sampler)
+    process = started(folder, updates)
     try:
         assert process.wait(600) == 0
     finally:
         process.kill()
 
 
-def killed_and_finished(killed, times, updates, *sampler):
+def killed_and_finished(killed, times, updates):
     """Start a run so many times, kill -9 it at a random moment each, and finish it; returns how often it was killed."""
     moments, kills = random.Random(0), 0
     for _ in range(times):
         before = newest_number(killed)
-        process = started(killed, updates, *sampler)
+        process = started(killed, updates)
         deadline = time.monotonic() + 600
         # Wait until it really goes on, then a little longer; checkpoints follow one another within milliseconds.
         while newest_number(killed) == before and process.poll() is None and time.monotonic() < deadline:
@@ -196,7 +189,7 @@ def killed_and_finished(killed, times, updates, *sampler):
             process.send_signal(signal.SIGKILL)
             kills += 1
         process.wait()
-    finish(killed, updates, *sampler)
+    finish(killed, updates)
     return kills
 
 
@@ -297,7 +290,7 @@ def test_the_falling_entropy_weight_is_the_one_learned_from(tmp_path):
 def test_damaged_lines_of_metrics_go_when_a_run_goes_on(tmp_path):
     file = tmp_path / "metrics.jsonl"
     line = b'{"update": %d, "timesteps": 64}\n'
-    file.write_bytes(line % 1 + b"\xff\xfe\n\0\0\n" + line % 2 + line % 3)
+    file.write_bytes(line % 1 + b'{"upd\n\xff\xfe\n\0\0\n' + line % 2 + line % 3)
     MetricsFile(file, last_update=2)
     assert file.read_bytes() == line % 1 + line % 2
 

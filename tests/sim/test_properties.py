@@ -260,7 +260,7 @@ def test_worlds_do_not_depend_on_threads_or_batch(desynchronise: bool) -> None:
     config, worlds, agents = arena(), 7, 6
     actions = actions_for(worlds * agents, 40)
     expected = history(VectorEnv(config, num_worlds=worlds, seed=3, desynchronise=desynchronise), actions)
-    for threads in (2, 3):
+    for threads in (2, 9):
         env = VectorEnv(config, num_worlds=worlds, seed=3, threads=threads, desynchronise=desynchronise)
         assert_same(expected, history(env, actions))
     for first, count in ((0, 1), (2, 3), (6, 1)):
@@ -281,17 +281,6 @@ def test_caller_threads_may_step_disjoint_worlds() -> None:
             list(pool.map(env.step_worlds, [row] * 3, (0, 1, 4), (1, 4, 6)))
             shown.append(copied(env))
     assert_same(expected, {name: np.stack([entry[name] for entry in shown]) for name in shown[0]})
-
-
-def test_seeds_and_worlds_and_episodes_differ() -> None:
-    maps = set()
-    for seed in (1, 2):
-        env = VectorEnv(arena(max_steps=1), num_worlds=3, seed=seed)
-        env.reset()
-        for _ in range(3):
-            maps |= {tuple(env.start_rows(world)) for world in range(3)}
-            env.step(np.zeros(18, np.int32))
-    assert len(maps) == 18
 
 
 def blind(num_worlds: int, seed: int) -> VectorEnv:

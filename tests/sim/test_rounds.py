@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metta.base.errors import InputError
@@ -24,18 +24,11 @@ from tests.reference.cases import (
     random_case,
 )
 from tests.sim.lockstep import answers, config_of, run_lockstep
+from tests.sim.test_properties import few_examples, started
 
 CASES = sorted((Path(__file__).parent.parent / "data" / "rounds").glob("*.npz"))
 """Written by `tests/reference/record_rounds.py` from the twin."""
 
-few_examples = settings(
-    max_examples=30,
-    phases=(Phase.explicit, Phase.generate),
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=list(HealthCheck),
-)
 EAST, NOOP = ACTION["move_east"], ACTION["noop"]
 
 
@@ -44,13 +37,6 @@ def oracle_case(rows: list[str], wait: int = 3, **changes: Any) -> dict[str, Any
     case = arena_case(rows, **changes)
     case["objects"]["altar"] |= {"input_resources": {}, "max_conversions": 0}
     return case | {"rounds": {"oracle": "altar", "wait": wait}}
-
-
-def started(case: dict[str, Any], seed: int = 0) -> VectorEnv:
-    """A reset environment with one world of the case."""
-    env = VectorEnv(config_of(case), num_worlds=1, seed=seed)
-    env.reset()
-    return env
 
 
 def cue_of(observation: np.ndarray) -> int:
@@ -76,7 +62,7 @@ def test_the_recorded_cases_answer_right_and_wrong() -> None:
         assert 0 < paid < begun - case.actions.shape[1]
 
 
-@few_examples
+@settings(few_examples, max_examples=30)
 @given(flavour=st.sampled_from(FLAVOURS), seed=st.integers(0, 2**32))
 def test_equal_to_the_twin(flavour: Flavour, seed: int) -> None:
     """Whatever the oracle is and whatever else the rules are, attacks on agents that wait among them."""
@@ -89,7 +75,7 @@ def test_equal_to_the_twin(flavour: Flavour, seed: int) -> None:
 
 def test_a_round_step_by_step() -> None:
     """Cue in one observation, three lost actions that show as noop, then the first put or get ends the round."""
-    env = started(oracle_case(["@_"]))
+    env = started(oracle_case(["@_"]), seed=0)
     right = answers(0, 0, 0)
     hearts = 0
     for n in range(20):
@@ -114,7 +100,7 @@ def test_a_round_step_by_step() -> None:
 
 
 def test_an_answer_needs_an_oracle_in_front() -> None:
-    env = started(oracle_case(["@m_"]))
+    env = started(oracle_case(["@m_"]), seed=0)
     for action in (NOOP, NOOP, NOOP, GET_ITEMS, PUT_ITEMS, EAST, PUT_ITEMS, GET_ITEMS):
         env.step(np.array([action], np.int32))
     assert env.agent_state(0)[0, 3] == 0  # still the first round

@@ -1,4 +1,4 @@
-"""The batched API: independent of threads and batch size, nothing lost at episode ends, exact continuation."""
+"""The batched API: seeds, records, where episodes are cut off, and what is refused; more in test_properties.py."""
 
 import ast
 from pathlib import Path
@@ -54,31 +54,6 @@ def same(a: list[list[np.ndarray]], b: list[list[np.ndarray]]) -> bool:
     )
 
 
-def test_threads_do_not_matter() -> None:
-    acts = actions(70, 6 * 7)
-    expected = trace(started(desynchronise=True), acts)
-    assert same(expected, trace(started(desynchronise=True, threads=2), acts))
-    assert same(expected, trace(started(desynchronise=True, threads=9), acts))
-
-
-def test_batch_size_does_not_matter() -> None:
-    acts = actions(70, 6 * 7)
-    expected = trace(started(desynchronise=True), acts)
-    part = trace(started(num_worlds=2, first_world=3, desynchronise=True), np.ascontiguousarray(acts[:, 21:35]))
-    assert same([[array[21:35] for array in arrays] for arrays in expected], part)
-
-
-def test_ranges_of_worlds_can_be_stepped_apart() -> None:
-    acts = actions(70, 6 * 7)
-    expected = trace(started(), acts)
-    env = started()
-    for act, arrays in zip(acts, expected, strict=True):
-        env.step_worlds(act, 4, 6)
-        env.step_worlds(act, 0, 1)
-        env.step_worlds(act, 1, 4)
-        assert all(np.array_equal(getattr(env.buffers, f), a) for f, a in zip(FIELDS, arrays, strict=True))
-
-
 def test_seeds_differ_and_repeat() -> None:
     acts = actions(40, 6 * 7)
     assert same(trace(started(), acts), trace(started(), acts))
@@ -89,30 +64,6 @@ def test_seeds_differ_and_repeat() -> None:
     assert same(trace(env, acts), trace(started(), acts))
     env.reset(seed=4)
     assert same(trace(env, acts), trace(started(seed=4), acts))
-
-
-def test_a_world_resets_itself_and_says_so() -> None:
-    env = started(num_worlds=2)
-    buffers = env.buffers
-    assert buffers.resets.all()
-    first = buffers.observations.copy()
-    for step, act in enumerate(actions(95, 14), start=1):
-        env.step(act)
-        ends = step % 30 == 0
-        assert (buffers.terminals == ends).all()
-        assert not buffers.truncations.any()
-        assert (buffers.resets == ends).all()
-        if ends:
-            assert (buffers.final_observations[:, 0, 2] == 255).all()
-            assert (buffers.observations[:, :4, 2] == 0).all()
-            assert not np.array_equal(buffers.observations, first)
-        else:
-            assert (buffers.observations[:, 0, 2] > 0).all()
-    records = env.drain_episodes()
-    assert [(r.finished_at, r.world, r.episode) for r in records] == [
-        (30 * (episode + 1), world, episode) for episode in range(3) for world in range(2)
-    ]
-    assert env.drain_episodes() == []
 
 
 def test_records_agree_with_what_was_seen() -> None:
@@ -141,21 +92,6 @@ def test_records_agree_with_what_was_seen() -> None:
         assert record.counter("moves").sum() > 0
         assert record.as_dict()["counters"]["gained_heart"] == record.counters[:, HEART].tolist()
         assert len(record.map_hash) == 16
-
-
-def test_desynchronised_first_episodes_are_truncated_once() -> None:
-    env = started(num_worlds=60, desynchronise=True)
-    for act in actions(90, env.num_streams):
-        env.step(act)
-    records = env.drain_episodes()
-    first = [record for record in records if record.episode == 0]
-    assert len(first) == 60
-    assert {record.length for record in first} <= set(range(1, 31))
-    assert len({record.length for record in first}) > 15
-    for record in records:
-        assert record.truncated == (record.length < 30)
-        assert record.terminated == (record.length == 30)
-        assert record.length == 30 or record.episode == 0
 
 
 def test_episodes_can_be_cut_off() -> None:
@@ -206,20 +142,6 @@ def test_truncating_episodes() -> None:
         env.step(np.zeros(7, np.int32))
         assert (env.buffers.truncations == ends).all()
         assert not env.buffers.terminals.any()
-
-
-def test_continues_exactly_from_its_state() -> None:
-    acts = actions(100, 6 * 7)
-    env = started(desynchronise=True)
-    trace(env, acts[:37])
-    state = {name: array.copy() for name, array in env.state_dict().items()}
-    expected = trace(env, acts[37:])
-    other = VectorEnv(CONFIG, num_worlds=6, seed=99)
-    other.load_state_dict(state)
-    assert all(np.array_equal(other.state_dict()[name], array) for name, array in state.items())
-    assert same(expected, trace(other, acts[37:]))
-    other.reset()
-    assert other.start_rows(0) == started().start_rows(0)
 
 
 def test_refuses_a_foreign_state() -> None:

@@ -112,7 +112,7 @@ function watch(head, arrays, live) {
   function chart() {
     const lines = [
       [colour("--s0"), "hearts per agent", (t) => mean((agent) => hearts(t, agent)), 2],
-      [colour("--s2"), "reward per agent so far", (t) => mean((agent) => total(t, agent)), 2],
+      [colour("--soft"), "reward per agent so far", (t) => mean((agent) => total(t, agent)), 2],
       [colour("--s1"), `hearts of ${nameOf(chosen)}`, (t) => hearts(t, chosen), 0],
     ];
     const box = get("chart").getBoundingClientRect(), pen = prepare(get("chart"), box.width, box.height);

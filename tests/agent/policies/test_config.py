@@ -1,8 +1,6 @@
 """Policy configurations: the documented names and sizes, parts of all kinds, JSON, and refusals with the remedy."""
 
 import json
-import subprocess
-import sys
 from typing import Literal
 
 import pytest
@@ -111,12 +109,3 @@ def test_a_kind_belongs_to_one_class():
 
 def test_sizes_of_a_perception_reach_an_architecture_without_memory():
     assert MemoryFreeConfig(num_layers=3).encoder == PerceiverConfig(num_layers=3)
-
-
-def test_configurations_do_not_import_torch():
-    program = (
-        "import sys, experiments.recipes.benchmark_architectures.level_1_basic;"
-        "print([name for name in ('torch', 'numba', 'gymnasium', 'altair', 'pandas') if name in sys.modules])"
-    )
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert run.stdout.strip() == "[]"
