@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -81,6 +82,14 @@ def living(cluster: Cluster) -> list[dict[str, str]]:
     return [job for job in cluster.jobs() if job["state"] in ("PENDING", "RUNNING", "COMPLETING")]
 
 
+def seconds_of_job(cluster: Cluster, job: str) -> int:
+    """Time that it has run."""
+    found = re.search(r"RunTime=(\d+):(\d+):(\d+)", cluster.ask("scontrol", "show", "job", job))
+    assert found is not None
+    hours, minutes, seconds = map(int, found.groups())
+    return 3600 * hours + 60 * minutes + seconds
+
+
 def training(tmp_path: Path) -> bool:
     """Whether the run has begun to learn."""
     status = RunFolder(tmp_path / "train_dir" / "x" / FAST).status()
@@ -151,7 +160,9 @@ def test_a_job_whose_time_is_up_is_put_back_and_goes_on(
     process = controller("--timesteps", "60000")
     wait_for(lambda: training(tmp_path))
     (job,) = [job for job in living(cluster) if job["name"] == FAST]
-    cluster.ask("scontrol", "update", f"JobId={job['id']}", "TimeLimit=1")  # Slurm announces the end 90 seconds before
+    # Slurm announces the end 90 seconds before, and then the job needs some time to stop.
+    minutes = (seconds_of_job(cluster, job["id"]) + 45) // 60 + 1
+    cluster.ask("scontrol", "update", f"JobId={job['id']}", f"TimeLimit={minutes}")
     wait_for(lambda: "Restarts=1 " in cluster.ask("scontrol", "show", "job", job["id"]))
     cluster.ask("scontrol", "update", f"JobId={job['id']}", "TimeLimit=60")
     if any(each["id"] == job["id"] and each["state"] == "PENDING" for each in cluster.jobs()):
