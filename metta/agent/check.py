@@ -6,6 +6,7 @@ of one's own. Prints one line per law with the deviation measured; exit status 1
 
 import importlib
 import json
+import math
 import sys
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -52,6 +53,8 @@ def find(name: str, registry: Mapping[str, PolicyConfig]) -> tuple[str, PolicyCo
             f"unknown architecture {name!r}; {hint}Known: {', '.join(registry)}, or package.module:Configuration."
         )
     module_name, _, attribute = name.partition(":")
+    if not module_name or not attribute:
+        raise InputError(f"{name!r} is not package.module:Configuration.")
     try:
         # The working directory first, as for a script: the module may lie beside the user.
         sys.path.insert(0, "")
@@ -81,7 +84,8 @@ def _report(chosen: Mapping[str, PolicyConfig], registry: Mapping[str, PolicyCon
             print(name)
         found = []
         for law in check(name, config, registry, spec):
-            found.append(law._asdict())
+            deviation = law.deviation if math.isfinite(law.deviation) else None
+            found.append({**law._asdict(), "deviation": deviation})
             if not law.passed:
                 broken.append(f"{name}: law {law.number}")
             if not as_json:

@@ -61,7 +61,7 @@ def rebuild_policy(tensors: Mapping[str, Tensor], record: Mapping[str, Any], whe
     spec = EnvironmentSpec.parse(record["spec"], f"{where}: spec")
     config = PolicyConfig.parse(record["policy"], f"{where}: policy")
     policy = config.build(spec, seed=0)
-    _refuse_unfit(policy.state_dict(), tensors, where)
+    refuse_unfit(policy.state_dict(), tensors, where)
     policy.load_state_dict(tensors)
     return SavedPolicy(policy, config, str(record["architecture"]))
 
@@ -85,7 +85,7 @@ def load_policy(folder: Path) -> SavedPolicy:
     return rebuild_policy(tensors, record, str(folder))
 
 
-def _refuse_unfit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:
+def refuse_unfit(expected: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:
     """Raise InputError unless names and shapes agree."""
     for name, tensor in expected.items():
         if name not in found:

@@ -77,7 +77,10 @@ class Part(Config):
         if kind not in cls.kinds:
             near = get_close_matches(str(kind), cls.kinds, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
-            raise ValueError(f"unknown {cls.family} kind {kind!r}; {hint}known kinds: {', '.join(sorted(cls.kinds))}")
+            known = ", ".join(sorted(cls.kinds))
+            raise ValueError(
+                f"unknown {cls.family} kind {kind!r}; {hint}known kinds: {known} (and those of imported modules)"
+            )
         return cls.kinds[kind].model_validate(value)  # type: ignore[return-value]
 
 

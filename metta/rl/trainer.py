@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from metta.agent.checkpoint import policy_record, policy_tensors
+from metta.agent.checkpoint import policy_record, policy_tensors, refuse_unfit
 from metta.agent.policy import Policy
 from metta.agent.state import leaves, with_leaves
 from metta.base.errors import InputError
@@ -296,6 +296,7 @@ def _restore(training: Training, checkpoint: Path) -> None:
             f"{checkpoint} holds the architecture {saved.get('architecture')!r}, "
             f"not the {training.config.architecture!r} of this run; use another run name."
         )
+    refuse_unfit(training.policy.state_dict(), weights, str(checkpoint))
     training.average.policy.load_state_dict(weights)
     training.policy.load_state_dict(_below("weights", tensors))
     training.learner.optimizer.load_state_dict(_below("optimizer", tensors))

@@ -84,6 +84,18 @@ def test_a_stopped_run_continues_as_if_never_stopped(tmp_path):
     assert metrics(whole) == metrics(parts)
 
 
+def test_weights_that_the_architecture_s_code_no_longer_has_are_refused_by_name(tmp_path, monkeypatch):
+    run(tmp_path / "x", small_run(updates=1))
+
+    def of_earlier_code(checkpoint):
+        weights, record = read_policy_files(checkpoint)
+        return {**weights, "memory.gate.weight": torch.zeros(2)}, record
+
+    monkeypatch.setattr(trainer_module, "read_policy_files", of_earlier_code)
+    with pytest.raises(InputError, match=r"memory\.gate\.weight has no place in it"):
+        run(tmp_path / "x", small_run(updates=2))
+
+
 def test_whoever_ends_a_run_after_an_update_finds_it_saved(tmp_path):
     whole = run(tmp_path / "whole", small_run(updates=6, checkpoint_every=10_000))
     ended = tmp_path / "ended"

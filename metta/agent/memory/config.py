@@ -4,7 +4,7 @@
 returns a module with
 
 - `input_width`, `output_width` (numbers per step), `extra_inputs` (further columns that the memory needs after the
-  `input_width` columns of the perception; 0 but for `SlidingConfig`: last reward, last action, both already scaled);
+  `input_width` columns of the perception; 0 but for `SlidingConfig`, which needs 1: the last action, scaled);
 - `initial_state(batch, device=None, dtype=None) -> tuple` of tensors, batch first;
 - `forward(x [B, T, input_width + extra_inputs], resets bool [B, T], state) -> (y [B, T, output_width], state)`.
 
