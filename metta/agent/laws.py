@@ -414,7 +414,9 @@ def training_loss(policy: Policy, output: PolicyOutput, resets: Tensor) -> Tenso
         given = AuxiliaryTargets(targets, -targets, resets)
         known = AuxiliaryTargets(*map(torch.clone, given))
         losses = policy.auxiliary.losses(output.auxiliary, known)
-        if not isinstance(losses, Mapping) or any(_form(each) != "float32 []" for each in losses.values()):
+        if not isinstance(losses, Mapping) or any(
+            not isinstance(each, Tensor) or each.dim() for each in losses.values()
+        ):
             raise ValueError("the auxiliary losses are not a dictionary of scalar tensors by name")
         if not all(map(torch.equal, given, known)):
             raise ValueError("the auxiliary losses change their targets in place")
