@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from metta.agent.checkpoint import load_policy, save_policy
-from metta.agent.memory.config import SlidingConfig
+from metta.agent.form import broken_form, is_finite
 from metta.agent.policies.config import PolicyConfig
 from metta.agent.policy import AuxiliaryTargets, Policy, PolicyOutput
 from metta.agent.spec import EnvironmentSpec
@@ -65,10 +65,10 @@ class Sequences(NamedTuple):
 def stepping_equals_one_pass(config: PolicyConfig, spec: EnvironmentSpec) -> LawResult:
     """1. One observation at a time gives what one pass over the sequence gives, and so do chunks of any size."""
     policy = moved_policy(config, spec)
-    broken = broken_form(policy, config)
+    inputs = sequences(spec)
+    broken = broken_form(policy, config, *_part(inputs, BOUNDARY, BOUNDARY + 4))  # one row of it begins with a reset
     if broken:
         return LawResult(1, "stepping equals one pass", False, float("inf"), TOLERANCE, broken)
-    inputs = sequences(spec)
     state = policy.initial_state(BATCH)
     with torch.no_grad():
         whole = policy(*inputs, state)
@@ -81,7 +81,7 @@ def stepping_equals_one_pass(config: PolicyConfig, spec: EnvironmentSpec) -> Law
         carried = policy(*_part(inputs, BOUNDARY, STEPS), inner)
     unused = bool(list(leaves(inner))) and difference(fresh, carried) < EXERCISED
     problem = "state does not change outputs: use it, or have none" * unused
-    if not (_finite(whole.logits) and _finite(whole.values)):
+    if not (is_finite(whole.logits) and is_finite(whole.values)):
         problem = "outputs are not finite"
     remedy = (
         "what a step needs of earlier ones goes through the state, nothing comes from later ones, from chance or time"
@@ -139,19 +139,11 @@ def resets_start_afresh(config: PolicyConfig, spec: EnvironmentSpec) -> LawResul
     elif stateful and inside == 0.0:
         problem = "no gradient reaches back even inside an episode: inputs or state are detached"
     remedy = "in front of a step whose reset is set, that row's state becomes exactly initial_state"
-    if not reads_resets(config):
+    if not config.memory.reads_resets:
         deviations["initial_state without a reset"] = difference(
             unmarked._replace(state=()), flagged._replace(state=())
         )
     return _result(2, "a reset starts afresh", deviations, TOLERANCE, problem, remedy)
-
-
-def reads_resets(config: PolicyConfig) -> bool:
-    """Whether a memory's output depends on the flag itself, beside the state that the flag empties.
-
-    A memory of one's own says so by a property `reads_resets` of its configuration that is true.
-    """
-    return isinstance(config.memory, SlidingConfig) or bool(getattr(config.memory, "reads_resets", False))
 
 
 def rows_are_independent(config: PolicyConfig, spec: EnvironmentSpec) -> LawResult:
@@ -202,7 +194,7 @@ def every_parameter_learns(config: PolicyConfig, spec: EnvironmentSpec) -> LawRe
     strangers = [list(tensor.shape) for tensor in _learning(loss) if id(tensor) not in own]
     loss.backward()
     without = [name for name, parameter in policy.named_parameters() if _largest(parameter.grad) == 0.0]
-    unsound = [name for name, parameter in policy.named_parameters() if not _finite(parameter.grad)]
+    unsound = [name for name, parameter in policy.named_parameters() if not is_finite(parameter.grad)]
     problem = (
         f"no gradient: {_named(without)}: use them, detach nothing on their way to the loss, or delete them"
         if without
@@ -252,7 +244,7 @@ def state_and_precision_survive(config: PolicyConfig, spec: EnvironmentSpec) -> 
         for part in (first, second):
             output = half(*part, half_state)
             half_state = output.state
-    finite = all(_finite(tensor) for tensor in (output.logits, output.values, *leaves(output.state)))
+    finite = all(is_finite(tensor) for tensor in (output.logits, output.values, *leaves(output.state)))
     kept = output.logits.dtype == torch.bfloat16
     problem = "not finite in bfloat16" if not finite else "bfloat16 is not kept" * (not kept)
     remedy = "all that outputs depend on is in the arguments, the parameters and the state's tensors"
@@ -284,97 +276,20 @@ def check(
 
     A law in which the architecture raises an exception is broken, and the others are still tried.
     """
-    laws: Sequence[tuple[str, Callable[[], LawResult]]] = (
-        ("stepping equals one pass", lambda: stepping_equals_one_pass(config, spec)),
-        ("a reset starts afresh", lambda: resets_start_afresh(config, spec)),
-        ("rows are independent", lambda: rows_are_independent(config, spec)),
-        ("every parameter learns", lambda: every_parameter_learns(config, spec)),
-        ("computes what no other does", lambda: computes_its_own(name, config, others, spec)),
-        ("state survives, bfloat16 is finite", lambda: state_and_precision_survive(config, spec)),
-        ("rebuilt from a checkpoint", lambda: rebuilt_from_checkpoint(config, spec)),
+    laws: Sequence[tuple[Callable[..., LawResult], tuple[object, ...]]] = (
+        (stepping_equals_one_pass, (config, spec)),
+        (resets_start_afresh, (config, spec)),
+        (rows_are_independent, (config, spec)),
+        (every_parameter_learns, (config, spec)),
+        (computes_its_own, (name, config, others, spec)),
+        (state_and_precision_survive, (config, spec)),
+        (rebuilt_from_checkpoint, (config, spec)),
     )
-    for number, (title, law) in enumerate(laws, 1):
+    for number, (law, arguments) in enumerate(laws, 1):
         try:
-            yield law()
+            yield law(*arguments)
         except Exception as error:  # of code that is not ours: whatever it raises is what there is to report
-            yield LawResult(number, title, False, float("inf"), 0.0, _raised(error))
-
-
-def broken_form(policy: Policy, config: PolicyConfig) -> str:
-    """The first thing in which perception, memory or state differ from their contract, as a sentence; else empty.
-
-    Shapes, dtypes and devices, and that nothing which a memory is given is changed in place.
-    """
-    broken = _broken_initial_state(policy)
-    if broken:
-        return broken
-    extra = getattr(policy.memory, "extra_inputs", None)
-    if not isinstance(extra, int):
-        return "the memory has no extra_inputs, which probes read: write `extra_inputs = 0` into its class"
-    inputs = _part(sequences(policy.spec), BOUNDARY, BOUNDARY + 4)  # whose first step is a reset in one row
-    fresh, width, memory_width = policy.initial_state(BATCH), config.encoder.output_width, config.memory_width
-    with torch.no_grad():
-        seen = policy.encoder(inputs.observations.clone())
-        if _form(seen) != _form(torch.empty(BATCH, 4, width)):
-            return f"the perception returns {_form(seen)} for 4 steps of {BATCH} rows; its output_width is {width}"
-        x = torch.cat([seen, seen.new_ones(BATCH, 4, extra)], 2)
-        state = fresh
-        for steps, resets in ((4, torch.zeros_like(inputs.resets)), (1, inputs.resets[:, :1].clone())):
-            given = {"the observations": inputs.observations.clone(), "x": x[:, :steps].clone(), "resets": resets}
-            given |= {f"tensor {i} of the state": leaf for i, leaf in enumerate(leaves(state))}
-            given |= {f"the buffer {name}": buffer for name, buffer in policy.named_buffers()}
-            before = {name: tensor.clone() for name, tensor in given.items()}
-            policy.encoder(given["the observations"])
-            returned = policy.memory(given["x"], resets, state)
-            if not (isinstance(returned, tuple) and len(returned) == 2):
-                return f"the memory returns {_form(returned)}, not a pair of y and state"
-            y, state = returned
-            if _form(y) != _form(torch.empty(BATCH, steps, memory_width)):
-                asked = f"x {list(before['x'].shape)}; its output_width is {memory_width}"
-                return f"the memory returns y as {_form(y)} for {asked}"
-            if _form(state) != _form(fresh):
-                return f"the memory returns the state {_form(state)}, but initial_state returns {_form(fresh)}"
-            if not all(map(_finite, (y, *leaves(state)))):
-                return "the memory's outputs are not finite"
-            changed = [name for name, tensor in given.items() if not torch.equal(tensor, before[name])]
-            if changed:
-                return f"a forward pass changes {changed[0]} in place: return what is new, leave what is given as it is"
-        predictions = {} if policy.auxiliary is None else policy.auxiliary(seen, y.expand(-1, 4, -1))
-    for name, prediction in predictions.items():
-        if prediction.shape[:2] != (BATCH, 4):
-            return f"the auxiliary prediction {name} is {_form(prediction)}; [B, T, ...] must be [{BATCH}, 4, ...] here"
-    return ""
-
-
-def _broken_initial_state(policy: Policy) -> str:
-    """What is wrong with what `initial_state` returns, as a sentence; else empty."""
-    state = policy.initial_state(BATCH)
-    if not _is_state(state):
-        return f"initial_state returns {_form(state)}, not a tensor or a tuple of tensors and tuples"
-    for leaf in leaves(state):
-        if leaf.shape[:1] != (BATCH,):
-            return f"initial_state({BATCH}) returns a tensor of shape {list(leaf.shape)}: the batch must come first"
-    if difference(policy.initial_state(BATCH), state):
-        return "initial_state does not return the same numbers every time"
-    for leaf in leaves(policy.initial_state(BATCH, device="meta", dtype=torch.bfloat16)):
-        if leaf.is_floating_point() and leaf.dtype != torch.bfloat16:
-            return "initial_state ignores the dtype that it is given"
-        if leaf.device.type != "meta":
-            return "initial_state ignores the device that it is given"
-    return ""
-
-
-def _is_state(value: object) -> bool:
-    return all(map(_is_state, value)) if isinstance(value, tuple) else isinstance(value, Tensor)
-
-
-def _form(value: object) -> str:
-    """Structure, dtypes and shapes: `(float32 [3, 64], int64 [3])`."""
-    if isinstance(value, Tensor):
-        return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
-    if isinstance(value, tuple):
-        return f"({', '.join(map(_form, value))})"
-    return f"a {type(value).__name__}"
+            yield LawResult(number, law.__name__.replace("_", " "), False, float("inf"), 0.0, _raised(error))
 
 
 def moved_policy(config: PolicyConfig, spec: EnvironmentSpec) -> Policy:
@@ -604,7 +519,3 @@ def _through_file(state: State, folder: Path) -> State:
 
 def _largest(gradient: Tensor | None) -> float:
     return 0.0 if gradient is None or not gradient.numel() else float(gradient.abs().max())
-
-
-def _finite(tensor: Tensor | None) -> bool:
-    return tensor is None or not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())

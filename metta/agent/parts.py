@@ -110,6 +110,11 @@ class MemoryConfig(Part):
         """True only where memory runs on across episodes, ignoring resets (the plain LSTM)."""
         return False
 
+    @property
+    def reads_resets(self) -> bool:
+        """True only where outputs depend on the flag itself, beside the state that it empties."""
+        return False
+
     def output_width(self, input_width: int) -> int:
         """Width of y for perception vectors of `input_width`; raises ValueError with the remedy when it is unfit."""
         raise NotImplementedError

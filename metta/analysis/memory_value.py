@@ -45,18 +45,19 @@ def kept(disturbed: Sequence[float], untouched: Sequence[float]) -> Estimate | N
     return Estimate(ratio, max(0.0, ratio - half), ratio + half)
 
 
-def horizon(emptied: Mapping[int, Sequence[float]], untouched: Sequence[float]) -> Horizon | None:
+def horizon(emptied: Mapping[int, Sequence[float]], untouched: Sequence[float], seed: int = 0) -> Horizon | None:
     """The smallest number of steps from which on every larger one measured keeps `KEPT`; None without hearts to lose.
 
     Args:
         emptied: steps between two emptyings -> hearts of E episodes.
         untouched: hearts of the same episodes with the state left alone.
+        seed: decides the bootstrap's draws.
     """
     steps = sorted(emptied)
     table = np.array([untouched, *(emptied[k] for k in steps)])
     if table[0].mean() <= 0:
         return None
-    drawn = np.random.default_rng(0).integers(0, table.shape[1], (RESAMPLES, table.shape[1]))
+    drawn = np.random.default_rng(seed).integers(0, table.shape[1], (RESAMPLES, table.shape[1]))
 
     def place(means: np.ndarray) -> np.ndarray:
         """[...] index into `steps`, or its length for more than measured, of means [1 + steps, ...]."""

@@ -88,6 +88,7 @@ def crossplay(
     system: SystemConfig,
     output: Path,
     say: Callable[[str], None] = print,
+    clock: Callable[[], float] = time.monotonic,
 ) -> dict[str, Any]:
     """Play what is missing in `output` and return the whole record, which is written there.
 
@@ -100,6 +101,7 @@ def crossplay(
         system: device and threads; a thread plays one game at a time.
         output: the file; may hold games of these or other players in the same worlds.
         say: hears about progress.
+        clock: seconds.
 
     Raises:
         InputError: a checkpoint is damaged or does not fit, or `output` holds games in other worlds.
@@ -144,7 +146,7 @@ def crossplay(
             return {"first": one, "second": other, "sides": sides}
 
         shards = Shards(threads)
-        started = time.monotonic()
+        started = clock()
         try:
             for begin in range(0, len(wanted), threads):
                 now_playing = wanted[begin : begin + threads]
@@ -152,7 +154,7 @@ def crossplay(
                     played[record["first"], record["second"]] = record
                 write_json(output, _record(settings, players, list(played.values())))
                 done = begin + len(now_playing)
-                left = (time.monotonic() - started) / done * (len(wanted) - done)
+                left = (clock() - started) / done * (len(wanted) - done)
                 names = ", ".join(f"{one.name} - {other.name}" for one, other in now_playing)
                 say(f"[{done}/{len(wanted)}] {names}; {left / 60:.1f} min left")
         finally:
@@ -178,12 +180,15 @@ def _record(settings: Mapping[str, Any], players: Sequence[Entrant], games: list
     }
 
 
-def standings(players: Sequence[Entrant], games: Mapping[tuple[str, str], Mapping[str, Any]]) -> dict[str, Any]:
+def standings(
+    players: Sequence[Entrant], games: Mapping[tuple[str, str], Mapping[str, Any]], seed: int = 0
+) -> dict[str, Any]:
     """Matrix of hearts, ratings, and who fills and who takes, per agent and episode.
 
     Args:
         players: P of them.
         games: by the identities of the first and the second side; all of these players.
+        seed: decides the bootstrap's draws.
 
     Returns:
         `hearts` [P][P]: of the row's agents among the column's; the diagonal: among their own kind. `players`: per
@@ -208,7 +213,7 @@ def standings(players: Sequence[Entrant], games: Mapping[tuple[str, str], Mappin
                     steps = own["agents"] * worlds
                     counters[i].append({name: count / steps for name, count in own["counters"].items()})
     per_agent = hearts.mean(0) / agents
-    found = ratings(hearts, seed=0)
+    found = ratings(hearts, seed)
     against = [[per_agent[i, j] for j in range(len(players)) if j != i] for i in range(len(players))]
     return {
         "worlds": worlds,

@@ -196,6 +196,10 @@ def faulty(fault):
     return FastConfig(memory=FaultyConfig(fault=fault))
 
 
+def predicting(fault):
+    return FastConfig(auxiliary=FaultyPredictionsConfig(fault=fault))
+
+
 def broken(config):
     """Law -> what it says, of the laws that are broken."""
     return {found.number: found.note for found in laws.check("one", config, {}, SPEC) if not found.passed}
@@ -222,52 +226,47 @@ def test_each_law_catches_what_breaks_it(law, fault):
 
 
 @pytest.mark.parametrize(
-    ("fault", "law", "sentence"),
+    ("config", "law", "sentence"),
     [
-        ("no extra inputs", 1, "write `extra_inputs = 0` into its class"),
-        ("no tuple", 1, "initial_state returns a dict, not a tensor or a tuple"),
-        ("batch last", 1, "the batch must come first"),
-        ("random start", 1, "initial_state does not return the same numbers every time"),
-        ("dtype ignored", 1, "initial_state ignores the dtype"),
-        ("device ignored", 1, "initial_state ignores the device"),
-        ("another state", 1, "returns the state (float32 [3, 128], float32 [3, 128]), but initial_state returns"),
-        ("two widths", 1, "returns y as float32 [3, 4, 256] for x [3, 4, 128]; its output_width is 128"),
-        ("in place", 1, "changes tensor 0 of the state in place"),
-        ("running mean", 1, "changes the buffer memory.mean in place"),
-        ("not finite", 1, "not finite"),
-        ("noise", 1, "the same pass again"),
-        ("looks ahead", 1, "nothing comes from later ones"),
-        ("ignores resets", 2, "put initial_state in the state's place"),
-        ("loses what begins an episode", 2, "initial_state without a reset"),
-        ("another start than after a reset", 2, "becomes exactly initial_state"),
-        ("place in the batch", 3, "its place in the batch"),
-        ("weights in a list", 4, "a tensor of shape [128, 128] learns but is no parameter"),
-        ("weights in a list", 7, "all that outputs depend on is a parameter"),
-        ("two names", 7, "memory.weight and memory.same share memory"),
-        ("weights from numpy", 7, "memory.weight differs between two builds with one seed"),
-        ("seeds", 7, "building the memory seeds torch's generator"),
-        ("raises", 3, "raises KeyError: 'no such thing' ("),
+        (faulty("no extra inputs"), 1, "write `extra_inputs = 0` into its class"),
+        (faulty("no tuple"), 1, "initial_state returns a dict, not a tensor or a tuple"),
+        (faulty("batch last"), 1, "the batch must come first"),
+        (faulty("random start"), 1, "initial_state does not return the same numbers every time"),
+        (faulty("dtype ignored"), 1, "initial_state ignores the dtype"),
+        (faulty("device ignored"), 1, "initial_state ignores the device"),
+        (
+            faulty("another state"),
+            1,
+            "returns the state (float32 [3, 128], float32 [3, 128]), but initial_state returns",
+        ),
+        (faulty("two widths"), 1, "returns y as float32 [3, 4, 256] for x [3, 4, 128]; its output_width is 128"),
+        (faulty("in place"), 1, "changes tensor 0 of the state in place"),
+        (faulty("running mean"), 1, "changes the buffer memory.mean in place"),
+        (faulty("not finite"), 1, "not finite"),
+        (faulty("noise"), 1, "the same pass again"),
+        (faulty("looks ahead"), 1, "nothing comes from later ones"),
+        (faulty("ignores resets"), 2, "put initial_state in the state's place"),
+        (faulty("loses what begins an episode"), 2, "initial_state without a reset"),
+        (faulty("another start than after a reset"), 2, "becomes exactly initial_state"),
+        (faulty("place in the batch"), 3, "its place in the batch"),
+        (faulty("weights in a list"), 4, "a tensor of shape [128, 128] learns but is no parameter"),
+        (faulty("weights in a list"), 7, "all that outputs depend on is a parameter"),
+        (faulty("two names"), 7, "memory.weight and memory.same share memory"),
+        (faulty("weights from numpy"), 7, "memory.weight differs between two builds with one seed"),
+        (faulty("seeds"), 7, "building the memory seeds torch's generator"),
+        (faulty("raises"), 3, "raises KeyError: 'no such thing' ("),
+        (predicting("one for all"), 1, "the auxiliary prediction reward is float32 []"),
+        (predicting("forgotten"), 4, "no gradient: auxiliary.reward.weight, auxiliary.reward.bias"),
+        (predicting("no mean"), 4, "not a dictionary of scalar tensors"),
+        (predicting("changes targets"), 4, "change their targets in place"),
     ],
 )
-def test_a_broken_law_says_what_to_do(fault, law, sentence):
-    assert sentence in broken(faulty(fault))[law]
-
-
-@pytest.mark.parametrize(
-    ("fault", "law", "sentence"),
-    [
-        ("one for all", 1, "the auxiliary prediction reward is float32 []"),
-        ("forgotten", 4, "no gradient: auxiliary.reward.weight, auxiliary.reward.bias"),
-        ("no mean", 4, "not a dictionary of scalar tensors"),
-        ("changes targets", 4, "change their targets in place"),
-    ],
-)
-def test_predictions_keep_the_laws_too(fault, law, sentence):
-    assert sentence in broken(FastConfig(auxiliary=FaultyPredictionsConfig(fault=fault)))[law]
+def test_a_broken_law_says_what_to_do(config, law, sentence):
+    assert sentence in broken(config)[law]
 
 
 def test_predictions_without_a_fault_break_no_law():
-    assert not broken(FastConfig(auxiliary=FaultyPredictionsConfig()))
+    assert not broken(predicting("none"))
 
 
 def test_a_memory_that_reads_the_flag_may_say_so():

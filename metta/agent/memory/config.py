@@ -118,6 +118,10 @@ class SlidingConfig(_SinusoidConfig):
     position_scale: float = Field(default=0.1, ge=0)
     """What sines and cosines of positions are multiplied with; alone they vary more than perceptions do."""
 
+    @property
+    def reads_resets(self) -> bool:
+        return True
+
 
 class TransformerConfig(_SinusoidConfig):
     """Standard pre-norm transformer decoder with the sinusoidal position of the step in its episode."""
